@@ -22,7 +22,7 @@ WAITING_TESTS := tests/faults tests/flight tests/browser tests/sitl tests/packag
 # Debian packages that single tests need; without them those tests skip and say so.
 SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
 
-.PHONY: minima help demo check test lint types unit system faults docs clean
+.PHONY: release sbom lint-release minima help demo check test lint types unit system faults docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -100,6 +100,36 @@ ifeq ($(PYTEST_ARGS),)
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
+
+# Wheel, source archive, list of parts and checksums in dist/: the same bytes on every machine, for one commit.
+# docs/project/release.md says how a release is made and checked.
+release: $(VENV)/.dev out/tools
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/uv build --quiet --build-constraints .ci/build.txt --out-dir dist
+	rm -f dist/.gitignore
+	$(MAKE) --no-print-directory sbom
+	cd dist && sha256sum touchdown_landing-* > SHA256SUMS && cat SHA256SUMS
+
+# The list of parts (CycloneDX) of what a drone installs: the wheel of dist/ with these extras.
+SBOM_EXTRAS ?= deploy,heif,ortho,openvino,tools
+sbom: out/tools
+	$(BIN)/uv venv --quiet --clear out/parts
+	$(BIN)/uv pip install --quiet --python out/parts "$$(ls dist/*.whl)[$(SBOM_EXTRAS)]"
+	sed "s/^dynamic = .*/version = \"$$($(BIN)/python -c 'from landing.distribution import VERSION; print(VERSION)')\"/" \
+	  pyproject.toml > out/pyproject.toml
+	out/tools/bin/cyclonedx-py environment --pyproject out/pyproject.toml --output-reproducible --of JSON \
+	  -o "$$(ls dist/*.whl | sed 's/-py3-none-any.whl/.cdx.json/')" out/parts/bin/python
+
+# Linters of what only a release uses: workflows and Dockerfiles.
+lint-release: out/tools
+	out/tools/bin/zizmor --offline --quiet --persona pedantic .github/workflows
+	out/tools/bin/hadolint --failure-threshold info deploy/docker/Dockerfile.*
+
+out/tools: pyproject.toml | $(VENV)/.dev
+	@mkdir -p out
+	$(BIN)/uv venv --quiet --clear out/tools
+	$(BIN)/uv pip install --quiet --python out/tools --group release
+	@touch $@
 
 # Every fault injected, timed and judged anew, 200 kills among them (20 min); writes docs/faults.md.
 faults: $(VENV)/.dev

@@ -11,7 +11,7 @@ sys.path.insert(0, str(DOCS.parent))
 
 from sphinx.application import Sphinx  # noqa: E402
 
-from docs.make.links import REPOSITORY, beyond_docs  # noqa: E402
+from docs.make.links import beyond_docs  # noqa: E402
 from docs.make.reference import expand  # noqa: E402
 from landing.distribution import VERSION  # noqa: E402
 
@@ -40,7 +40,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
+templates_path = ["_templates"]
 
 
 def _prepare(app: Sphinx, page: str, source: list[str]) -> None:

@@ -7,17 +7,14 @@ from collections.abc import Callable
 from firmware_bridge.messages import Severity
 
 PERIOD_NS = 2_000_000_000
-"""One text in so long, after a burst."""
-
-BURST = 4
-"""A landing that goes as it should changes state so often within a second or two."""
+"""At most one text in so long, but for people: those are said at once."""
 
 SAME_NS = 30_000_000_000
 """The same text on the same topic is not said again within so long, unless another came between."""
 
 
 class Announcer:
-    """Sends texts at once while there is room, and of those that wait only the newest by topic.
+    """Sends one text in `PERIOD_NS`, the gravest first, and of those that wait only the newest by topic.
 
     Args:
         send: Takes a text and its severity; does not wait.
@@ -27,8 +24,7 @@ class Announcer:
         self._send = send
         self._waiting: dict[str, tuple[str, Severity]] = {}
         self._said: dict[str, tuple[str, int]] = {}
-        self._room = float(BURST)
-        self._at_ns: int | None = None
+        self._sent_ns: int | None = None
 
     def say(self, now_ns: int, topic: str, text: str, severity: Severity, *, urgent: bool = False) -> None:
         """Says something, now or as soon as there is room.
@@ -38,7 +34,7 @@ class Announcer:
             topic: A newer text takes the place of one on the same topic that still waits.
             text: In words.
             severity: Of the text.
-            urgent: Does not wait.
+            urgent: It is about people, and does not wait.
         """
         self._waiting.pop(topic, None)
         before = self._said.get(topic)
@@ -51,16 +47,12 @@ class Announcer:
             self.tick(now_ns)
 
     def tick(self, now_ns: int) -> None:
-        """Says what waits and has room by now."""
-        if self._at_ns is not None:
-            self._room = min(BURST, self._room + (now_ns - self._at_ns) / PERIOD_NS)
-        self._at_ns = now_ns
-        while self._waiting and self._room >= 1.0:
-            topic = next(iter(self._waiting))
-            text, severity = self._waiting.pop(topic)
-            self._room -= 1.0
-            self._say(now_ns, topic, text, severity)
+        """Says the gravest text that waits, once there is room for it."""
+        if self._waiting and (self._sent_ns is None or now_ns - self._sent_ns >= PERIOD_NS):
+            topic = min(self._waiting, key=lambda name: self._waiting[name][1])
+            self._say(now_ns, topic, *self._waiting.pop(topic))
 
     def _say(self, now_ns: int, topic: str, text: str, severity: Severity) -> None:
         self._said[topic] = (text, now_ns)
+        self._sent_ns = now_ns
         self._send(text, severity)

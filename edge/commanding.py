@@ -26,6 +26,10 @@ QUIET = (AuthorityState.READY, AuthorityState.GUARD)
 """States that ask nothing of the pilot's attention."""
 
 
+REASONS = (AuthorityState.HOLD, AuthorityState.ENDED)
+"""States whose text tells of a failure."""
+
+
 class CommandLink(Protocol):
     """Sends commands; no method waits."""
 
@@ -99,9 +103,9 @@ class Commanding:
                 reason=output.reason,
                 sent=result.sent,
             )
-        self._say(now_ns, output)
+        self._say(now_ns, output, somebody=director.intruder is not None)
 
-    def _say(self, now_ns: int, output: AuthorityOutput) -> None:
+    def _say(self, now_ns: int, output: AuthorityOutput, *, somebody: bool) -> None:
         for change in output.transitions:
             logger.info("authority %s -> %s: %s", change.from_state.value, change.to_state.value, change.reason)
             self._events.write("authority", **vars(change))
@@ -111,5 +115,7 @@ class Commanding:
             elif change.to_state in QUIET:
                 severity = Severity.INFO
             words = f"Authority {change.to_state.value}: {change.reason}"
-            urgent = severity is not Severity.INFO
-            self._announcer.say(now_ns, "authority", words, severity, urgent=urgent)
+            # Why it stopped is not replaced by the climb that follows.
+            topic = "authority-why" if change.to_state in REASONS else "authority"
+            urgent = somebody and change.to_state in REASONS
+            self._announcer.say(now_ns, topic, words, severity, urgent=urgent)

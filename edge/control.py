@@ -185,7 +185,7 @@ class Control:
                 "landing",
                 f"Landing {change.to_state.value}: {change.reason}",
                 Severity.WARNING if change.to_state in GRAVE else Severity.INFO,
-                urgent=change.to_state is DirectorState.ABORT or output.intruder is not None,
+                urgent=output.intruder is not None,
             )
 
     def _send(self, output: DirectorOutput) -> None:

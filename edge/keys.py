@@ -19,7 +19,7 @@ BASIC = {
         *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "gimbal", "latency_ms", "loop"),
     ),
     "decision": ("vehicle_radius_m", "commit_height_m", "strictness"),
-    "authority": ("level", "look_height_m"),
+    "authority": ("level", "look_height_m", "failsafe"),
     "log": ("events",),
     "recorder": ("folder",),
     "preview": ("listen", "token_file"),

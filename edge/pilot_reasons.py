@@ -6,6 +6,11 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from landing.problems import Problem
+from landing.site import NoSiteReason
+
+_REASON_NAMES = frozenset(reason.value for reason in NoSiteReason)
+
 
 @dataclass(frozen=True)
 class PilotText:
@@ -15,16 +20,24 @@ class PilotText:
         pattern: Of the text.
         meaning: In words for a pilot.
         action: The next step; empty where there is none.
+        problem: The code of its trouble, where its gate has one; that of a reason for no site is known by its name.
     """
 
     pattern: str
     meaning: str
     action: str = ""
+    problem: Problem | None = None
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """Matches the beginning of a text; no place reaches beyond a semicolon."""
         return re.compile("".join("[^;]+" if part.startswith("<") else re.escape(part) for part in self.parts))
+
+    @property
+    def code(self) -> Problem | None:
+        """The code under which the troubleshooting pages say what to do; None where nothing is wrong."""
+        reason = self.pattern.partition(": ")[0]
+        return NoSiteReason(reason).problem if reason in _REASON_NAMES else self.problem
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -51,34 +64,54 @@ WAY_DOWN = (
 """Reasons on the way to a site."""
 
 EVIDENCE = (
-    PilotText("no frame yet", "No picture has come.", "Wait. If it stays: check the camera."),
+    PilotText("no frame yet", "No picture has come.", "Wait. If it stays: check the camera.", problem=Problem.NO_FRAME),
     PilotText(
         "no decision on a frame of the last <seconds> s",
         "Pictures stopped, or the computer hangs.",
         "Take over if you land. On the ground: `touchdown edge check`.",
+        problem=Problem.NO_FRAME,
     ),
     PilotText(
         "too slow: camera gives <number> frames/s, needs <number>",
         "The camera is too slow to land by.",
         "Do not land by it. Raise the frame rate, or add light.",
+        problem=Problem.SLOW,
     ),
     PilotText(
         "too slow: <number> decisions/s, needs <number>; inference <time> ms on <number of threads>",
         "The computer is too slow to land by.",
         "Do not land by it. Check heat and power, take a faster model.",
+        problem=Problem.SLOW,
     ),
     PilotText(
         "too slow: <number> decisions/s, needs <number>; frame to decision <time> ms",
         "The computer is too slow to land by.",
         "Do not land by it. Check heat and power, take a faster model.",
+        problem=Problem.SLOW,
     ),
-    PilotText("no heartbeat from the autopilot", "The link to the autopilot is cut.", "You fly. Check the cable."),
-    PilotText("pose is not known", "The autopilot tells no position or attitude.", "Wait for GPS. Else fly by hand."),
-    PilotText("pose is older than <seconds> s", "The position stopped coming.", "Take over if you land."),
+    PilotText(
+        "no heartbeat from the autopilot",
+        "The link to the autopilot is cut.",
+        "You fly. Check the cable.",
+        problem=Problem.LINK_SILENT,
+    ),
+    PilotText(
+        "pose is not known",
+        "The autopilot tells no position or attitude.",
+        "Wait for GPS. Else fly by hand.",
+        problem=Problem.NO_POSE,
+    ),
+    PilotText(
+        "pose is older than <seconds> s",
+        "The position stopped coming.",
+        "Take over if you land.",
+        problem=Problem.NO_POSE,
+    ),
     PilotText(
         "the estimator's frame has moved by an unknown step",
         "The autopilot has moved its position at once. The map starts anew.",
         "Hover. If it comes back: check GPS and compass.",
+        problem=Problem.FRAME_MOVED,
     ),
     PilotText(
         "the local frame has moved by an unknown step",
@@ -86,9 +119,17 @@ EVIDENCE = (
         "Hover, or take over.",
     ),
     PilotText(
-        "the vehicle is <height> m below the site", "Height or map is wrong.", "Take over. Check the rangefinder."
+        "the vehicle is <height> m below the site",
+        "Height or map is wrong.",
+        "Take over. Check the rangefinder.",
+        problem=Problem.HEIGHT,
     ),
-    PilotText("site not seen for more than <seconds> s", "The place left the picture.", "Hover above it."),
+    PilotText(
+        "site not seen for more than <seconds> s",
+        "The place left the picture.",
+        "Hover above it.",
+        problem=Problem.SITE_LOST,
+    ),
 )
 """Reasons of pictures, pose, link and speed."""
 
@@ -170,6 +211,51 @@ NO_SITE = (
         "Take over. After landing: restart the camera.",
     ),
     PilotText(
+        "picture-motion: the picture is mirrored <left to right or top to bottom>",
+        "The camera or its driver flips the picture.",
+        "Take over. Switch the flip off.",
+    ),
+    PilotText(
+        "picture-motion: the picture is mirrored and turned by <angle> degrees",
+        "The camera or its driver flips the picture and turns it.",
+        "Take over. Switch both off.",
+    ),
+    PilotText(
+        "picture-motion: the picture does not move",
+        "The vehicle moves and the picture does not.",
+        "Take over. Restart the camera.",
+    ),
+    PilotText(
+        "picture-motion: the camera is turned by about <angle> degrees against camera.mount",
+        "The top of the picture is not where the settings say.",
+        "Take over. Put `camera.mount` right.",
+    ),
+    PilotText(
+        "picture-motion: the camera is tilted by about <angle> degrees against camera.mount",
+        "The camera looks elsewhere than the settings say.",
+        "Take over. Put `camera.mount` right.",
+    ),
+    PilotText(
+        "picture-motion: the focal length is about <number> times the configured one",
+        "The field of view in the settings is wrong, or the camera zooms.",
+        "Take over. Put `camera.hfov_deg` or the calibration right.",
+    ),
+    PilotText(
+        "picture-motion: the height told is about <number> times the true one",
+        "The ground moves otherwise than at this height: a wrong rangefinder, or ground higher than at take-off.",
+        "Take over. Check the rangefinder.",
+    ),
+    PilotText(
+        "picture-motion: the picture is about <time> ms <later or earlier> than its stamp",
+        "The camera is slower than the settings say.",
+        "Take over. Put `camera.latency_ms` right.",
+    ),
+    PilotText(
+        "picture-motion: the position drifts by about <number> m/s",
+        "The autopilot's position moves by itself.",
+        "Take over. Check GPS and compass.",
+    ),
+    PilotText(
         "nothing-landable: no landable ground in view: <hazard> <share> %",
         "All that it sees is bad. The shares say what it takes it for.",
         "Fly on, to open ground.",
@@ -221,6 +307,7 @@ GUARD = (
         "<person or vehicle> at the site",
         "Somebody is at the place, or will be in 2 s. The target has ended.",
         "Without guard: take over. With it: watch that the vehicle stops.",
+        problem=Problem.INTRUDER,
     ),
     PilotText("landing on the site", "The landing is watched from now on."),
     PilotText("the way home ends on the site", "The last leg of the way home is watched from now on."),

@@ -14,8 +14,10 @@ from landing.camera import CameraModel
 from landing.decider import Decision
 from landing.errors import CameraError
 from landing.ground_view import GridOfFloat, GroundView
+from landing.motion import MotionReport
 from landing.picture import PictureMonitor
 from landing.problems import Problem
+from landing.site import NoSite
 from landing.types import Frame, Pose, Segmentation
 
 PoseAt = Callable[[int], Pose | None]
@@ -52,7 +54,7 @@ class Decides(Protocol):
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
         """Add a frame and decide."""
 
-    def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
+    def refuse(self, problem: NoSite, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """Decide without the frame: the picture is bad."""
 
     def reset(self) -> None:
@@ -68,6 +70,7 @@ class Step:
         segmentation: The network's output.
         pose: At capture time; None when it was not known.
         problem: Reason against deciding on the picture; None if it was decided on.
+        motion: How the picture moves against what was to be expected; None where that is not checked.
         decision: The site, or why there is none.
         view: The newest ground map: a refused frame leaves the one before; None while empty.
         clearance_m: Clearance around each cell of the view, m; None where nothing was picked from it.
@@ -77,7 +80,8 @@ class Step:
     frame: Frame
     segmentation: Segmentation
     pose: Pose | None
-    problem: str | None
+    problem: NoSite | None
+    motion: MotionReport | None
     decision: Decision
     view: GroundView | None
     clearance_m: GridOfFloat | None
@@ -154,7 +158,9 @@ class Pipeline:
         handed_on = self._stopwatch_ns()
         pose = pose_at(frame.captured_at_ns)
         posed = self._stopwatch_ns()
-        problem = None if self._monitor is None else self._monitor.problem(frame, pose)
+        monitor = self._monitor
+        problem = None if monitor is None else monitor.refusal(frame, pose)
+        motion = None if monitor is None else monitor.motion
         now_ns = self._clock_ns()
         if problem is None:
             decision = self.decider.observe(segmentation, pose, now_ns)
@@ -168,9 +174,8 @@ class Pipeline:
         timings_ms["age"] = (self._clock_ns() - frame.captured_at_ns) * 1e-6
         self.timings.add(timings_ms)
         decider = self.decider
-        return Step(
-            frame, segmentation, pose, problem, decision, decider.last_view, decider.last_clearance_m, timings_ms
-        )
+        view, clearance_m = decider.last_view, decider.last_clearance_m
+        return Step(frame, segmentation, pose, problem, motion, decision, view, clearance_m, timings_ms)
 
     def _submit(self, frame: Frame) -> None:
         if (frame.width_px, frame.height_px) != self._size:

@@ -59,20 +59,27 @@ def heartbeat_message(state: HealthState, kind: int = mavlink.MAV_TYPE_ONBOARD_C
 def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any]:
     """Return STATUSTEXTs, in chunks of 50 characters when the text is longer.
 
-    The last chunk of several is the first with fewer than 50 characters, so a text that fills its chunks
-    exactly is followed
-    by an empty one. Text beyond four chunks is cut after a word. Characters outside ASCII become ``?``.
-    `text_id` is another
-    number from 1 to 65535 for each long text; short ones carry 0.
+    A chunk ends after a word and is filled up with spaces: ground stations that show chunks one by one break no word,
+    and those that join them get the words apart. Only a word that is longer than a chunk is broken. The last chunk is
+    the first with fewer than 50 characters, so a text that fills its chunks exactly is followed by an empty one.
+    Text beyond four chunks is cut after a word. Characters outside ASCII become ``?``. `text_id` is another number
+    from 1 to 65535 for each long text; short ones carry 0.
     """
     data = redact(text).encode("ascii", "replace").replace(b"\0", b"?")
     if len(data) <= CHUNK:
         return [mavlink.MAVLink_statustext_message(int(severity), data, 0, 0)]
-    most = MAX_CHUNKS * CHUNK - 1
-    if len(data) > most:
-        words = data[: most - 3].rpartition(b" ")[0] or data[: most - 3]
-        data = words + b"..."
-    return [
-        mavlink.MAVLink_statustext_message(int(severity), data[start : start + CHUNK], text_id, start // CHUNK)
-        for start in range(0, len(data) + 1, CHUNK)
-    ]
+    chunks = _chunks(data)
+    return [mavlink.MAVLink_statustext_message(int(severity), part, text_id, n) for n, part in enumerate(chunks)]
+
+
+def _chunks(data: bytes) -> list[bytes]:
+    """Return at most `MAX_CHUNKS` chunks; all but the last have `CHUNK` characters."""
+    chunks: list[bytes] = []
+    while len(data) >= CHUNK and len(chunks) < MAX_CHUNKS - 1:
+        cut = data.rfind(b" ", 0, CHUNK) + 1 or CHUNK
+        chunks.append(data[:cut].ljust(CHUNK))
+        data = data[cut:]
+    if len(data) >= CHUNK:
+        room = CHUNK - 1 - len(b"...")
+        data = (data[:room].rpartition(b" ")[0] or data[:room]) + b"..."
+    return [*chunks, data]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from firmware_bridge.battery import BATTERY_RATE_HZ, BATTERY_STREAM
 from firmware_bridge.clock import NS_PER_MS, ClockMap
 from firmware_bridge.commands import CommandTracker, GlobalFix
 from firmware_bridge.dialect import mavlink
@@ -52,10 +53,7 @@ STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONT
 
 
 class Telemetry:
-    """Turns received bytes into the pose history, the vehicle's state and stream requests.
-
-    Not thread-safe but for ``history``: the link guards the rest.
-    """
+    """Turns bytes into poses, the vehicle's state and requests; thread-safe is ``history`` alone."""
 
     def __init__(self, settings: LinkSettings) -> None:
         self._settings = settings
@@ -102,6 +100,7 @@ class Telemetry:
             "GLOBAL_POSITION_INT": self._on_global_position,
             "AUTOPILOT_VERSION": self._on_autopilot_version,
             MISSION_STREAM: self.vehicle.mission.on_current,
+            BATTERY_STREAM: self.vehicle.batteries.on_status,
             "MISSION_ITEM_INT": self.vehicle.mission.on_item,
         }
 
@@ -275,6 +274,7 @@ class Telemetry:
         self.streams.add(MISSION_STREAM, MISSION_RATE_HZ, 0, optional=True)
         if self._settings.commands and sticks is not None:
             self.streams.add(sticks, STICK_RATE_HZ, 0)
+            self.streams.add(BATTERY_STREAM, BATTERY_RATE_HZ, 0, optional=True)
         log.info("link: autopilot %s", served)
 
     def _on_heartbeat(self, message: Any, now_ns: int) -> None:

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from firmware_bridge.battery import BatteryWatch
 from firmware_bridge.dialect import enum_names, mavlink
 from firmware_bridge.mission import MissionWatch
 from landing.errors import InvalidValueError
@@ -189,6 +190,7 @@ class VehicleTracker:
 
     Attributes:
         mission: The item of its mission.
+        batteries: Flight time that they leave.
     """
 
     def __init__(
@@ -200,7 +202,7 @@ class VehicleTracker:
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
         self._landed_timeout_ns = landed_timeout_ns
         self._stick_channels = stick_channels
-        self.mission = MissionWatch()
+        self.mission, self.batteries = MissionWatch(), BatteryWatch()
         self.forget()
 
     def forget(self) -> None:
@@ -214,6 +216,7 @@ class VehicleTracker:
         self._down_mps: float | None = None
         self._down_at_ns = 0
         self.mission.forget()
+        self.batteries.forget()
 
     @property
     def autopilot(self) -> Autopilot:
@@ -286,4 +289,5 @@ class VehicleTracker:
             pilot=self._pilot,
             down_mps=self._down_mps if speed_known else None,
             mission=self.mission.item,
+            battery=self.batteries.status(now_ns),
         )

@@ -22,6 +22,13 @@ The vehicle is left as it is, and the text says how that is.
 Above the height from which the network's answer counts a missing site stops nothing: the landing goes on down to where
 there can be one. A vehicle that holds or searches up there goes down to it (DESCEND) instead of waiting or climbing.
 
+A place whose ground was no good from near (too small, lost) is told in one text. The next try begins higher by
+`climb_m` for each of them, so that the picture is wider. The place itself is tried again only after a whole search that
+found nothing else.
+
+In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site may hold
+the landing up within `landing.failsafe`'s bound, and when that is over it lands. No look around, no stop for ground.
+
 Below `commit_height_m` the camera sees less than the site, so a dip of the evidence stops nothing. A person or vehicle
 that is seen stops the vehicle down to `floor_height_m`; it then climbs to `clear_height_m`, away from heads, and never
 above the start of the landing, because that way is known to be free. Below the floor no frame is used, and the ground
@@ -31,12 +38,14 @@ is reached before a person crosses the clearance.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState, AuthorityTransition
 from landing.command import FlightCommand, FlyTo, Hold, Land
 from landing.command_handshake import CommandHandshake
 from landing.descent import ORDERED_WAYS
+from landing.estimator import FrameShift
+from landing.failsafe import HoldBound
 from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
@@ -55,6 +64,9 @@ NEAR_SITE_M = 2.0
 BELOW_PER_HEIGHT = 0.5
 """A site within so much of the height, horizontally, is in the picture of any camera that looks down."""
 
+AGAIN_M = 3.0
+"""A site this near to a place that failed is that place."""
+
 MOVED_M = 1.0
 OUT_OF_VIEW_S = 3.0
 SLOWEST_MPS = 0.3
@@ -72,6 +84,12 @@ WAY_WORDS = {
     WayDown.MISSION: "the mission's landing on the site",
 }
 """Names of the landings that the authority accompanies."""
+
+HOLDS_IN = "holds in"
+"""In the reason of an end after the last try, and of no other end."""
+
+LEAST_HOLD_S = 3.0
+"""A failsafe landing is not stopped for less: nobody goes within it, and a mode change takes as long."""
 
 LOST_DESTINATION = "the local frame has moved by an unknown step"
 """Of a climb or descent: where the vehicle was sent to is another place now."""
@@ -94,6 +112,8 @@ class _Landing:
         destination_ned_m: Where the vehicle was sent.
         deadline_ns: When it must be there.
         leaves: It began in a mission, which a resumed landing leaves; said once.
+        failed_ned_m: Places whose ground was no good from near.
+        bound: Of the time that a failsafe leaves.
     """
 
     top_m: float | None = None
@@ -104,6 +124,8 @@ class _Landing:
     destination_ned_m: Position | None = None
     deadline_ns: int = 0
     leaves: bool = False
+    failed_ned_m: list[Position] = field(default_factory=list)
+    bound: HoldBound = field(default_factory=HoldBound)
 
 
 class Authority:
@@ -163,6 +185,8 @@ class Authority:
         destination, shift = self._landing.destination_ned_m, self._site.shift
         if destination is not None:
             self._landing.destination_ned_m = None if shift is None else shift.point(destination)
+        if shift is None or shift != FrameShift():
+            self._landing.failed_ned_m = [] if shift is None else [shift.point(n) for n in self._landing.failed_ned_m]
         if self._state is AuthorityState.READY:
             self._begin(inputs, modes)
         if self._state is AuthorityState.READY:
@@ -170,7 +194,7 @@ class Authority:
         word = self._pilot.word(vehicle, self._handshake.expected_modes, now_ns)
         if word is not None:
             self._end(now_ns, f"the pilot has it: {word}")
-        elif vehicle.failsafe:
+        elif vehicle.failsafe and self._settings.failsafe == "advise":
             self._stand_down(now_ns, "the autopilot's own failsafe is in force")
         elif self._done(inputs, modes):
             self._act(inputs, modes)
@@ -185,7 +209,7 @@ class Authority:
             self._ordered = before != "" and vehicle.mode in self._settings.start_modes
         if not self._from_ground:
             self._reason = "came up in the air: commands nothing in this flight"
-        if vehicle.failsafe or not self._from_ground:
+        if not self._from_ground or (vehicle.failsafe and self._settings.failsafe == "advise"):
             return
         if self._accompanies(vehicle.way_down, now_ns):
             several = {WayDown.LAND: modes.land, WayDown.MISSION: modes.mission}
@@ -194,7 +218,7 @@ class Authority:
             self._landing.leaves = vehicle.way_down is WayDown.MISSION
             return
         high = status.height_m is not None and status.height_m >= self._settings.start_height_m
-        may_begin = self._settings.level is AuthorityLevel.LAND and self._ordered
+        may_begin = self._settings.level is AuthorityLevel.LAND and self._ordered and not vehicle.failsafe
         if may_begin and high and status.steady(now_ns):
             words = f"flies to the site in {self._settings.announce_s:g} s"
             self._engage(AuthorityState.ANNOUNCE, frozenset({vehicle.mode}), now_ns, words)
@@ -265,6 +289,9 @@ class Authority:
 
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, state = inputs.now_ns, self._state
+        if state in IN_THE_AIR and inputs.vehicle.failsafe and self._hold_left_s(inputs) <= 0.0:
+            self._must_land(inputs, modes)
+            return
         touched_ns, limit_s = self._handshake.touched_ns, self._settings.max_total_s
         if state in IN_THE_AIR and touched_ns is not None and now_ns - touched_ns > limit_s * 1e9:
             self._spent(inputs, modes, f"{limit_s:g} s are over")
@@ -305,6 +332,11 @@ class Authority:
         if goes_on or self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
             return
         somebody = self._somebody(inputs)
+        if inputs.vehicle.failsafe:  # it lands because it must: nothing but a person holds it up, and only for a time
+            left_s = self._hold_left_s(inputs)
+            if somebody is not None and left_s > LEAST_HOLD_S:
+                self._stop(inputs, modes, f"{somebody.text}; failsafe, at most {left_s:.0f} s")
+            return
         if somebody is not None:
             self._stop(inputs, modes, somebody.text)
             return
@@ -313,7 +345,7 @@ class Authority:
         high = height_m is not None and height_m > settings.alert_height_m
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
         if not committed and not too_high and self._site.missing(inputs.now_ns, grace_s):
-            self._stop(inputs, modes, inputs.output.reason)
+            self._stop(inputs, modes, self._disappointed(inputs))
         elif self._should_look(height_m) and self._ask(inputs, Hold(), modes.hold):
             self._landing.looked = True
             words = f"looks around for {settings.look_s:g} s"
@@ -331,17 +363,17 @@ class Authority:
         if somebody is not None:
             self._stay(somebody.text, now_ns)
         elif self._site.missing(now_ns, settings.grace_s):
-            self._stay(inputs.output.reason, now_ns)
+            self._stay(self._disappointed(inputs), now_ns)
         elif self._passed(now_ns, settings.look_s) and self._calm(now_ns):
             self._land(inputs, modes)
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        height_m, now_ns = self._site.height_m, inputs.now_ns
-        if height_m is not None and height_m < self._settings.clear_height_m - ARRIVED_M:
-            self._climb(inputs, modes, self._settings.clear_height_m)
+        height_m, now_ns, least_m = self._site.height_m, inputs.now_ns, self._try_height_m
+        if height_m is not None and height_m < least_m - ARRIVED_M:
+            self._climb(inputs, modes, least_m)
         elif inputs.output.descend_to_m is not None:
             self._descend(inputs, modes, inputs.output.descend_to_m)
-        elif self._calm(now_ns):
+        elif self._calm(now_ns) and not self._failed_before:
             self._go_on(inputs, modes)
         elif self._passed(now_ns, self._settings.wait_s):
             self._search_higher(inputs, modes)
@@ -349,7 +381,7 @@ class Authority:
     def _climbing(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, height_m = inputs.now_ns, self._site.height_m
         here, to = self._site.position_ned_m, self._landing.destination_ned_m
-        clear = height_m is not None and height_m >= self._settings.clear_height_m - ARRIVED_M
+        clear = height_m is not None and height_m >= self._try_height_m - ARRIVED_M and not self._failed_before
         # What disappointed is the best from here; from higher up others come into view.
         if inputs.output.descend_to_m is not None:
             self._descend(inputs, modes, inputs.output.descend_to_m)
@@ -358,6 +390,8 @@ class Authority:
         elif to is None:
             self._stop(inputs, modes, LOST_DESTINATION)
         elif here is not None and here[2] - to[2] <= ARRIVED_M:
+            if self._landing.failed_ned_m:
+                self._site.start_over()  # a site counts as seen from up here
             self._enter(AuthorityState.SEARCH, f"searches from {height_m or 0:.0f} m", now_ns)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the climb does not end")
@@ -374,9 +408,11 @@ class Authority:
     def _search(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         if inputs.output.descend_to_m is not None:
             self._descend(inputs, modes, inputs.output.descend_to_m)
-        elif self._calm(inputs.now_ns):
+            return
+        searched = self._passed(inputs.now_ns, self._settings.search_s)
+        if self._calm(inputs.now_ns) and (searched or not self._failed_before):
             self._go_on(inputs, modes)
-        elif self._passed(inputs.now_ns, self._settings.search_s):
+        elif searched:
             self._search_higher(inputs, modes)
 
     def _approach(self, inputs: AuthorityInput, modes: FlightModes) -> None:
@@ -402,6 +438,49 @@ class Authority:
         quiet = self._site.quiet(now_ns, settings.calm_s)
         return quiet and self._site.steady(now_ns, settings.steady_s)
 
+    # --- failsafe landings ---
+
+    def _hold_left_s(self, inputs: AuthorityInput) -> float:
+        """Time for which a failsafe landing may be held up yet, s."""
+        held = self._state in IN_THE_AIR
+        return self._landing.bound.left_s(inputs.vehicle.battery, self._site.height_m, inputs.now_ns, held=held)
+
+    def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
+        """The time that the failsafe leaves is over: land on the site if there is one, else straight down."""
+        where = "on the site" if inputs.output.target is not None else "straight down"
+        if self._ask(inputs, Land(), modes.land[0]):
+            self._enter(AuthorityState.HAND_BACK, f"failsafe, no time left: lands {where}", inputs.now_ns)
+
+    # --- places that failed ---
+
+    @property
+    def _highest_m(self) -> float:
+        """Greatest height to climb to: the way up to where the landing began is known to be free."""
+        settings, top_m = self._settings, self._landing.top_m
+        top_m = settings.ceiling_m if top_m is None else top_m
+        return max(min(settings.ceiling_m, top_m), settings.clear_height_m)
+
+    @property
+    def _try_height_m(self) -> float:
+        """Least height from which to land again: each place that failed from near asks for a wider view."""
+        settings, failed = self._settings, len(self._landing.failed_ned_m)
+        return min(settings.clear_height_m + failed * settings.climb_m, self._highest_m)
+
+    @property
+    def _failed_before(self) -> bool:
+        """True when the present site is a place that failed from near."""
+        site = self._site.site_ned_m
+        return site is not None and any(math.dist(site[:2], n[:2]) <= AGAIN_M for n in self._landing.failed_ned_m)
+
+    def _disappointed(self, inputs: AuthorityInput) -> str:
+        """Note a site that is gone, and return the reason in words with what follows from it."""
+        reason, height_m, site = inputs.output.reason, self._site.height_m, self._site.site_ned_m
+        near_m = self._settings.clear_height_m
+        if not inputs.output.bad_ground or site is None or height_m is None or height_m > near_m:
+            return reason
+        self._landing.failed_ned_m.append(site)
+        return f"{reason} at {height_m:.1f} m; next try from {self._try_height_m:.0f} m"
+
     # --- the commands ---
 
     def _stop(self, inputs: AuthorityInput, modes: FlightModes, why: str) -> None:
@@ -426,8 +505,7 @@ class Authority:
         if landing.searches >= settings.max_tries:
             self._spent(inputs, modes, f"no site in {settings.max_tries} searches")
             return
-        top_m = settings.ceiling_m if landing.top_m is None else landing.top_m
-        highest_m = max(min(settings.ceiling_m, top_m), settings.clear_height_m)
+        highest_m = self._highest_m
         if height_m is not None and height_m + 1.0 > highest_m:
             self._enter(AuthorityState.SEARCH, "searches on", inputs.now_ns)
             landing.searches += 1
@@ -502,7 +580,7 @@ class Authority:
         """Hands back: the vehicle stays where it is for the pilot, or lands as if alone."""
         alone = self._settings.when_spent == "land" and inputs.output.intruder is None
         if not alone:
-            self._end(inputs.now_ns, f"{why}; holds in {inputs.vehicle.mode}, take over")
+            self._end(inputs.now_ns, f"{why}; {HOLDS_IN} {inputs.vehicle.mode}, take over")
         elif self._ask(inputs, Land(), modes.land[0]):
             self._enter(AuthorityState.HAND_BACK, f"{why}; lands straight down", inputs.now_ns)
 

@@ -238,18 +238,17 @@ class Decider:
         score = site_score(segmentation, self._camera, pose, place, radius_m, smoothing_px, least_px)
         return selection if score is None else replace(selection, confidence=self._confidence.at(score))
 
-    def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
+    def refuse(self, problem: NoSite, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """Decides without a frame that is not worth looking at: nothing of it enters the map.
 
         Args:
-            problem: What is wrong with it, in words.
+            problem: What is wrong with it.
             pose: At its capture time.
             captured_ns: Of the frame.
             now_ns: Monotonic time of the decision.
         """
         self._follow(pose)
-        reason = NoSite(NoSiteReason.BAD_PICTURE, problem)
-        return self._decision(self._while_blind(reason, pose), now_ns, captured_ns, self._now(), 0)
+        return self._decision(self._while_blind(problem, pose), now_ns, captured_ns, self._now(), 0)
 
     def _follow(self, pose: Pose | None) -> None:
         """Brings map, plane and site into the frame of a pose, or starts them anew.

@@ -19,13 +19,17 @@ import numpy as np
 from landing.decider import Decision
 from landing.gates import Gate, evidence_gates, height_above_m
 from landing.settings import DirectorSettings
-from landing.site import Intruder, LandingSite, NoSite
+from landing.site import GROUND_REASONS, Intruder, LandingSite, NoSite
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
 LATE_S = 0.5
 """Extra time for a decision beyond its limit before the state changes, s. The target stops at the limit; one late frame
 is no news for the pilot."""
+
+AGAIN_S = 1.0
+"""Time for which decisions must come in time again, once the state has changed because they did not: a machine at the
+edge of its speed does not turn the state over with each decision."""
 
 MIN_DOWN_M = 0.1
 """Least vertical distance put into a target."""
@@ -88,6 +92,7 @@ class DirectorOutput:
         transitions: Changes of state in this step, in order.
         intruder: Who is at the site by the newest decision; then there is no target.
         descend_to_m: Height above ground below which frames are used, where the vehicle is above it; None otherwise.
+        bad_ground: By the newest decision there is no site, and the ground is why.
     """
 
     state: DirectorState
@@ -96,6 +101,7 @@ class DirectorOutput:
     transitions: tuple[Transition, ...]
     intruder: Intruder | None = None
     descend_to_m: float | None = None
+    bad_ground: bool = False
 
 
 class Director:
@@ -107,6 +113,8 @@ class Director:
         self._reason = "start"
         self._flying = False
         self._without_site_since_ns: int | None = None
+        self._late_ns: int | None = None
+        """Time at which decisions were last too late to send on, in a state that sends nothing because of it."""
         self._transitions: list[Transition] = []
 
     @property
@@ -121,13 +129,14 @@ class Director:
             "reason": self._reason,
             "flying": self._flying,
             "without_site_since_ns": self._without_site_since_ns,
+            "late_ns": self._late_ns,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from another director's `state_dict`."""
         self._state = DirectorState(state["state"])
         self._reason, self._flying = state["reason"], state["flying"]
-        self._without_site_since_ns = state["without_site_since_ns"]
+        self._without_site_since_ns, self._late_ns = state["without_site_since_ns"], state["late_ns"]
 
     def step(self, inputs: DirectorInput) -> DirectorOutput:
         """Looks at the newest evidence and says what to send now."""
@@ -135,7 +144,9 @@ class Director:
         target = self._step(inputs)
         intruder = inputs.decision.intruder if inputs.decision is not None else None
         descend_to_m = self._descend_to_m(inputs)
-        return DirectorOutput(self._state, self._reason, target, tuple(self._transitions), intruder, descend_to_m)
+        selection = None if inputs.decision is None else inputs.decision.selection
+        bad = isinstance(selection, NoSite) and selection.reason in GROUND_REASONS
+        return DirectorOutput(self._state, self._reason, target, tuple(self._transitions), intruder, descend_to_m, bad)
 
     def _step(self, inputs: DirectorInput) -> LandingTarget | None:
         vehicle, now_ns = inputs.vehicle, inputs.now_ns
@@ -158,8 +169,14 @@ class Director:
             if closed.name == "decision" and self._may_come_yet(inputs):
                 self._reason = closed.closed
             else:
+                late = closed.name in ("decision", "speed") and inputs.decision is not None
+                self._late_ns = now_ns if late else None
                 self._wait(inputs, closed.closed)
             return None
+        if self._late_ns is not None and now_ns - self._late_ns < AGAIN_S * 1e9:
+            self._wait(inputs, f"decisions come again, for less than {AGAIN_S:g} s")
+            return None
+        self._late_ns = None
         assert inputs.decision is not None and inputs.pose is not None
         here = inputs.decision.in_frame(inputs.pose.frame)
         # The gates are closed without a site in the pose's frame.

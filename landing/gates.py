@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from landing.decider import Decision
 from landing.problems import Problem
 from landing.settings import DirectorSettings
-from landing.site import LandingSite, NoSite
+from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose
 from landing.vehicle import VehicleStatus
 
@@ -21,7 +21,8 @@ class Gate:
     """One condition.
 
     Attributes:
-        name: Short and stable: `link armed airborne pose speed decision frame intruder site height evidence confirmed`.
+        name: Short and stable: `link armed airborne pose speed decision frame picture-motion intruder
+            site height evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
         problem: The code under which the troubleshooting pages say what to do; None where nothing is wrong, as on the
             ground.
@@ -88,8 +89,10 @@ def evidence_gates(
         yield Gate("frame", "the estimator's frame has moved by an unknown step", Problem.FRAME_MOVED)
         return
     yield Gate("frame")
-    yield Gate("intruder", None if decision.intruder is None else decision.intruder.text, Problem.INTRUDER)
     site = here.selection
+    misled = site.detail if isinstance(site, NoSite) and site.reason is NoSiteReason.PICTURE_MOTION else None
+    yield Gate("picture-motion", misled, Problem.PICTURE_MOTION)
+    yield Gate("intruder", None if decision.intruder is None else decision.intruder.text, Problem.INTRUDER)
     if isinstance(site, NoSite):
         yield Gate("site", f"{site.reason.value}: {site.detail}", site.reason.problem)
         return

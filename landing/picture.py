@@ -11,7 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from landing.camera import CameraModel
+from landing.motion import MotionReport, PictureMotion
 from landing.repeats import Repeats, motion
+from landing.site import NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose
 
 THUMBNAIL_PX = 160
@@ -53,6 +55,9 @@ class PictureSettings(BaseModel):
         default=0.1, gt=0, le=10, description="... or the same but for its noise, while the vehicle moved by so much, m"
     )
     frozen_after_deg: float = Field(default=1.0, gt=0, le=90, description="... or turned by so much, degrees")
+    check_motion: bool = Field(
+        default=True, description="refuse pictures that do not move as pose, lens, mount and height say"
+    )
 
 
 class PictureMonitor:
@@ -66,12 +71,31 @@ class PictureMonitor:
     def __init__(self, settings: PictureSettings, camera: CameraModel) -> None:
         self._settings = settings
         self._repeats = Repeats(camera, settings.frozen_after_m, settings.frozen_after_deg)
+        self._motion = PictureMotion(camera) if settings.check_motion else None
+        self.motion: MotionReport | None = None
+        """Result of the newest frame's motion; None where it is not checked."""
         self._sample: ByteArray | None = None
         self._pose: Pose | None = None
         self._since_ns = 0
 
+    def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:
+        """Return the reason for which a frame is not decided on; None when it is.
+
+        Args:
+            frame: The newest.
+            pose: At its capture.
+        """
+        problem = self.problem(frame, pose)
+        if problem is not None:
+            return NoSite(NoSiteReason.BAD_PICTURE, problem)
+        if self._motion is None:
+            return None
+        self.motion = self._motion.observe(frame.image_bgr, frame.captured_at_ns, pose)
+        mistake = self.motion.mistake
+        return None if mistake is None else NoSite(NoSiteReason.PICTURE_MOTION, mistake.text)
+
     def problem(self, frame: Frame, pose: Pose | None) -> str | None:
-        """Return the reason for which a frame is not decided on, in words; None when it is.
+        """Return what is wrong with a picture itself, in words; None when nothing is.
 
         Args:
             frame: The newest.

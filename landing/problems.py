@@ -65,6 +65,7 @@ class Problem(str, Enum):
     INTRUDER = "TD-612"
     FRAME_MOVED = "TD-613"
     BAD_PICTURE = "TD-614"
+    PICTURE_MOTION = "TD-615"
     # Data and training
     DATA = "TD-701"
     DIVERGED = "TD-702"

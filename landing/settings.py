@@ -265,6 +265,9 @@ class AuthoritySettings(Frozen):
         description="advise: commands nothing; guard: may stop a landing, climb and retry; "
         "land: may also fly to the site and start the landing",
     )
+    failsafe: Literal["advise", "guard"] = Field(
+        default="advise", description="failsafe landings: advise: targets only; guard: may stop for a person for a time"
+    )
     # A pilot who took over once must not have to wonder in the same flight whether we come back.
     rearm: Literal["never", "on_disarm"] = Field(
         default="never",
@@ -322,7 +325,7 @@ class AuthoritySettings(Frozen):
     )
     wait_s: float = Field(default=6.0, ge=0, le=60, description="time it holds for the site to come back, s")
     search_s: float = Field(default=10.0, ge=1, le=120, description="time it searches at each height, s")
-    # A site of a middling network is lost several times before a good one is found; max_total_s bounds the cost.
+    # A middling network loses several sites before a good one is found; max_total_s bounds the cost.
     max_tries: int = Field(default=16, ge=1, le=50, description="resumed landings and searches before it gives up")
     max_total_s: float = Field(default=240.0, ge=10, le=900, description="time for all tries of one landing, s")
     # A vehicle that hovers leaves the choice to the pilot; one that lands straight down may land on the very person it
@@ -335,7 +338,6 @@ class AuthoritySettings(Frozen):
     steady_s: float = Field(
         default=1.0, ge=0, le=30, description="time for which a site must be sent before a landing is resumed, s"
     )
-    # Who walks through one site is soon at the next.
     calm_s: float = Field(
         default=3.0, ge=0, le=60, description="time without anybody at a site before a landing is resumed, s"
     )
@@ -381,7 +383,7 @@ ORDERED = (
     ("decision.grid.max_age_s", "<=", "decision.commit_max_age_s"),
     ("authority.wait_s", "<=", "authority.max_total_s"),
 )
-"""Settings that depend on each other across the sections; the committed site needs each step of a descent in turn."""
+"""Settings that depend on each other; the committed site needs each step of a descent in turn."""
 
 
 def check_together(sections: Mapping[str, BaseModel]) -> None:

@@ -16,6 +16,7 @@ class NoSiteReason(str, Enum):
     NO_FRAME = "no-frame"
     STALE_FRAME = "stale-frame"
     BAD_PICTURE = "bad-picture"
+    PICTURE_MOTION = "picture-motion"
     NO_POSE = "no-pose"
     STALE_POSE = "stale-pose"
     NO_HEIGHT = "no-height"
@@ -39,6 +40,7 @@ _PROBLEMS = {
     NoSiteReason.NO_FRAME: Problem.NO_FRAME,
     NoSiteReason.STALE_FRAME: Problem.NO_FRAME,
     NoSiteReason.BAD_PICTURE: Problem.BAD_PICTURE,
+    NoSiteReason.PICTURE_MOTION: Problem.PICTURE_MOTION,
     NoSiteReason.NO_POSE: Problem.NO_POSE,
     NoSiteReason.STALE_POSE: Problem.NO_POSE,
     NoSiteReason.NO_HEIGHT: Problem.NO_HEIGHT,
@@ -52,6 +54,15 @@ _PROBLEMS = {
     NoSiteReason.SITE_LOST: Problem.SITE_LOST,
     NoSiteReason.NOT_CONFIRMED: Problem.SITE_LOST,
 }
+
+
+GROUND_REASONS = (
+    NoSiteReason.NOT_CONFIDENT,
+    NoSiteReason.NOTHING_LANDABLE,
+    NoSiteReason.TOO_SMALL,
+    NoSiteReason.SITE_LOST,
+)
+"""Refusals that the ground is the reason of, and not the picture, the pose or the height."""
 
 
 @dataclass(frozen=True)

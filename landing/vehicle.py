@@ -74,6 +74,19 @@ class MissionItem:
 
 
 @dataclass(frozen=True)
+class Battery:
+    """Flight time that the batteries leave.
+
+    Attributes:
+        left_s: Flight time at the present draw, s; None where it is not known of every one.
+        critical: One is critical by the autopilot's own word.
+    """
+
+    left_s: float | None = None
+    critical: bool = False
+
+
+@dataclass(frozen=True)
 class VehicleStatus:
     """The vehicle's state as last reported.
 
@@ -92,6 +105,7 @@ class VehicleStatus:
         way_down: Kind of its way to the ground; NONE until `landing.descent` has judged it.
         down_mps: Its speed towards the ground; None when it was not told lately.
         mission: The item of its mission; None where it tells of none.
+        battery: What its batteries leave; None where it reports none.
     """
 
     link_alive: bool = False
@@ -107,6 +121,7 @@ class VehicleStatus:
     way_down: WayDown = WayDown.NONE
     down_mps: float | None = field(default=None, compare=False)
     mission: MissionItem | None = field(default=None, compare=False)
+    battery: Battery | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,11 @@ def seeds_of(text: str) -> list[int]:
     "machine keeps up, else simulated.",
 )
 @option("--authority", type=click.Choice(("advise", "guard", "land")), default="advise", help="Commands of the daemon.")
+@click.option(
+    "--guard-s",
+    type=Range(10.0, 900.0),
+    help="Time of guard for all tries of a landing, s.  [default: the daemon's, 240]",
+)
 @option("--world", default="procedural", help="procedural, photo:FILE?gsd_m=0.02&labels=FILE, or a world folder.")
 @click.option("--gsd-m", type=Range(0.0005, 1.0), help="Metres per pixel of a photograph.  [default: by its EXIF]")
 @option("--seed", "seeds", default="0", help="Of world, start, gusts and noise; 0:20 or 1,5,7 fly several in turn.")
@@ -146,8 +151,8 @@ def land(
     ardupilot and px4 need the simulator of that autopilot; without it the command says how to get one.
 
     Exit status: 0 when every flight came down on landable ground with the vehicle's radius clear, by the ground truth;
-    3 when at least one found no site and none came down badly; 4 over a photograph without labels: a person has to
-    look at the picture; else 1.
+    3 when at least one found no site, or was handed back in the air when guard's time was over, and none came down
+    badly; 4 over a photograph without labels: a person has to look at the picture; else 1.
     """
     import signal
     import sys

@@ -151,13 +151,13 @@ def test_a_fault_says_so_before_its_traceback(capsys) -> None:
 
 
 WORDS = ["TD-603", "td-603", "603", "no-height", "no height", "No height above ground"]
-LINES = ["Landing hold: no-height: height above ground is not known", "error: gone [touchdown explain TD-603]"]
+LINES = ["height above ground is not known", "error: gone [touchdown explain TD-603]"]
 
 
 @pytest.mark.parametrize("word", WORDS + LINES)
 def test_explain_takes_codes_words_and_whole_lines(word) -> None:
     done = call("explain", word)
-    assert done.returncode == 0 and done.stdout.startswith("TD-603  No height above ground\n")
+    assert done.returncode == 0 and "TD-603  No height above ground\n" in done.stdout
     assert "rangefinder" in done.stdout and f"{PAGE}#td-603" in done.stdout
 
 

@@ -105,7 +105,7 @@ def errors_page() -> str:
     ]
     for first, heading in _GROUPS.items():
         mine = [entry for code, entry in entries.items() if code[3] == first]
-        lines += ["", f"## {heading}", "", "| code | |", "|---|---|"]
+        lines += ["", f"## {heading}", "", "| code | what |", "|---|---|"]
         lines += [f"| [{entry.code}](#{entry.code.lower()}) | {entry.title} |" for entry in mine]
         for entry in mine:
             lines += ["", entry.as_section().rstrip()]
@@ -154,7 +154,9 @@ def cli(words: tuple[str, ...], as_json: bool) -> None:
     told = [(word, texts_of(word)) for word in words]
     texts = [text for _, found in told for text in found]
     chosen: Sequence[Explanation] = [
-        entry for word, found in told for entry in (_behind(word, entries) if found else [find(word, entries)])
+        entry
+        for word, found in told
+        for entry in ([entries[text.code] for text in found if text.code] if found else [find(word, entries)])
     ]
     if not words:
         chosen = list(entries.values())
@@ -166,12 +168,6 @@ def cli(words: tuple[str, ...], as_json: bool) -> None:
         click.echo("\n\n".join([*said, *(entry.as_text() for entry in chosen)]))
     else:
         click.echo("\n".join(f"{entry.code}  {entry.title}" for entry in chosen))
-
-
-def _behind(text: str, entries: dict[str, Explanation]) -> list[Explanation]:
-    """Entries of the reasons for no site that a text of the ground station names."""
-    named = {part for part in text.split(": ") if part in {reason.value for reason in NoSiteReason}}
-    return [entry for entry in entries.values() if named & set(entry.names)]
 
 
 def _plain(name: str) -> str:

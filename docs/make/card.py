@@ -34,7 +34,7 @@ CARD: dict[str, tuple[str, ...]] = {
         "the helper watches people and says STOP",
     ),
     "In the air, before LAND": (
-        "I hover above open ground; texts “Landing ...” come to my ground station",
+        "I hover above open ground; I get texts “Landing ...”",
         "the text has said track for 3 s",
         "the room it says looks right to my own eyes",
         "nobody is below or on the way",
@@ -56,7 +56,7 @@ def draw() -> str:
     """Return the card as SVG."""
     paper = Drawing(WIDTH, HEIGHT, "Pre-flight card: points to tick off, and when to take over")
     paper.text(32, 48, "Touchdown: pre-flight card", 22, bold=True)
-    paper.text(32, 74, "date ______________   place ______________________   pilot ______________________", 13, QUIET)
+    paper.text(32, 74, "date ____________   place __________________   pilot __________________", 13, QUIET)
     y = 106.0
     for heading, points in CARD.items():
         paper.text(32, y, heading, 16, bold=True)

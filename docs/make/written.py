@@ -23,7 +23,6 @@ from edge.runtimes.onnx_file import metadata_of, read_onnx
 from landing.authority_io import AuthorityState
 from landing.camera import CameraModel
 from landing.ground_scale import GroundScale, metres_down
-from landing.site import NoSiteReason
 from landing.spec import ModelSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,11 +140,10 @@ def _folded(line: str) -> str:
 
 
 def shown(text: PilotText) -> list[str]:
-    """Return a pattern, its meaning and the next step as cells; a reason for no site leads to its code."""
+    """Return a pattern, its meaning and the next step as cells; trouble leads to its code."""
     words = re.sub(r"<[^<>]+>", "…", text.pattern).strip()
-    codes = {reason.value: reason.problem.value for reason in NoSiteReason}
-    code = codes.get(text.pattern.partition(": ")[0])
-    more = f" [{code}](../troubleshooting/errors.md#{code.lower()})" if code else ""
+    code = text.code
+    more = f" [{code.value}](../troubleshooting/errors.md#{code.value.lower()})" if code else ""
     return [f"`{words}`", text.meaning, (text.action or "–") + more]
 
 

@@ -139,6 +139,7 @@ class Recorder:
             step.frame.captured_at_ns,
             step.pose,
             step.problem,
+            None if step.motion is None else step.motion.text,
             replace(step.decision, timings_ms={}),
             None if step.view is None else step.view.ground_down_m,
             step.timings_ms,

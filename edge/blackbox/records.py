@@ -19,12 +19,13 @@ from pydantic import TypeAdapter
 from edge.exact import RecordingError, exact
 from landing.decider import Decision
 from landing.director import DirectorOutput
+from landing.site import NoSite
 from landing.types import Pose, Segmentation
 from landing.vehicle import VehicleStatus
 
 Record = TypeVar("Record")
 
-FORMAT = 5
+FORMAT = 6
 """Version of the records; a reader refuses another one."""
 
 
@@ -79,6 +80,7 @@ class StepRecord:
         captured_at_ns: Monotonic time.
         pose: At capture time.
         problem: Why the picture was not decided on; None when it was.
+        motion: How the picture moved against what was to be expected, in words; None where that was not checked.
         decision: What was decided.
         ground_down_m: Plane of the ground map; None while it is empty.
         timings_ms: Parts of the time it took.
@@ -88,7 +90,8 @@ class StepRecord:
     frame_id: int
     captured_at_ns: int
     pose: Pose | None
-    problem: str | None
+    problem: NoSite | None
+    motion: str | None
     decision: Decision
     ground_down_m: float | None
     timings_ms: dict[str, float]

@@ -14,6 +14,8 @@ from edge.web.feed import Feed
 from edge.web.status import alive, ready
 from firmware_bridge.messages import HealthState
 from landing.director import DirectorState
+from landing.mistakes import KINDS
+from landing.motion import MotionReport
 from landing.site import LandingSite, NoSite, NoSiteReason
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -83,6 +85,9 @@ class DaemonCollector:
         for held in self._feed.held:
             gates.add_metric([held.gate.name], float(held.gate.is_open))
         yield gates
+        step = self._feed.step
+        if step is not None and step.motion is not None:
+            yield from _of_motion(step.motion)
         yield _gauge("link_alive", "1 while the autopilot is heard", status.link.alive)
         link = status.link
         for name, words, value in (
@@ -112,6 +117,20 @@ def make_registry(collector: DaemonCollector) -> CollectorRegistry:
 def render(registry: CollectorRegistry) -> bytes:
     """The text that Prometheus reads."""
     return generate_latest(registry)
+
+
+def _of_motion(motion: MotionReport) -> Iterator[Metric]:
+    shown = GaugeMetricFamily(
+        "touchdown_motion_tested", "1 if the picture's motion rules a mistake out", labels=["kind"]
+    )
+    for kind in KINDS:
+        shown.add_metric([kind], float(kind in motion.tested))
+    yield shown
+    yield _gauge("motion_mistaken", "1 while the picture does not move as it should", motion.mistake is not None)
+    if motion.residual_px is not None:
+        yield _gauge(
+            "motion_residual_pixels", "of a picture 320 wide, where ground is not where it should", motion.residual_px
+        )
 
 
 def _of_decision(status: DaemonStatus, now_ns: int) -> Iterator[Metric]:

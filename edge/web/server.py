@@ -382,7 +382,12 @@ class WebServer:
             status = self._feed.status
             if status is None or not self._viewers:
                 continue
-            described = words.describe(status, self._feed.held, self._timings.percentiles(), self._temperature_c())
+            motion = None if self._feed.step is None else self._feed.step.motion
+            more = {
+                "temperature_c": self._temperature_c(),
+                "motion": None if motion is None else {"text": motion.text, "wrong": motion.mistake is not None},
+            }
+            described = words.describe(status, self._feed.held, self._timings.percentiles(), more)
             for viewer in self._viewers:
                 described["events"] = list(self._feed.events_since(viewer.told_ns))
                 viewer.told_ns = status.at_ns

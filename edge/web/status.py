@@ -37,7 +37,7 @@ def ready(status: DaemonStatus | None, now_ns: int) -> tuple[bool, str]:
 
 
 def describe(
-    status: DaemonStatus, held: tuple[HeldGate, ...], percentiles: dict[str, Percentiles], temperature_c: float | None
+    status: DaemonStatus, held: tuple[HeldGate, ...], percentiles: dict[str, Percentiles], more: dict[str, Any]
 ) -> dict[str, Any]:
     """Everything the page shows beside the picture; ages count from the tick."""
     now_ns = status.at_ns
@@ -92,7 +92,7 @@ def describe(
         "frame_age_s": None if decision is None else _age_s(now_ns, decision.evidence_at_ns),
         "latency_ms": {name: {"p50": round(p.p50_ms, 1), "p95": round(p.p95_ms, 1)} for name, p in percentiles.items()},
         "counters": dict(status.counters),
-        "temperature_c": temperature_c,
+        **more,
     }
 
 

@@ -97,9 +97,9 @@ class Baseline(ABC):
         self._site = self._seen_again(place, down_m, height_m, captured_ns)
         return Decision(self._site, now_ns, captured_ns)
 
-    def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
+    def refuse(self, problem: NoSite, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """None of them looks whether a picture is good; asked to go without one, they have none."""
-        return Decision(NoSite(NoSiteReason.BAD_PICTURE, problem), now_ns, captured_ns)
+        return Decision(problem, now_ns, captured_ns)
 
     @abstractmethod
     def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:

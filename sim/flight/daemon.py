@@ -76,6 +76,8 @@ def daemon_config(
     if plan.authority != "advise":
         # The stand-in's flight begins in the air.
         sections["authority"] = {"level": plan.authority, "begin_in_air": True}
+        if plan.guard_s is not None:
+            sections["authority"]["max_total_s"] = plan.guard_s
     for name, values in plan.settings.items():
         sections.setdefault(name, {}).update(values)
     lines = ["# Written by touchdown sim land."]

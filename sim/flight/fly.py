@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edge.resolved import ResolvedFlight
 from landing.camera import CameraModel
+from landing.errors import TouchdownError
 from sim.flight.daemon import ORDERS, DaemonEvents, DaemonProcess, daemon_config, site_led_to
 from sim.flight.link_proxy import LinkProxy
 from sim.flight.photo_judge import UNJUDGED, coarser_words, unjudged_because
@@ -47,15 +48,12 @@ class Parties:
     cable: Cable | None
 
 
-def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightResult, World, list[TruthSample]]:
-    """Flies the plan.
+def fly_one(plan: FlightPlan, say: Callable[[str], None] = quiet) -> FlightResult:
+    """Flies a plan and writes `result.json` and `landing.png` into its folder, whatever becomes of the flight.
 
     Args:
         plan: Of the flight.
         say: Told how the flight goes.
-
-    Returns:
-        The result, the world with everybody who walked into it, and the true track.
 
     Raises:
         FlightError: A process did not start or died.
@@ -78,6 +76,7 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
         clock=plan.clock,
     )
     save_world(world, plan.out / "world")
+    failure: TouchdownError | None = None
     meet = _in_process if plan.clock == "simulated" else _as_processes
     with ExitStack() as stack:
         parties = meet(plan, _conditions(plan, start), world, stack)
@@ -85,14 +84,20 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
         flight = PilotedFlight(
             plan, world, parties.autopilot, station, parties.daemon, parties.cable, result, stack, say
         )
-        flight.fly()
+        try:
+            flight.fly()
+        except TouchdownError as error:
+            failure, result.reason = error, str(error)
         world = flight.world
         result.texts = [f"{t.boot_s:.1f} [{t.component}] {t.text}" for t in station.texts]
         result.version = station.version
     tail = DaemonEvents(plan.out / "events.jsonl")
     tail.read()
     _complete(result, tail, world, station, plan)
-    return result, world, list(station.track)
+    _write(plan, result, world, list(station.track))
+    if failure is not None:
+        raise failure
+    return result
 
 
 def _over_photograph(plan: FlightPlan, world: World) -> FlightPlan:
@@ -219,24 +224,12 @@ def _measure_miss(result: FlightResult, tail: DaemonEvents, station: GroundStati
         result.miss_estimated_m = round(estimated_m, 3)
 
 
-def fly_one(plan: FlightPlan, say: Callable[[str], None] = quiet) -> FlightResult:
-    """Flies a plan and writes `result.json` and `landing.png` into its folder.
-
-    Args:
-        plan: Of the flight.
-        say: Told how the flight goes.
-
-    Raises:
-        FlightError: A process of the simulation failed.
-        MissingSimulatorError: The autopilot's simulator is not installed.
-        TouchdownError: The world or its start cannot be made.
-    """
-    result, world, track = fly(plan, say)
+def _write(plan: FlightPlan, result: FlightResult, world: World, track: list[TruthSample]) -> None:
+    """Write `result.json` and `landing.png` into the plan's folder."""
     picture = plan.out / "landing.png"
     picture.write_bytes(draw_flight(_picture(plan, result, track), world))
     result.picture = str(picture)
     (plan.out / "result.json").write_text(json.dumps(result.to_json(), indent=1) + "\n", "utf-8")
-    return result
 
 
 def _picture(plan: FlightPlan, result: FlightResult, track: list[TruthSample]) -> FlightPicture:

@@ -23,6 +23,7 @@ from landing.geometry import FloatArray
 from landing.ground_scale import GroundScale
 from landing.picture import PictureMonitor, PictureSettings
 from landing.shown_cells import mask_camera
+from landing.site import NoSite
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.sensor import CameraSensor
 from sim.flight.loop import CameraSample
@@ -122,9 +123,9 @@ class ResolvedPictureMonitor(PictureMonitor):
         super().__init__(settings, camera)
         self._sensor = sensor
 
-    def problem(self, frame: Frame, pose: Pose | None) -> str | None:
+    def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:
         """See `PictureMonitor`."""
-        return super().problem(frame, pose) if self._sensor.resolves else None
+        return super().refusal(frame, pose) if self._sensor.resolves else None
 
 
 def resolved_height_m(world: World, camera: CameraModel, scale: GroundScale | None) -> float:

@@ -23,6 +23,7 @@ VERDICT_BGR = {
     "landed-unsafe": (40, 40, 230),
     "landed-unjudged": (255, 190, 60),
     "no-site": (60, 200, 240),
+    "handed-back": (60, 200, 240),
     "timeout": (125, 117, 108),
 }
 STATE_BGR = {

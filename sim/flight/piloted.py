@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from firmware_bridge.dialect import mavlink
+from landing.authority import HOLDS_IN
 from landing.authority_io import AuthorityState
 from landing.director import DirectorState
 from sim.camera.orders import Stall, give_order
@@ -95,7 +96,7 @@ class PilotedFlight:
         self._stack = stack
         self._say = say
         self._said_s = (-math.inf, -math.inf)  # by the flight's clock, and by the wall's
-        self._deadline_s = station.now_s + plan.timeout_s
+        self._deadline_s = station.now_s + plan.limit_s
         self._pending = list(plan.faults)
         self._mend_at_s = math.inf
         self._ordered_s: float | None = None
@@ -105,10 +106,10 @@ class PilotedFlight:
         self._pilot = Pilot(plan.search_s, math.inf, patience_s, handed_back_s)
 
     def fly(self) -> None:
-        """Fly until the vehicle is on the ground or the pilot gives up.
+        """Fly until the vehicle is on the ground, handed back for good, the pilot gives up, or the time is up.
 
         Raises:
-            FlightError: The daemon ended by itself, or the time is up.
+            FlightError: The daemon ended by itself, or was not ready in time.
         """
         pilot, orders_all = self._pilot, self._plan.authority == "land"
         self._station.watch()
@@ -125,6 +126,8 @@ class PilotedFlight:
                 self._finish()
                 return
             self._look()
+            if self._out_of_time() or self._handed_back():
+                return
             begins_anew = False
             if landing:
                 self._note_height()
@@ -201,10 +204,27 @@ class PilotedFlight:
         if due and truth is not None:
             self._said_s = (now_s, wall_s)
             self._say(f"  {truth.boot_s:5.1f} s of flight, {truth.height_m:4.1f} m up: {self._daemon.tail.words}")
-        if now_s > self._deadline_s:
-            slow = too_slow(self._daemon.tail.events)
-            why = f"; {slow}" if slow else ""
-            raise TooLateError(f"not landed after {self._plan.timeout_s:g} s; see {self._plan.out}{why}")
+
+    def _out_of_time(self) -> bool:
+        """Return True when the flight took too long; the result says so."""
+        if self._station.now_s <= self._deadline_s:
+            return False
+        slow = too_slow(self._daemon.tail.events)
+        self._result.verdict = "timeout"
+        self._result.reason = f"not landed after {self._plan.limit_s:g} s" + (f"; {slow}" if slow else "")
+        return True
+
+    def _handed_back(self) -> bool:
+        """Return True when the daemon has ended its tries and the vehicle hovers, for the pilot; the result says so."""
+        change = self._daemon.tail.last("authority")
+        if change is None or change["to_state"] != AuthorityState.ENDED.value or HOLDS_IN not in change["reason"]:
+            return False
+        if not self._autopilot.hovering(self._station):
+            return False
+        self._result.verdict, self._result.reason = "handed-back", change["reason"]
+        if self._ordered_s is not None:
+            self._result.seconds = round(self._station.boot_s - self._ordered_s, 2)
+        return True
 
     def _wait_for_daemon(self) -> None:
         deadline_s = self._station.now_s + START_S

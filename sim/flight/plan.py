@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from landing.errors import InvalidValueError
+from landing.settings import AuthoritySettings
 from sim.world.model import DiscTruth
 
 SHARED_MACHINE: dict[str, dict[str, Any]] = {
@@ -23,6 +24,9 @@ REAL_FPS, SIMULATED_FPS = 10.0, 5.0
 """Of the camera, where nobody says otherwise. The simulated clock is for machines that have too much to do: half the
 frames take half the time, and are still more than the four a second needed."""
 
+
+FLIGHT_S = 240.0
+"""Limit for a flight, beyond the time that a guarding daemon may take for its tries, s."""
 
 PERSON_AWAY_M = 2.0
 """A touchdown nearer to a person than this is never a success."""
@@ -108,7 +112,8 @@ class FlightPlan:
         threads: Of the network's inference.
         search_s: The pilot gives up hovering without a site after this time.
         lands_anyway: The pilot lands when that time is over, instead of giving up.
-        timeout_s: Limit for the whole flight.
+        guard_s: Time of a guarding daemon for all tries of one landing; None: its own default.
+        timeout_s: Limit for the whole flight; None: long enough for the daemon's own end to be seen.
         faults: On the way down.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
@@ -149,12 +154,21 @@ class FlightPlan:
     threads: int = 1
     search_s: float = 25.0
     lands_anyway: bool = False
-    timeout_s: float = 240.0
+    guard_s: float | None = None
+    timeout_s: float | None = None
     faults: tuple[PlannedFault, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     clock: str = "real"
     ends_when_slow: bool = False
+
+    @property
+    def limit_s(self) -> float:
+        """Time after which the flight ends wherever the vehicle is, s."""
+        if self.timeout_s is not None:
+            return self.timeout_s
+        guarded_s = AuthoritySettings().max_total_s if self.guard_s is None else self.guard_s
+        return FLIGHT_S + (0.0 if self.authority == "advise" else guarded_s)
 
 
 @dataclass(frozen=True)
@@ -182,7 +196,7 @@ class FlightResult:
 
     Attributes:
         verdict: `landed-safe`, `landed-unsafe`, `landed-unjudged` (over a photograph whose labels do not tell),
-            `no-site` or `not-landed`.
+            `no-site`, `handed-back` (a guarding daemon's tries ended in the air), `timeout` or `not-landed`.
         reason: Of a missing landing, in words; empty after a landing.
         autopilot, version: Of the vehicle; the version is its own.
         touchdown_ne_m: True touchdown, world NED.
@@ -236,8 +250,8 @@ class FlightResult:
 
     @property
     def exit_status(self) -> int:
-        """0 for a safe landing, 3 for no site, 4 for one that nobody judged, 1 for anything else."""
-        return {"landed-safe": 0, "no-site": 3, "landed-unjudged": 4}.get(self.verdict, 1)
+        """0 for a safe landing, 3 for no site or handed back in the air, 4 for one that nobody judged, else 1."""
+        return {"landed-safe": 0, "no-site": 3, "handed-back": 3, "landed-unjudged": 4}.get(self.verdict, 1)
 
     def summary(self) -> str:
         """One line for people."""

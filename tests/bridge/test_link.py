@@ -466,6 +466,14 @@ def test_statustext_chunks(length, chunks):
         assert len(messages[-1].text) < 50
 
 
+def test_statustext_chunks_break_no_word():
+    text = "Authority hold: too-small: the widest clean radius is 1.2 m, needs 1.5 m at 3.4 m; next try from 11 m"
+    messages = statustext_messages(text, Severity.WARNING, 7)
+    assert [len(m.text) for m in messages[:-1]] == [50] * (len(messages) - 1) and len(messages[-1].text) < 50
+    assert [word for m in messages for word in m.text.split()] == text.split()
+    assert " ".join("".join(m.text for m in messages).split()) == text  # joined by a ground station
+
+
 def test_statustext_that_is_too_long_is_cut_after_a_word():
     messages = statustext_messages("landing " * 40, Severity.INFO, 77)
     whole = "".join(m.text for m in messages)

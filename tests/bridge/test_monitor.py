@@ -200,6 +200,19 @@ def test_the_command_shows_a_log_alone_and_ends_by_itself(tmp_path):
     assert "WARN daemon: targets stop: pose is older than 0.3 s" in done.output
 
 
+def test_a_script_reads_json_lines(tmp_path):
+    log = tmp_path / "events.jsonl"
+    log.write_text('{"event":"no-site","reason":"no-height","detail":"height above ground is not known"}\n')
+    done = monitor("--events", log, "--seconds", 1.3, "--json")
+    assert done.exit_code == 0, done.output
+    told = [json.loads(line) for line in done.output.splitlines()]
+    words = "no-height: height above ground is not known"
+    said = {"kind": "said", "who": "daemon", "text": f"no site, {words}", "bad": False}
+    assert said.items() <= told[0].items() and told[0]["at_s"] >= 0
+    status = next(entry for entry in told if entry["kind"] == "status")
+    assert status["daemon"]["site"] == {"value": f"none, {words}", "level": "ok"}
+
+
 def test_the_daemons_own_port_is_refused_and_nothing_to_watch_is_told(tmp_path):
     config = tmp_path / "edge.toml"
     config.write_text('[link]\nconnection = "/dev/ttyACM9,57600"\n')

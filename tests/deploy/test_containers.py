@@ -82,8 +82,8 @@ def test_what_is_copied_and_installed_exists(name: str) -> None:
     known = set(extras["optional-dependencies"])
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line[1:] for line in ignored if line.startswith("!")}
-    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
-    assert {p.removesuffix("*") for p in packages["include"]} | {"pyproject.toml"} <= kept
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    assert {*packages["wheel"]["packages"], "pyproject.toml", "README.md", "LICENSE"} <= kept
     for path in kept:
         assert (ROOT / path).exists(), path
     for word, rest in instructions(name):

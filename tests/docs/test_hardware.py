@@ -14,6 +14,7 @@ from landing.spec import GroundRange
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 DRAWN = {**wiring.drawings(), **{name: draw() for name, draw in mounting.DRAWINGS.items()}, card.FILE.name: card.draw()}
+NUMBER = re.compile(r"-?[\d.]+")
 PAGES = {path: path.read_text("utf-8") for path in written.pages()}
 
 
@@ -24,6 +25,23 @@ def test_a_drawing_is_what_its_script_draws_and_is_used(name: str) -> None:
     title = root.find("{http://www.w3.org/2000/svg}title")
     assert title is not None and title.text
     assert any(f"pictures/{name})" in text for text in PAGES.values())
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_of_a_drawing_lies_outside_of_its_paper(name: str) -> None:
+    root = ElementTree.fromstring(DRAWN[name])
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    for shape in root.iter():
+        tag, at = shape.tag.rpartition("}")[2], {k: float(v) for k, v in shape.attrib.items() if NUMBER.fullmatch(v)}
+        if tag == "rect":
+            assert at["x"] >= 0 and at["x"] + at["width"] <= width and at["y"] + at["height"] <= height
+        elif tag == "text":
+            long = len(shape.text or "") * at["font-size"] * (0.62 if "font-weight" in shape.attrib else 0.55)
+            left = at["x"] - {"middle": long / 2, "end": long}.get(shape.attrib["text-anchor"], 0)
+            assert left >= 0 and left + long <= width and at["y"] <= height, shape.text
+        elif tag == "path":
+            points = [tuple(map(float, p)) for p in re.findall(r"([-\d.]+) ([-\d.]+)", shape.attrib["d"])]
+            assert all(0 <= x <= width and 0 <= y <= height for x, y in points), shape.attrib["d"]
 
 
 @pytest.mark.parametrize("drawing", wiring.description()["drawings"], ids=lambda drawing: drawing["file"])

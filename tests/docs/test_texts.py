@@ -14,6 +14,7 @@ from edge.pilot_reasons import REASONS
 from edge.pilot_texts import AUTHORITY, LANDING, OTHERS, explain
 from landing.authority_io import AuthorityState
 from landing.director import DirectorState
+from landing.problems import Problem
 from tests.command import call
 from tests.flight.test_guard import Intrusion, descending
 
@@ -27,6 +28,7 @@ SOURCES = (
     "landing/director.py",
     "landing/gates.py",
     "landing/ground_scale.py",
+    "landing/mistakes.py",
     "landing/picker.py",
     "landing/picture.py",
     "landing/pilot.py",
@@ -62,6 +64,7 @@ NOT_SAID = {
     "a pixel shows \0 mm of ground, nearer than the \0 the model was trained for": "a note of `edge look`",
     "does not say from how near and how far it was trained to see the ground, so no height is refused; say it with "
     "`touchdown export range`": "a note of `edge check`",
+    "field of view": "a kind of mistake, in metrics",
     "armed; \0 can change on the ground only": "part of <why>",
 }
 """Sentences in these modules that are no texts, each with its reason."""
@@ -159,6 +162,21 @@ def test_every_text_of_a_disturbed_flight_is_explained() -> None:
         assert len(explain(text)) >= 1 + text.startswith(("Landing", "Authority")), text
 
 
+def test_a_reason_has_the_code_of_its_gate() -> None:
+    codes = {}
+    for node in ast.walk(tree_of("landing/gates.py")):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Gate" and len(node.args) == 3:
+            problem = re.fullmatch(r"Problem\.(\w+)", ast.unparse(node.args[2]))
+            words = [part for part in ast.walk(node.args[1]) if isinstance(part, ast.Constant) and part.value]
+            if problem and words:
+                codes[max((str(part.value) for part in words), key=len)] = Problem[problem[1]]
+    assert len(codes) >= 7
+    for words, code in codes.items():
+        found = [one for texts in REASONS.values() for one in texts if words in one.pattern]
+        assert found or words in str(NOT_SAID), words
+        assert not found or code in {one.code for one in found}, f"{words}: {code}"
+
+
 @pytest.mark.parametrize(
     ("text", "last"),
     [
@@ -184,4 +202,5 @@ def test_the_command_explains_a_text_and_the_reason_in_it() -> None:
     assert done.returncode == 0 and "Take over" in done.stdout and "TD-603" in done.stdout
     assert call("explain", "PrecLand: Target Found").returncode == 2
     entries = json.loads(call("explain", "--json", "Authority hold: person at the site").stdout)
-    assert [entry["text"] for entry in entries] == ["Authority hold", "<person or vehicle> at the site"]
+    assert [entry.get("text") for entry in entries] == ["Authority hold", "<person or vehicle> at the site", None]
+    assert entries[-1]["code"] == "TD-612"

@@ -374,8 +374,11 @@ def test_the_budget_holds_in_a_flight_that_does_not_end(tmp_path: Path) -> None:
 def test_mined_frames_walk_the_loop_to_training(flight_folder: Path, tmp_path: Path) -> None:
     """Frame, proposal, correction, import and training, a command each; the correction is done as the tools do it."""
     out = tmp_path / "mined"
-    mined = call("edge", "mine", flight_folder, "--out", out, "--count", 4, "--apart-s", 0.5)
+    words = ("edge", "mine", flight_folder, "--out", out, "--count", 4, "--apart-s", 0.5)
+    mined = call(*words)
     assert mined.returncode == 0 and "CVAT" in mined.stdout
+    told = json.loads(call(*words, "--json").stdout)
+    assert told["folder"] == str(out) and {"number", "why", "at_s"} <= set(told["frames"][0])
     names = sorted(p.stem for p in (out / "images").iterdir())
     assert 2 <= len(names) <= 4 and names == sorted(p.stem for p in (out / "proposals").iterdir())
     rows = [line.split(",") for line in (out / "mined.csv").read_text().splitlines()]
@@ -446,7 +449,7 @@ def test_another_format_is_refused_and_unknown_fields_are_not(
     flight_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.blackbox.records.FORMAT", 0)
-    with pytest.raises(RecordingError, match="format 5, this version reads format 0"):
+    with pytest.raises(RecordingError, match="format 6, this version reads format 0"):
         Recording(flight_folder)
     monkeypatch.undo()
     entry = next(iter(Recording(flight_folder).entries(Topic.STEP.value)))

@@ -212,3 +212,38 @@ def test_a_starved_daemon_is_named_and_the_landing_flown_on_the_simulated_clock(
     assert re.fullmatch(r"too slow: [01]\.\d decisions/s, needs [\d.]+; inference \d{3,4} ms.*", starved.reason)
     assert any(starved.reason in line for line in said)
     assert result.verdict == "landed-safe", result.reason
+
+
+def test_guards_own_end_is_flown_seen_and_written(tmp_path: Path, colour_model: Path) -> None:
+    labels = np.full_like(procedural(5).labels, WATER)
+    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    world = procedural(5)
+    column, row = world.origin_px
+    labels[np.hypot(rows - row, columns - column) * world.gsd_m < 6.0] = GRASS
+    island = saved(tmp_path / "island", labels)
+    result = fly_one(
+        plan(
+            colour_model,
+            tmp_path / "out",
+            island,
+            start_ne_m=(0.0, 0.0),
+            authority="guard",
+            guard_s=10.0,
+            faults=(PlannedFault(Fault.INTRUDER, below_m=9.0),),
+        )
+    )
+    assert result.verdict == "handed-back", result.reason
+    assert "10 s are over; holds in GUIDED, take over" in result.reason and result.exit_status == 3
+    assert result.seconds is not None and result.seconds < 60
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert written["verdict"] == "handed-back" and Path(result.picture).stat().st_size > 1000
+    ended = [e for e in events(result, "authority") if e["to_state"] == "ended"]
+    assert len(ended) == 1
+
+
+def test_a_flight_that_takes_too_long_has_a_result_and_a_picture(tmp_path: Path, colour_model: Path, lawn: str) -> None:
+    result = fly_one(plan(colour_model, tmp_path / "out", lawn, timeout_s=6.0))
+    assert (result.verdict, result.exit_status) == ("timeout", 1)
+    assert result.reason == "not landed after 6 s"
+    assert (tmp_path / "out" / "result.json").exists() and Path(result.picture).exists()
+    assert plan(colour_model, tmp_path, lawn, authority="guard").limit_s == 480.0

@@ -18,7 +18,7 @@ from landing.settings import AuthoritySettings
 from landing.site import Intruder
 from landing.taxonomy import Role
 from landing.types import LandingTarget, Pose
-from landing.vehicle import Autopilot, MissionItem, PilotReport, Sticks, VehicleStatus
+from landing.vehicle import Autopilot, Battery, MissionItem, PilotReport, Sticks, VehicleStatus
 
 S = 1_000_000_000
 STEP_NS = S // 20
@@ -49,6 +49,8 @@ class World:
     failsafe: bool = False
     touching_down: bool | None = None
     mission: MissionItem | None = None
+    ground_known: bool = True
+    battery: Battery | None = None
     known_up_to_m: float | None = None
     sticks: Sticks | None = REST
     stick_age_s: float = 0.0
@@ -59,6 +61,7 @@ class World:
     def __post_init__(self) -> None:
         self.requests: list[object] = []
         self.log: list[str] = []
+        self.reasons: list[str] = []
         self.answers: list[CommandAnswer] = []
         self.pilot_reports = True
         self.watch = DescentWatch()
@@ -92,6 +95,7 @@ class World:
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
             mission=self.mission,
+            battery=self.battery,
         )
         pose = Pose(self.now_ns, LEVEL, (*self.position, down), self.height_m, frame=self.frame)
         vehicle = self.watch.step(self.now_ns, vehicle, pose)
@@ -100,7 +104,13 @@ class World:
             AuthorityInput(
                 self.now_ns,
                 DirectorOutput(
-                    state, reason, target, (), self.intruder, descend_to_m=self.known_up_to_m if too_high else None
+                    state,
+                    reason,
+                    target,
+                    (),
+                    self.intruder,
+                    descend_to_m=self.known_up_to_m if too_high else None,
+                    bad_ground=self.site is None and self.ground_known,
                 ),
                 pose,
                 vehicle,
@@ -108,6 +118,7 @@ class World:
             )
         )
         self.log += [t.to_state.value for t in output.transitions]
+        self.reasons += [t.reason for t in output.transitions]
         if output.request is not None:
             self._take(output)
         return output
@@ -595,6 +606,51 @@ def test_a_missions_landing_item_is_guarded_and_resumed_outside_the_mission(auto
     assert "the mission ends at item 4" in w.step().reason or w.mode == back
     w.until("guard", 2.0)
     assert w.mode == back and w.requests == [Hold(), Land()]
+
+
+def fails_from_near(w: World) -> None:
+    """One try: down to the look around, where the site turns out too small, with another one a few metres on."""
+    w.height_m = 3.4
+    w.until("look", 1.0)
+    w.site = None
+    w.until("hold", GUARD.grace_s + 1.0)
+    w.site = (w.position[0] + 2.0, w.position[1] + 2.0, 0.0)
+
+
+@pytest.mark.parametrize("autopilot", [Autopilot.ARDUPILOT, Autopilot.PX4])
+def test_a_try_that_failed_from_near_is_followed_by_a_higher_and_wider_one(autopilot):
+    w = world(height_m=25.0, autopilot=autopilot)
+    w.land()
+    for tries in (1, 2, 3):
+        began, least_m = len(w.requests), min(GUARD.clear_height_m + tries * GUARD.climb_m, 25.0)
+        fails_from_near(w)
+        assert w.reasons[-1] == f"site lost at 3.4 m; next try from {least_m:.0f} m"
+        w.until("guard", 60.0)
+        sent = w.requests[began:]
+        climbs = [-c.position_ned_m[2] for c in sent if isinstance(c, FlyTo)]
+        assert climbs and min(climbs) >= least_m - 0.8, (tries, climbs)
+        assert w.height_m >= least_m - 0.8 and sent[-1] == Land()  # nothing was tried from 4 m
+    assert w.log.count("look") == 3
+
+
+def test_the_place_that_failed_is_taken_again_only_after_a_whole_search():
+    w = world(height_m=25.0)
+    w.land()
+    fails_from_near(w)
+    w.site = (0.5, 0.5, 0.0)  # the same again
+    w.until("search", 30.0)
+    began_ns = w.now_ns
+    w.until("guard", 30.0)
+    assert w.now_ns - began_ns >= GUARD.search_s * S and w.height_m > 10.0
+
+
+def test_evidence_that_is_missing_says_nothing_of_the_ground():
+    w = world(height_m=25.0, ground_known=False)
+    w.land()
+    fails_from_near(w)
+    assert w.reasons[-1] == "site lost"
+    w.until("guard", 30.0)
+    assert w.height_m == pytest.approx(GUARD.clear_height_m)
 
 
 def test_a_mission_that_goes_on_is_let_go():

@@ -242,3 +242,16 @@ def test_the_way_down_to_where_a_site_can_be_seen_is_no_time_without_one(reason)
 def test_an_old_word_to_descend_is_none():
     out = step(Director(SETTINGS), 1, NoSite(NoSiteReason.TOO_HIGH, "descend", 28.0), decided_age=1.0)
     assert out.descend_to_m is None
+
+
+@pytest.mark.parametrize("hz", [1.0, 1.7, 2.4, 3.0, 3.7, 6.0])
+def test_at_the_edge_of_its_speed_the_state_does_not_flap(hz):
+    director, transitions = Director(SETTINGS), []
+    for tick in range(60 * 20):
+        now_s = 10.0 + tick / 20
+        # Each third decision takes half as long again, as on a loaded machine.
+        number = math.floor(now_s * hz)
+        decided_s = (number + (0.5 if number % 3 == 0 else 0.0)) / hz
+        age_s = max(0.05, now_s - decided_s) + 0.6 / hz
+        transitions += step(director, now_s, decided_age=age_s).transitions
+    assert len(transitions) <= 3, [(t.from_state.value, t.to_state.value, t.reason) for t in transitions]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tarfile
 import zipfile
@@ -22,7 +23,11 @@ PACKAGES = {*FLIES, "deploy", "export", "trainer"}
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheel and source archive, built from what is committed and not ignored."""
     folder = tmp_path_factory.mktemp("dist")
-    source = tmp_path_factory.mktemp("source")
+    build(tmp_path_factory.mktemp("source"), folder)
+    return folder
+
+
+def build(source: Path, folder: Path) -> None:
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout.decode().split("\0")
     for name in filter(None, listed):
@@ -30,8 +35,21 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target = source / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
-    uv("build", "--quiet", "--out-dir", folder, source)
-    return folder
+    constraints = ["--build-constraints", ROOT / ".ci" / "build.txt"]
+    uv("build", "--quiet", *constraints, "--out-dir", folder, source, SOURCE_DATE_EPOCH="1700000000")
+
+
+def test_the_same_source_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None:
+    """Built in another folder, a second later, by somebody with other rights of new files."""
+    before = os.umask(0o077)
+    try:
+        build(tmp_path / "elsewhere", tmp_path / "again")
+    finally:
+        os.umask(before)
+    names = sorted(path.name for path in dist.iterdir() if path.suffix in (".whl", ".gz"))
+    assert len(names) == 2
+    for name in names:
+        assert (dist / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
 def test_wheel_holds_every_package_and_its_data(dist):
@@ -56,14 +74,21 @@ def test_wheel_holds_every_package_and_its_data(dist):
 
 
 def test_base_package_alone_imports_all_that_flies_without_torch(dist, tmp_path):
-    """A clean environment holds the wheel and the base dependencies, nothing else."""
-    python = environment(tmp_path / "venv", next(dist.glob("*.whl")))
+    """A clean environment, into which the wheel is installed by its own name, as from an index, and nothing else."""
+    python = environment(tmp_path / "venv", f"{DISTRIBUTION}=={VERSION}", "--find-links", dist)
     report = json.loads(run([python, "-I", "-c", IMPORT_ALL, ",".join(FLIES), ",".join(DRAWING)], tmp_path))
     bad = {"torch", "torchvision", "segmentation_models_pytorch", "lightning", "onnx", "timm"}
     assert report["count"] > 40 and not bad & set(report["loaded"])
     touchdown = python.with_name("touchdown")
-    for arguments in (["--version"], ["edge", "check", "--print-default"], ["sim", "land", "-h"]):
-        subprocess.run([str(touchdown), *arguments], check=True, capture_output=True, timeout=60)
+    for arguments in (
+        ["--version"],
+        ["edge", "check", "--print-default"],
+        ["sim", "land", "-h"],
+        ["models", "list"],
+        ["report"],
+    ):
+        subprocess.run([str(touchdown), *arguments], check=True, capture_output=True, timeout=60, cwd=tmp_path)
+    assert f"touchdown {VERSION}\n" in (tmp_path / "touchdown-report.txt").read_text("utf-8")
     words = [str(touchdown), "trainer", "fit", "--data", str(tmp_path), "--out", str(tmp_path / "o")]
     refused = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 2

@@ -20,11 +20,11 @@ def oldest_python() -> str:
     return sys.executable
 
 
-def uv(*words: str | Path, cwd: Path = ROOT) -> str:
+def uv(*words: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     """Runs uv; fails with what it said."""
     program = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert program is not None, 'uv is not installed: pip install -e ".[dev]"'
-    environ = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_NO_CONFIG": "1"}
+    environ = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_NO_CONFIG": "1", **environment}
     if "PIP_FIND_LINKS" in environ:
         environ.setdefault("UV_FIND_LINKS", environ["PIP_FIND_LINKS"].replace(" ", ","))
     done = subprocess.run(

@@ -20,13 +20,13 @@ from typing import IO, Any, BinaryIO
 
 from landing.distribution import VERSION
 from landing.errors import ModelError, first_line
+from landing.progress import Progress
 from landing.reading import sha256_of
 from touchdown.models.registry import HERE, Registry, ShippedModel
 
 CHUNK_BYTES = 1 << 16
 SILENCE_S = 30.0
 """Longest wait for the server's next bytes."""
-SAY_EVERY_S = 10.0
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 Say = Callable[[str], None]
@@ -136,21 +136,25 @@ def _fill(stream: BinaryIO, entry: ShippedModel, address: str, say: Say, until_s
         say(
             f"{entry.file}: {size / 1e6:.1f} MB from {address}" + (f", going on at {have / 1e6:.1f} MB" if have else "")
         )
-        said = time.monotonic()
+        have = _copied(answer, stream, entry, have, until_s)
+    if have < size:
+        raise HTTPException(f"it ended after {have} of {size} bytes")
+
+
+def _copied(answer: Any, stream: BinaryIO, entry: ShippedModel, have: int, until_s: float) -> int:
+    """Copies what comes behind the bytes that are there; returns how many there are then."""
+    size = entry.known().size_bytes
+    with Progress(f"{entry.file}, kB", max(1, size // 1000), have // 1000) as progress:
         while chunk := answer.read(CHUNK_BYTES):
-            have += len(chunk)
-            now = time.monotonic()
+            before, have = have, have + len(chunk)
             if have > size:
                 stream.truncate(0)
                 raise HTTPException(f"it sends more than the model's {size} bytes")
             stream.write(chunk)
-            if now > until_s:
+            if time.monotonic() > until_s:
                 raise TimeoutError("the time is up (--limit-s)")
-            if now - said >= SAY_EVERY_S:
-                say(f"{entry.file}: {100 * have / size:.0f} %")
-                said = now
-    if have < size:
-        raise HTTPException(f"it ended after {have} of {size} bytes")
+            progress.step(have // 1000 - before // 1000)
+    return have
 
 
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):

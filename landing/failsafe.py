@@ -1,0 +1,54 @@
+"""Time for which a landing in a failsafe may be held up for a person, by the battery. Pure.
+
+The autopilot lands because it must. It is never held past its own critical action: a battery that is critical, or of
+which nothing is known, leaves no time at all.
+"""
+
+from __future__ import annotations
+
+from landing.vehicle import Battery
+
+LONGEST_S = 30.0
+"""Whoever has not gone within so long stays."""
+
+SHARE = 0.5
+"""Part of what is left that may be spent: figures of batteries are no better, and the landing comes after it."""
+
+MARGIN_S = 20.0
+SLOWEST_DESCENT_MPS = 0.4
+"""Of a landing that is led; with the margin, what must be left to land from here."""
+
+
+def may_hold_s(battery: Battery | None, height_m: float | None) -> float:
+    """Return the time for which the vehicle may stay up, s; 0 where nothing allows any.
+
+    Args:
+        battery: As last reported.
+        height_m: Above the site or the ground.
+    """
+    if battery is None or battery.critical or battery.left_s is None or height_m is None:
+        return 0.0
+    return max(0.0, min(LONGEST_S, SHARE * battery.left_s - MARGIN_S - height_m / SLOWEST_DESCENT_MPS))
+
+
+class HoldBound:
+    """The end of a hold, which only ever comes nearer. Time is an argument."""
+
+    def __init__(self) -> None:
+        self._until_ns: int | None = None
+
+    def left_s(self, battery: Battery | None, height_m: float | None, now_ns: int, *, held: bool) -> float:
+        """Return the time that is left to stay up, s.
+
+        Args:
+            battery: As last reported.
+            height_m: Above the site or the ground.
+            now_ns: Monotonic time.
+            held: The vehicle is held up; the time runs from the first step of it.
+        """
+        until_ns = now_ns + round(may_hold_s(battery, height_m) * 1e9)
+        if self._until_ns is not None:
+            until_ns = min(until_ns, self._until_ns)
+        if held:
+            self._until_ns = until_ns
+        return max(0.0, (until_ns - now_ns) * 1e-9)

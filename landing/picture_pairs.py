@@ -1,0 +1,253 @@
+"""Pairs of looks at the ground, and what a set-up of camera and sensors predicts for them.
+
+A `Setup` is what may be wrong at once: mirrored, turned, tilted, another focal length, another height, late, drifting.
+The pairs of a `Window` say where nine anchors of the picture went; a `CameraTrack` says where the camera was. Both are
+compared by four numbers for each pair: shift across (2), turn, and growth, each by the error that a flown pose and a
+good lens may have.
+
+Frames of reference: camera optical (x right, y down, z forward), local NED.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from landing.geometry import FloatArray
+
+_SIDE = np.array([-0.6, 0.0, 0.6])
+ANCHORS: FloatArray = np.stack(np.meshgrid(_SIDE, _SIDE), -1).reshape(-1, 2)
+"""Places in the picture, halves of its width and height."""
+
+ATTITUDE_RAD, YAW_RAD = 0.008, 0.008
+"""Error of a turn between two poses (0.6 degrees each, as measured), across and about the line of sight."""
+
+PLACE_M, WANDER_MPS, PLACE_SHARE = 0.06, 0.06, 0.05
+"""Error of a way between two positions, of its growth, and its share: height and lens are known to a few per cent."""
+
+STAMP_S, MOUNT_RAD, LOOK_RAD = 0.025, 0.05, 0.002
+"""Jitter of stamps, error of a good mount, error of a look."""
+
+MOST_PER_PAIR = 60.0
+"""Of the squared, weighted distance of a pair: beyond it a pair counts little more."""
+
+FITS = 7.0
+"""Mean cost of pairs that fit."""
+
+
+class CameraTrack:
+    """Way of the camera over the last seconds: centre (m, NED), rotation ned_from_camera, height above ground, m.
+
+    Args:
+        keep_s: So long.
+    """
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_ns = round(keep_s * 1e9)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._at_ns: list[int] = []
+        self._rows: list[FloatArray] = []
+
+    def add(self, at_ns: int, centre_ned_m: FloatArray, ned_from_camera: FloatArray, height_m: float) -> None:
+        """Takes the newest pose; older ones than the newest are left out."""
+        if self._at_ns and at_ns <= self._at_ns[-1]:
+            return
+        self._at_ns.append(at_ns)
+        self._rows.append(np.concatenate([centre_ned_m, [height_m], ned_from_camera.ravel()]))
+        while self._at_ns[0] < at_ns - self._keep_ns:
+            del self._at_ns[0], self._rows[0]
+
+    def at(self, at_ns: npt.NDArray[np.int64], late_s: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Centres (n, 3), heights (n,) and rotations (n, 3, 3) so long before some times, interpolated."""
+        times = np.array(self._at_ns, np.int64)
+        rows = np.stack(self._rows)
+        seconds = (times - times[0]) * 1e-9
+        asked = np.clip((at_ns - times[0]) * 1e-9 - late_s, 0.0, seconds[-1])
+        after = np.clip(np.searchsorted(seconds, asked), 1, max(1, len(seconds) - 1))
+        if len(seconds) == 1:
+            found = np.repeat(rows, len(asked), axis=0)
+        else:
+            share = ((asked - seconds[after - 1]) / (seconds[after] - seconds[after - 1]))[:, None]
+            found = rows[after - 1] * (1 - share) + rows[after] * share
+        x, y = found[:, 4:].reshape(-1, 3, 3)[:, :, 0], found[:, 4:].reshape(-1, 3, 3)[:, :, 1]
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        y = y - (x * y).sum(axis=1, keepdims=True) * x
+        y /= np.linalg.norm(y, axis=1, keepdims=True)
+        turned: FloatArray = np.stack([x, y, np.cross(x, y)], axis=-1)
+        return found[:, :3], found[:, 3], turned
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A set-up as it may really be, against the configured one.
+
+    Attributes:
+        mirrored: The picture's left is its right.
+        still: The picture does not move at all.
+        turn_rad: Of the camera about its line of sight.
+        tilt_rad: Of the camera about its x and y axes.
+        focal: Logarithm of the true focal length over the configured one.
+        height: Logarithm of the true height over the one told.
+        late_s: The picture is so much older than its stamp.
+        drift_mps: The position told moves so fast by itself, north and east, m/s.
+    """
+
+    mirrored: bool = False
+    still: bool = False
+    turn_rad: float = 0.0
+    tilt_rad: tuple[float, float] = (0.0, 0.0)
+    focal: float = 0.0
+    height: float = 0.0
+    late_s: float = 0.0
+    drift_mps: tuple[float, float] = (0.0, 0.0)
+
+    def believed_from_true(self) -> FloatArray:
+        """Rotation from the true camera's axes to the configured camera's, (3, 3)."""
+        (a, b), c, s = self.tilt_rad, math.cos(self.turn_rad), math.sin(self.turn_rad)
+        angle = math.hypot(a, b)
+        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        if angle < 1e-9:
+            return turn
+        cross = np.array([[0.0, 0.0, b], [0.0, 0.0, -a], [-b, a, 0.0]]) / angle
+        tilt: FloatArray = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+        both: FloatArray = tilt @ turn
+        return both
+
+
+CONFIGURED = Setup()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Match of a set-up with a window.
+
+    Attributes:
+        setup: That one.
+        cost: Sum over the pairs.
+        pairs: Their number.
+        residual: Median distance between anchors and where they should be, at distance 1.
+    """
+
+    setup: Setup
+    cost: float
+    pairs: int
+    residual: float = 0.0
+
+    @property
+    def fits(self) -> bool:
+        """True when nothing is to be explained."""
+        return self.cost / self.pairs <= FITS
+
+
+class Window:
+    """The pairs of the last seconds.
+
+    Args:
+        anchors: Rays of the anchors, configured camera, shape (9, 3), z 1.
+    """
+
+    def __init__(self, anchors: FloatArray) -> None:
+        self.anchors = anchors
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._from_ns: list[int] = []
+        self._to_ns: list[int] = []
+        self._places: list[FloatArray] = []
+
+    def __len__(self) -> int:
+        """Count pairs."""
+        return len(self._to_ns)
+
+    @property
+    def span_s(self) -> float:
+        """From the first start to the last end, s."""
+        return (self._to_ns[-1] - self._from_ns[0]) * 1e-9 if self._to_ns else 0.0
+
+    def add(self, from_ns: int, to_ns: int, places: FloatArray) -> None:
+        """Takes a pair: where the anchors went, shape (9, 2)."""
+        self._from_ns.append(from_ns)
+        self._to_ns.append(to_ns)
+        self._places.append(places)
+
+    def drop_before(self, at_ns: int) -> None:
+        """Forgets pairs that began earlier."""
+        while self._from_ns and self._from_ns[0] < at_ns:
+            del self._from_ns[0], self._to_ns[0], self._places[0]
+
+    def predicted(self, track: CameraTrack, setup: Setup) -> FloatArray:
+        """Places of the anchors after each pair, shape (pairs, 9, 2)."""
+        if setup.still:
+            return np.broadcast_to(self.anchors[None, :, :2], (len(self), len(self.anchors), 2))
+        flip = np.array([-1.0 if setup.mirrored else 1.0, 1.0])
+        focal = math.exp(setup.focal)
+        believed_from_true = setup.believed_from_true()
+        rays = np.column_stack([self.anchors[:, :2] * flip / focal, self.anchors[:, 2]]) @ believed_from_true.T
+        from_ns, to_ns = np.array(self._from_ns, np.int64), np.array(self._to_ns, np.int64)
+        centre, height_m, turned = track.at(from_ns, setup.late_s)
+        after, _, turned_after = track.at(to_ns, setup.late_s)
+        way = after - centre
+        way[:, :2] -= np.array(setup.drift_mps) * ((to_ns - from_ns) * 1e-9)[:, None]
+        directions = rays @ turned.transpose(0, 2, 1)
+        reach = (height_m * math.exp(setup.height))[:, None, None] / np.maximum(directions[..., 2:], 0.05)
+        seen = (directions * reach - way[:, None]) @ turned_after @ believed_from_true
+        places: FloatArray = seen[..., :2] / np.maximum(seen[..., 2:], 0.05) * focal * flip
+        return places
+
+    def against(self, track: CameraTrack, setup: Setup = CONFIGURED) -> Fit:
+        """Compares the pairs with what a set-up predicts."""
+        off = np.stack(self._places) - self.predicted(track, setup)
+        cost = _robust(self._weighted(off, track)).sum()
+        residual = float(np.median(np.hypot(off[..., 0], off[..., 1])))
+        return Fit(setup, float(cost), len(self), residual)
+
+    def apart(self, track: CameraTrack, setup: Setup) -> float:
+        """Cost that a mistake would have caused by now."""
+        off = self.predicted(track, setup) - self.predicted(track, CONFIGURED)
+        return float(_robust(self._weighted(off, track)).sum())
+
+    def whitened(self, track: CameraTrack, setup: Setup) -> FloatArray:
+        """Shift, turn and growth that a set-up does not explain, by what is allowed; shape (pairs, 4)."""
+        return self._weighted(np.stack(self._places) - self.predicted(track, setup), track)
+
+    def _weighted(self, off: FloatArray, track: CameraTrack) -> FloatArray:
+        places = self.anchors[:, :2]
+        size = float((places**2).sum())
+        turn = (places[:, 0] * off[..., 1] - places[:, 1] * off[..., 0]).sum(axis=1) / size
+        growth = (places * off).sum(axis=(1, 2)) / size
+        four: FloatArray = np.column_stack([off.mean(axis=1), turn, growth]) / self._spread(track)
+        return four
+
+    def _spread(self, track: CameraTrack) -> FloatArray:
+        """Standard deviations of the four numbers for a good set-up, shape (pairs, 4)."""
+        from_ns, to_ns = np.array(self._from_ns, np.int64), np.array(self._to_ns, np.int64)
+        seconds = (to_ns - from_ns) * 1e-9
+        centre, height_m, turned = track.at(from_ns, 0.0)
+        after, _, turned_after = track.at(to_ns, 0.0)
+        height_m = np.maximum(height_m, 0.3)
+        way = np.abs(after - centre) / height_m[:, None]
+        across, down = np.hypot(way[:, 0], way[:, 1]), way[:, 2]
+        cosine = (np.einsum("nij,nij->n", turned, turned_after) - 1) / 2
+        angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+        place = (PLACE_M + WANDER_MPS * seconds) / height_m
+        jitter = STAMP_S * (angle + across + down) / seconds
+        lens, mount = PLACE_SHARE * across, MOUNT_RAD * (angle + down)
+        shift = np.sqrt(ATTITUDE_RAD**2 + LOOK_RAD**2 + place**2 + lens**2 + mount**2 + jitter**2)
+        sideways = MOUNT_RAD * (angle + across)
+        about = np.sqrt(YAW_RAD**2 + sideways**2 + jitter**2)
+        growth = np.sqrt(YAW_RAD**2 + (0.5 * place) ** 2 + (PLACE_SHARE * down) ** 2 + sideways**2 + jitter**2)
+        return np.column_stack([shift, shift, about, growth])
+
+
+def _robust(weighted: FloatArray) -> FloatArray:
+    """Cost of each pair, shape (pairs,): its squared length, bounded."""
+    squared = (weighted**2).sum(axis=1)
+    cost: FloatArray = squared / (1.0 + squared / MOST_PER_PAIR)
+    return cost

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from firmware_bridge.battery import FRESH_NS, BatteryWatch
+from firmware_bridge.dialect import mavlink
+from landing.vehicle import Battery
+
+S = 1_000_000_000
+LOW, CRITICAL = mavlink.MAV_BATTERY_CHARGE_STATE_LOW, mavlink.MAV_BATTERY_CHARGE_STATE_CRITICAL
+
+
+def status(remaining=50, used_mah=2000, current_ca=2000, time_s=0, state=0, number=0):
+    return mavlink.MAVLink_battery_status_message(
+        number, 0, 1, 32767, [12000] + [65535] * 9, current_ca, used_mah, -1, remaining, time_s, state
+    )
+
+
+def test_the_autopilots_own_figure_counts():
+    watch = BatteryWatch()
+    assert watch.status(0) is None
+    watch.on_status(status(time_s=240), 0)
+    assert watch.status(S) == Battery(240.0, False)
+    assert watch.status(FRESH_NS + 1) is None
+    watch.on_status(status(time_s=240, state=LOW), 6 * S)
+    assert watch.status(6 * S) == Battery(240.0, False)
+    watch.on_status(status(time_s=240, state=CRITICAL), 7 * S)
+    assert watch.status(7 * S) == Battery(240.0, True)
+
+
+def test_without_it_the_charge_that_is_left_by_the_draw_of_late():
+    watch = BatteryWatch()
+    for at_s in range(9):
+        watch.on_status(status(), at_s * S)
+    assert watch.status(8 * S) == Battery(None)  # not long enough to be a draw
+    for at_s in range(9, 30):
+        watch.on_status(status(), at_s * S)
+    # 2000 mAh are half: 2000 mAh left at 20 A.
+    assert watch.status(29 * S).left_s == pytest.approx(2.0 / 20.0 * 3600.0)
+
+
+@pytest.mark.parametrize("unknown", [{"remaining": -1}, {"used_mah": -1}, {"current_ca": -1}, {"remaining": 100}])
+def test_what_is_not_reported_is_not_guessed(unknown):
+    watch = BatteryWatch()
+    for at_s in range(40):
+        watch.on_status(status(**unknown), at_s * S)
+    assert watch.status(39 * S) == Battery(None)
+
+
+def test_the_battery_that_is_empty_first_counts_and_an_unknown_one_makes_all_unknown():
+    watch = BatteryWatch()
+    watch.on_status(status(time_s=300), 0)
+    watch.on_status(status(time_s=90, number=1), 0)
+    assert watch.status(0) == Battery(90.0)
+    watch.on_status(status(remaining=-1, number=2), 0)
+    assert watch.status(0) == Battery(None)
+    watch.forget()
+    assert watch.status(0) is None

@@ -1,0 +1,133 @@
+"""Landings in the autopilot's failsafes: held up for a person, and within what the battery leaves."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landing.command import FlyTo, Hold, Land
+from landing.failsafe import LONGEST_S, MARGIN_S, SHARE, SLOWEST_DESCENT_MPS, HoldBound, may_hold_s
+from landing.vehicle import Autopilot, Battery
+from tests.landing.test_authority import GUARD, PERSON, S, world
+
+IN_FAILSAFE = GUARD.model_copy(update={"failsafe": "guard"})
+FULL = Battery(600.0)
+
+
+def landing_in_failsafe(settings=IN_FAILSAFE, battery=FULL, **kwargs):
+    w = world(settings, battery=battery, **kwargs)
+    w.run(1.0)
+    w.failsafe = True
+    w.mode = "AUTO.LAND" if w.autopilot is Autopilot.PX4 else "LAND"
+    w.run(2.0)
+    return w
+
+
+@given(
+    left_s=st.one_of(st.none(), st.floats(0, 7200)),
+    critical=st.booleans(),
+    height_m=st.one_of(st.none(), st.floats(0, 120)),
+)
+def test_the_landing_itself_always_has_its_time(left_s, critical, height_m):
+    hold_s = may_hold_s(Battery(left_s, critical), height_m)
+    assert 0.0 <= hold_s <= LONGEST_S
+    if critical or left_s is None or height_m is None:
+        assert hold_s == 0.0
+    elif hold_s > 0.0:
+        assert left_s - hold_s >= (1 - SHARE) * left_s + MARGIN_S
+        assert left_s - hold_s >= height_m / SLOWEST_DESCENT_MPS + MARGIN_S
+
+
+def test_the_end_only_ever_comes_nearer():
+    bound = HoldBound()
+    assert bound.left_s(FULL, 5.0, 0, held=False) == pytest.approx(LONGEST_S)
+    assert bound.left_s(FULL, 5.0, 100 * S, held=True) == pytest.approx(LONGEST_S)
+    assert bound.left_s(FULL, 5.0, 110 * S, held=True) == pytest.approx(LONGEST_S - 10.0)
+    assert bound.left_s(Battery(80.0), 5.0, 111 * S, held=True) == pytest.approx(0.5 * 80 - 20 - 12.5)
+    assert bound.left_s(FULL, 5.0, 111 * S, held=True) == pytest.approx(7.5)  # a better figure gives nothing back
+
+
+@pytest.mark.parametrize("autopilot", [Autopilot.ARDUPILOT, Autopilot.PX4])
+def test_a_person_holds_it_up_and_when_they_have_gone_it_lands(autopilot):
+    w = landing_in_failsafe(autopilot=autopilot)
+    assert w.state.value == "guard" and w.requests == []
+    w.intruder = PERSON
+    w.step()
+    assert w.requests == [Hold()] and "failsafe, at most 30 s" in w.reasons[-1]
+    w.run(3.0)
+    w.intruder = None
+    w.until("guard", 10.0)
+    assert w.requests == [Hold(), Land()]
+
+
+def test_when_the_time_is_over_it_lands_and_says_so():
+    w = landing_in_failsafe()
+    w.intruder = PERSON
+    w.step()
+    began_ns = w.now_ns
+    w.until("ended", LONGEST_S + 5.0)
+    assert (w.now_ns - began_ns) / S < LONGEST_S + 1.0
+    assert w.requests[-1] == Land() and "hand-back" in w.log
+    assert any("failsafe, no time left: lands straight down" in reason for reason in w.reasons)
+    count = len(w.requests)
+    w.run(20.0)
+    assert len(w.requests) == count
+
+
+def test_with_a_site_it_lands_there():
+    w = landing_in_failsafe(height_m=25.0)
+    w.intruder = PERSON
+    w.height_m = 15.0
+    w.run(0.5)
+    w.intruder, w.battery = None, Battery(600.0, critical=True)
+    w.until("ended", 5.0)
+    assert any("lands on the site" in reason for reason in w.reasons)
+
+
+@pytest.mark.parametrize("battery", [None, Battery(None), Battery(40.0), Battery(600.0, critical=True)])
+def test_without_time_by_the_battery_nothing_is_held_up(battery):
+    w = landing_in_failsafe(battery=battery)
+    w.intruder = PERSON
+    w.run(20.0)
+    assert w.requests == []
+
+
+def test_the_ground_never_stops_it_and_nobody_looks_around():
+    w = landing_in_failsafe(height_m=12.0)
+    w.site = None
+    for w.height_m in (10.0, 6.0, 3.4, 3.0, 1.0):
+        w.run(3.0)
+    assert w.requests == []
+
+
+def test_the_autopilots_next_action_ends_it():
+    w = landing_in_failsafe()
+    w.intruder = PERSON
+    w.run(2.0)
+    assert w.requests == [Hold()] and w.mode == "GUIDED"
+    w.mode, w.battery = "LAND", Battery(200.0, critical=True)  # its critical action
+    w.run(30.0)
+    assert w.requests == [Hold()] and w.state.value == "ended"
+
+
+def test_a_failsafe_that_comes_while_it_is_held_up_gets_the_bound_of_then():
+    w = world(IN_FAILSAFE, battery=FULL, height_m=8.0)
+    w.land()
+    w.intruder = PERSON
+    w.run(5.0)
+    w.failsafe, w.battery = True, Battery(100.0)
+    began_ns = w.now_ns
+    w.until("ended", 40.0)
+    assert w.requests[-1] == Land()
+    assert (w.now_ns - began_ns) / S <= may_hold_s(Battery(100.0), 8.0) + 1.0
+
+
+def test_by_default_only_targets_go_on():
+    w = landing_in_failsafe(GUARD)
+    w.intruder = PERSON
+    w.run(10.0)
+    assert w.requests == [] and w.state.value == "ready"
+    assert math.isfinite(w.height_m) and not any(isinstance(r, FlyTo) for r in w.requests)

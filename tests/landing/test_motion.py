@@ -1,0 +1,200 @@
+"""The picture must move as the vehicle does: mistakes of set-up are named from flight, and good set-ups are not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import pytest
+
+from landing.camera import CameraModel, Mount
+from landing.geometry import quaternion_from_euler
+from landing.mistakes import KINDS, STATED
+from landing.motion import MotionReport, PictureMotion
+from landing.types import ByteArray, Pose
+
+CAMERA = CameraModel.from_hfov(320, 240, 75.0)
+FPS, SECONDS = 8, 10
+GROUND_PX_M = 16.0
+"""Pixels of the drawn ground in a metre."""
+
+HALF_M = 32.0
+
+
+@lru_cache(maxsize=1)
+def ground() -> ByteArray:
+    """Blotches of three sizes, uint8 (n, n)."""
+    rng = np.random.default_rng(5)
+    side = round(2 * HALF_M * GROUND_PX_M)
+    layers = [rng.normal(size=(side // k, side // k)).astype(np.float32) for k in (4, 12, 40)]
+    drawn = sum(cv2.resize(layer, (side, side), interpolation=cv2.INTER_CUBIC) for layer in layers)
+    return np.asarray(np.clip(128 + 30 * drawn, 0, 255), np.uint8)
+
+
+def pose_at(t_s: float) -> Pose:
+    """A lively flight: across at up to 2.5 m/s, down from 14 m, leaning and turning."""
+    north, east = 4 * math.sin(0.6 * t_s), 4 * math.sin(0.45 * t_s + 1)
+    height_m = 14.0 - 0.6 * t_s
+    q = quaternion_from_euler(0.12 * math.sin(2.0 * t_s), 0.10 * math.sin(1.6 * t_s + 1), 0.5 * math.sin(0.7 * t_s))
+    return Pose(round((100 + t_s) * 1e9), q, (north, east, -height_m), height_m)
+
+
+def picture(pose: Pose, camera: CameraModel = CAMERA) -> ByteArray:
+    """What a camera sees of the drawn ground, grey."""
+    drawn_from_ground = np.array(
+        [[0, GROUND_PX_M, HALF_M * GROUND_PX_M], [-GROUND_PX_M, 0, HALF_M * GROUND_PX_M], [0, 0, 1]]
+    )
+    pixel_from_drawn = camera.pixel_from_ground_plane(pose, 0.0) @ np.linalg.inv(drawn_from_ground)
+    size = (camera.width_px, camera.height_px)
+    seen = cv2.warpPerspective(ground(), pixel_from_drawn, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
+    noise = np.random.default_rng(pose.at_ns % 1000).normal(0, 2, seen.shape)
+    return np.asarray(np.clip(seen + noise, 0, 255), np.uint8)
+
+
+@lru_cache(maxsize=1)
+def flight() -> tuple[tuple[float, ByteArray], ...]:
+    """Times, s, and pictures."""
+    times = [k / FPS for k in range(FPS * SECONDS)]
+    return tuple((t, picture(pose_at(t))) for t in times)
+
+
+def fly(
+    camera: CameraModel = CAMERA,
+    change: Callable[[ByteArray], ByteArray] = lambda image: image,
+    believed: Callable[[float], Pose] = pose_at,
+    late_s: float = 0.0,
+) -> Iterator[tuple[float, MotionReport]]:
+    """Reports after each picture of the flight."""
+    motion = PictureMotion(camera)
+    for t_s, image in flight():
+        pose = believed(t_s + late_s)
+        yield t_s, motion.observe(np.ascontiguousarray(change(image)), pose.at_ns, pose)
+
+
+def first(reports: Iterator[tuple[float, MotionReport]]) -> tuple[float, str, float, str]:
+    """When a mistake was named, its kind, size and words."""
+    for t_s, report in reports:
+        if report.mistake is not None:
+            return t_s, report.mistake.kind, report.mistake.value, report.mistake.text
+    raise AssertionError("no mistake was named")
+
+
+def mounted(roll_deg: float = 0.0, pitch_deg: float = 0.0, yaw_deg: float = 0.0) -> CameraModel:
+    return replace(CAMERA, mount=Mount(roll_deg, -90.0 + pitch_deg, yaw_deg))
+
+
+def focal(ratio: float) -> CameraModel:
+    return replace(CAMERA, fx=ratio * CAMERA.fx, fy=ratio * CAMERA.fy)
+
+
+def drifting(t_s: float) -> Pose:
+    pose = pose_at(t_s)
+    assert pose.position_ned_m is not None
+    north, east, down = pose.position_ned_m
+    return replace(pose, position_ned_m=(north + 1.2 * t_s, east - 0.9 * t_s, down))
+
+
+def too_high(ratio: float) -> Callable[[float], Pose]:
+    def told(t_s: float) -> Pose:
+        pose = pose_at(t_s)
+        assert pose.height_agl_m is not None
+        return replace(pose, height_agl_m=ratio * pose.height_agl_m)
+
+    return told
+
+
+def test_a_good_set_up_moves_as_it_should_and_every_mistake_is_ruled_out() -> None:
+    reports = [report for _, report in fly()]
+    assert all(report.mistake is None for report in reports)
+    assert reports[-1].tested == frozenset(KINDS)
+    assert reports[-1].text == "moves as it should"
+    assert reports[-1].residual_px is not None and reports[-1].residual_px < 1.0
+
+
+@pytest.mark.parametrize(
+    "kind, words, size, setup",
+    [
+        ("mirrored", "left to right", 0.0, {"change": lambda image: image[:, ::-1]}),
+        ("mirrored", "top to bottom", 0.0, {"change": lambda image: image[::-1]}),
+        ("turned", "turned by about", 90.0, {"camera": mounted(yaw_deg=90.0)}),
+        ("turned", "turned by about", 180.0, {"camera": mounted(yaw_deg=180.0)}),
+        ("turned", "turned by about", 30.0, {"camera": mounted(yaw_deg=-30.0)}),
+        ("tilted", "tilted by about", 20.0, {"camera": mounted(pitch_deg=20.0)}),
+        ("tilted", "tilted by about", 20.0, {"camera": mounted(-90.0, 20.0, 90.0)}),
+        ("field of view", "focal length is about 2 times", 2.0, {"camera": focal(0.5)}),
+        ("field of view", "focal length is about 0.5 times", 2.0, {"camera": focal(2.0)}),
+        ("height", "told is about 1.7 times", 1.7, {"believed": too_high(1.7)}),
+        ("height", "told is about 0.6 times", 1 / 0.6, {"believed": too_high(0.6)}),
+        ("late", "later than its stamp", 0.3, {"late_s": 0.3}),
+        ("drift", "position drifts", 1.5, {"believed": drifting}),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_size(kind: str, words: str, size: float, setup: dict[str, object]) -> None:
+    at_s, found, value, text = first(fly(**setup))  # type: ignore[arg-type]
+    assert found == kind and words in text
+    assert at_s < 6.0
+    assert value == pytest.approx(size, rel=0.25, abs=0.05)
+
+
+def test_pictures_that_stay_while_the_vehicle_moves_do_not_move() -> None:
+    still = flight()[0][1]
+    assert first(fly(change=lambda _: still))[1] == "frozen"
+
+
+def test_a_hover_tests_nothing() -> None:
+    motion = PictureMotion(CAMERA)
+    report = MotionReport()
+    for k in range(40):
+        pose = replace(pose_at(2.0), at_ns=round((100 + k / FPS) * 1e9))
+        report = motion.observe(picture(pose), pose.at_ns, pose)
+    assert report.mistake is None and not report.tested - {"frozen"}
+    assert report.text.startswith("not tested")
+
+
+def test_ground_without_structure_tests_nothing() -> None:
+    blank = np.full((240, 320), 120, np.uint8)
+    report = [report for _, report in fly(change=lambda _: blank)][-1]
+    assert report == MotionReport() and report.text == "not tested"
+
+
+def test_a_crowd_that_walks_is_no_mistake() -> None:
+    walk = np.random.default_rng(1).uniform(0, 1, (12, 2))
+    speed = np.random.default_rng(2).normal(0, 0.08, (12, 2))
+    shown = iter(range(10**6))
+
+    def crowded(image: ByteArray) -> ByteArray:
+        t_s = next(shown) / FPS
+        image = image.copy()
+        for (x, y), (vx, vy) in zip(walk, speed, strict=True):
+            at = (round((x + vx * t_s) % 1 * 320), round((y + vy * t_s) % 1 * 240))
+            cv2.circle(image, at, 7, 250, -1)
+        return image
+
+    assert all(report.mistake is None for _, report in fly(change=crowded))
+
+
+def test_a_mistake_is_over_when_the_set_up_is_mended() -> None:
+    motion, reports = PictureMotion(CAMERA), []
+    for t_s, image in flight():
+        image = np.ascontiguousarray(image[:, ::-1]) if t_s < 4.0 else image
+        reports.append(motion.observe(image, pose_at(t_s).at_ns, pose_at(t_s)))
+    for k in range(FPS * SECONDS):  # the same way again
+        t_s, image = flight()[k]
+        pose = replace(pose_at(t_s), at_ns=round((100 + SECONDS + t_s) * 1e9))
+        reports.append(motion.observe(image, pose.at_ns, pose))
+    assert any(report.mistake is not None for report in reports)
+    assert reports[-1].mistake is None
+
+
+def test_poses_without_height_or_of_another_frame_begin_anew() -> None:
+    motion = PictureMotion(CAMERA)
+    for t_s, image in flight()[:40]:
+        motion.observe(image, pose_at(t_s).at_ns, pose_at(t_s))
+    for t_s, image in flight()[40:]:
+        report = motion.observe(image, pose_at(t_s).at_ns, replace(pose_at(t_s), height_agl_m=None))
+    assert report.mistake is None
+    assert STATED.keys() == set(KINDS)
