@@ -1,4 +1,4 @@
-"""Frame to maps with each shipped model on this board: 1280x720 frames, the ordinary runtime.
+"""Frame to maps with each shipped model on this board: 1280x720 frames, the ordinary runtime; and the CPU time of it.
 
 `docs/models.md` shows every `results/model_speed-*.json`, so a board is added by running this on it:
 `python -m benchmarks.model_speed --board "Raspberry Pi 5" --json benchmarks/results/model_speed-raspberry-pi-5.json`
@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from typing import Any
 
@@ -39,5 +40,6 @@ def main(board: str, rounds: int, threads: int, backend: str) -> dict[str, Any]:
             ways[entry.name] = segment
         load = os.getloadavg()[0]
         times = in_turn(ways, rounds)
+        cpu = in_turn(ways, rounds, clock=time.process_time_ns)
     settings = {"board": board, "load": round(load, 1), "runtime": described, "threads": threads, "rounds": rounds}
-    return {**settings, "models": compare(times, [])}
+    return {**settings, "models": compare(times, []), "cpu": compare(cpu, [])}

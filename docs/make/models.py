@@ -197,7 +197,8 @@ SHA-256 is compared, and it is kept in `~/.local/share/touchdown/models`. A brok
 ## Speed by board
 """
 SPEED = """\
-From a 1280x720 frame to the maps, median. Raw figures with machine and versions are `model_speed-*.json` in
+CPU time of all threads from a 1280x720 frame to the maps, median: other work on the machine hardly changes it. Two idle
+cores share it. Raw figures with machine and versions are `model_speed-*.json` in
 [benchmarks/results](../benchmarks/results). Measure your own board with `touchdown export bench`, or add its row with
 [benchmarks/model_speed.py](../benchmarks/model_speed.py).
 """
@@ -224,10 +225,9 @@ def speed(registry: Registry) -> str:
     names = [entry.name for entry in registry.models]
     rows = []
     for board in boards:
-        times = {row["way"]: f"{row['median_ms']:.0f} ms (best {row['least_ms']:.0f})" for row in board["models"]}
+        times = {row["way"]: f"{row['median_ms']:.0f} ms" for row in board["cpu"]}
         cells = [times.get(name, "not measured") for name in names]
-        name = f"{board['board']}, {board['threads']} threads, load {board['load']:.0f} from other work"
-        rows.append([name, board["runtime"], *cells])
+        rows.append([f"{board['board']}, {board['threads']} threads", board["runtime"], *cells])
     measured = {board["board"] for board in boards}
     rows += [[b, "", *["not measured"] * len(names)] for b in BOARDS_NOT_MEASURED if b not in measured]
     return table(["board", "runtime", *names], rows)

@@ -64,6 +64,10 @@ def test_wheel_holds_every_package_and_its_data(dist):
             assert str(relative) in names, f"{relative} is missing: list its package"
     assert "landing/taxonomies/semantic-drone.toml" in names
     assert "landing/py.typed" in names
+    for name in ("touchdown/models/registry.json", "touchdown/safety/claims.toml", "touchdown/safety/evidence.json"):
+        assert name in names
+    for path in ROOT.glob("touchdown/models/cards/*.md"):
+        assert str(path.relative_to(ROOT)) in names
     assert any(name.endswith("/report.html.jinja") for name in names)
     for path in ROOT.glob("deploy/*/*"):
         if path.suffix not in (".py", ".pyc"):

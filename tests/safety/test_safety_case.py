@@ -95,7 +95,13 @@ def test_a_configuration_and_a_model_of_ones_own(tmp_path: Path) -> None:
     out = tmp_path / "case.html"
     assert call("safety-case", "--config", config, "-o", out).returncode == 0
     html = out.read_text("utf-8")
-    for words in ("Safety case: synthetic-unet, mine.toml", "radius 0.9 m", "<code>guard</code>", "CC0"):
+    for words in (
+        "Safety case: synthetic-unet, mine.toml",
+        "radius 0.9 m",
+        "<code>guard</code>",
+        "CC0",
+        "settings in force",
+    ):
         assert words in html
     assert "test part of unseen scenes" not in html  # of another model
     opened: list[str] = []

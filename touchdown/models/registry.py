@@ -150,8 +150,8 @@ class Registry(BaseModel):
         if name in names:
             return self.models[names.index(name)]
         close = difflib.get_close_matches(name.removesuffix(".onnx"), names, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
-        raise ModelError(f"model {name!r} is not one of the shipped ones; {hint} See `touchdown models list`")
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}."
+        raise ModelError(f"model {name!r} is not one of the shipped ones; {hint} `touchdown models list` tells of each")
 
 
 def load_registry(path: Path = REGISTRY) -> Registry:

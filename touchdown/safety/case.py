@@ -33,6 +33,7 @@ class Case:
         gate: Report of `export verify` in the model's file.
         model_sha256: Of its file.
         configuration: Name of the configuration, for people.
+        shipped: It is the shipped example, which is no one's: its version and digest say nothing.
         links: Put in front of paths of the repository.
     """
 
@@ -41,6 +42,7 @@ class Case:
     gate: GateReport | None
     model_sha256: str
     configuration: str
+    shipped: bool
     claims: SafetyClaims
     figures: dict[str, Figure]
     links: str
@@ -49,12 +51,14 @@ class Case:
         """Return the whole document."""
         out = SafetyDocument()
         out.heading(f"Safety case: {self.spec.name}, {self.configuration}", 1)
+        written = "" if self.shipped else f" {VERSION}"
+        settings = "" if self.shipped else f" (settings in force `{self.flight.digest}`)"
         out.paragraph(
-            f"Written by `touchdown safety-case` {VERSION} for a reviewer of an operation, from the data of the model "
-            f"(SHA-256 `{self.model_sha256}`) and of the configuration (settings in force "
-            f"`{self.flight.digest}`). It is "
-            "evidence, and no approval: Touchdown is not certified for anything, it helps a pilot and does not replace "
-            "one. The operator judges the operation."
+            f"Written by `touchdown safety-case`{written} for a reviewer of an operation, from the data of the "
+            "model (SHA-256 "
+            f"`{self.model_sha256}`) and of the configuration{settings}. It is evidence, and no approval: "
+            "Touchdown is not "
+            "certified for anything, it helps a pilot and does not replace one. The operator judges the operation."
         )
         for part in (self._domain, self._hazards, self._claims, self._monitors, self._perception):
             part(out)

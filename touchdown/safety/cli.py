@@ -59,7 +59,9 @@ def cli(config: Path | None, model: Path | None, out: Path | None, links: str) -
     spec = spec_of(model)
     gate = GateReport.from_metadata(metadata_of(read_onnx(model)), f"model {model}")
     flight = resolve_flight(chosen, spec, {})
-    document = Case(flight, spec, gate, sha256_of(model), name, load_claims(), load_figures(), links).document()
+    document = Case(
+        flight, spec, gate, sha256_of(model), name, config is None, load_claims(), load_figures(), links
+    ).document()
     text = document.page() if out is not None and out.suffix.lower() == ".html" else document.markdown()
     if out is None:
         sys.stdout.write(text)
