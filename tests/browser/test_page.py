@@ -172,8 +172,9 @@ def test_it_works_in_the_frame_of_blueos(tmp_path: Path, model_path: Path, brows
         errors(browser)  # the browser notes that the wrong token was refused
         field.clear()
         field.send_keys(TOKEN + "\n")
-        wait_for(lambda: browser.find_elements("id", "state") and text(browser, "state").startswith("track"), 20)
-        wait_for(lambda: sum(pixels(browser, "picture")) > 0, 20)
+        state = "return document.getElementById('state')?.textContent ?? 'waiting'"
+        wait_for(lambda: browser.execute_script(state) != "waiting", 60)  # what the daemon says came through the proxy
+        wait_for(lambda: sum(pixels(browser, "picture")) > 0, 60)
         assert browser.execute_script("return document.cookie") == ""  # scripts cannot read it
         assert browser.execute_script("return location.pathname + location.search") == FOLDER + "/"
         assert errors(browser) == []
