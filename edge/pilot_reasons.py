@@ -72,6 +72,11 @@ EVIDENCE = (
         problem=Problem.NO_FRAME,
     ),
     PilotText(
+        "decisions come again, for less than <time> s",
+        "Decisions had come too late. They must come in time for a moment before a target is sent again.",
+        "Wait. Take over if it comes again and again.",
+    ),
+    PilotText(
         "too slow: camera gives <number> frames/s, needs <number>",
         "The camera is too slow to land by.",
         "Do not land by it. Raise the frame rate, or add light.",
@@ -313,6 +318,16 @@ GUARD = (
     PilotText("the way home ends on the site", "The last leg of the way home is watched from now on."),
     PilotText("the mission's landing on the site", "The mission's landing is watched from now on."),
     PilotText("looks around for <seconds> s", "It stops once, to see who is on the way."),
+    PilotText(
+        "<why there is no place> at <height> m; next try from <height> m",
+        "A try failed from near. The next one begins higher and looks wider.",
+        "Wait, or take over.",
+    ),
+    PilotText(
+        "<person or vehicle> at the site; failsafe, at most <time> s",
+        "It holds a failsafe landing for somebody, for as long as the battery leaves.",
+        "Take over if you can.",
+    ),
     PilotText("nobody comes: lands", "The look around is over."),
     PilotText("site confirmed: lands", "The place is good again."),
     PilotText(
@@ -377,6 +392,16 @@ ENDED = (
     ),
     PilotText("the position is not known; holds in <mode>, take over", "It cannot climb without it.", "Take over now."),
     PilotText("the site is not reached; holds in <mode>, take over", "Wind, or a wrong position.", "Take over now."),
+    PilotText(
+        "failsafe, no time left: lands on the site",
+        "The time that the battery leaves for holding is over. It lands on the place.",
+        "Take over if somebody stands there.",
+    ),
+    PilotText(
+        "failsafe, no time left: lands straight down",
+        "The time that the battery leaves for holding is over, and there is no place.",
+        "Take over: steer away from people.",
+    ),
     PilotText("<why>; lands straight down", "It gives up as you set it (`when_spent`).", "Is the ground below free?"),
     PilotText("lands without us", "From here it is the autopilot's plain landing.", "Watch, take over if it is bad."),
 )

@@ -447,9 +447,10 @@ class Authority:
 
     def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """The time that the failsafe leaves is over: land on the site if there is one, else straight down."""
-        where = "on the site" if inputs.output.target is not None else "straight down"
+        site = inputs.output.target is not None
+        words = "failsafe, no time left: lands on the site" if site else "failsafe, no time left: lands straight down"
         if self._ask(inputs, Land(), modes.land[0]):
-            self._enter(AuthorityState.HAND_BACK, f"failsafe, no time left: lands {where}", inputs.now_ns)
+            self._enter(AuthorityState.HAND_BACK, words, inputs.now_ns)
 
     # --- places that failed ---
 
