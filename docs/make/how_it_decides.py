@@ -1,6 +1,6 @@
 """Make the pictures of docs/how-it-decides.md: each step of a decision over one frame of a simulated flight.
 
-    python docs/make/how_it_decides.py
+    python -m docs.make.how_it_decides
 
 The frames are rendered by the simulator over a world that the demo network was not trained on. Everything else is what
 flies: network, pipeline, ground map, picker, tracker, gates, and the drawing of `edge look` and of the live page. The
@@ -321,7 +321,7 @@ def draw_gates(flown: Flown) -> Image.Image:
         cells.append([name, *("not asked" if g is None else _short(g.closed) if g.closed else "open" for g in row)])
         colours.append(["#ffffff", *("#eeeeee" if g is None else "#cfeee0" if g.is_open else "#ffd9c2" for g in row)])
     table = axes.table(
-        cells, colours, colLabels=["gate", *columns], cellLoc="left", loc="center", colWidths=[0.1, 0.36, 0.12, 0.36]
+        cells, colours, colLabels=["gate", *columns], cellLoc="left", loc="center", colWidths=[0.16, 0.34, 0.1, 0.36]
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)
