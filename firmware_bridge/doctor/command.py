@@ -93,7 +93,7 @@ def _examine_and_mend(options: DoctorOptions, tell: Callable[[DoctorFinding], No
             report = _mend(session, report, options, latency, tell)
         if options.test_target:
             session.ask_streams()
-            for finding in try_target(session, report.identity, form=settings.target_frame):
+            for finding in try_target(session, report.identity, form=settings.target_frame, values=report.values):
                 report.findings.append(finding)
                 tell(finding)
     return report

@@ -8,6 +8,7 @@ import time
 from functools import partial
 
 from firmware_bridge.doctor.findings import DoctorFinding, Level
+from firmware_bridge.doctor.rules import Values
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.identity import Identity
 from firmware_bridge.target import TargetForm, landing_target_message
@@ -24,9 +25,15 @@ _REJECTED = re.compile(r"Plnd: Frame not supported|landing.?target.*(not support
 
 
 def try_target(
-    session: Session, identity: Identity, seconds: float = 4.0, form: TargetForm = TargetForm.AUTO
+    session: Session,
+    identity: Identity,
+    seconds: float = 4.0,
+    form: TargetForm = TargetForm.AUTO,
+    values: Values | None = None,
 ) -> list[DoctorFinding]:
     """Send a target straight below and return the autopilot's answer. Its filter needs 2 s of targets.
+
+    `values` are the parameters read, which tell the cause of a silence.
 
     Raises:
         LinkError: The vehicle is armed, or gets armed meanwhile.
@@ -53,7 +60,9 @@ def try_target(
             sent += session.send(message)
         session.listen(min(0.01, period_ns / NS_PER_S))
     heard = [text for text in session.texts if text.at_ns >= started_ns]
-    return [_judge(heard, identity, sent, seconds)]
+    pose = session.telemetry.history.latest(time.monotonic_ns())
+    has_position = pose is not None and pose.position_ned_m is not None
+    return [_judge(heard, identity, sent, seconds, values or {}, has_position)]
 
 
 def _straight_below(pose: Pose | None, now_ns: int) -> LandingTarget:
@@ -72,7 +81,9 @@ def _straight_below(pose: Pose | None, now_ns: int) -> LandingTarget:
     return LandingTarget(offset_frd_m, position_ned_m, at_ns, at_ns)
 
 
-def _judge(texts: list[StatusText], identity: Identity, sent: int, seconds: float) -> DoctorFinding:
+def _judge(
+    texts: list[StatusText], identity: Identity, sent: int, seconds: float, values: Values, has_position: bool
+) -> DoctorFinding:
     said = [text.text for text in texts]
     rejected = [text for text in said if _REJECTED.search(text)]
     accepted = [text for text in said if _ACCEPTED.search(text)]
@@ -86,8 +97,19 @@ def _judge(texts: list[StatusText], identity: Identity, sent: int, seconds: floa
         return finding(Level.ERROR, "could not be sent: the way out is full")
     if identity.autopilot is Autopilot.PX4:
         return finding(Level.NOTE, f"{sent} sent in {seconds:g} s, none rejected; PX4 never confirms one")
-    why = (
-        "PLND_ENABLED and PLND_TYPE count from the next boot; the estimator needs a position; a daemon that is "
-        "sending already has been found before"
-    )
+    why = _cause_of_silence(values, has_position)
     return finding(Level.WARNING, f"{sent} sent in {seconds:g} s, without an answer", "'PrecLand: Target Found'", why)
+
+
+def _cause_of_silence(values: Values, has_position: bool) -> str:
+    """Return why ArduPilot says nothing of a target, by what was read of it; no boot is blamed that is done."""
+    if values.get("PLND_ENABLED", 1) == 0 or values.get("PLND_TYPE", 1) != 1:
+        return "PLND_ENABLED = 1 and PLND_TYPE = 1 are needed, and count from the next boot: --fix --reboot"
+    if values.get("PLND_EST_TYPE") == 0 and not has_position:
+        return "PLND_EST_TYPE = 0 takes no target before the estimator has a position, some 45 s after boot: wait"
+    if not has_position:
+        return "the estimator has no position yet (some 45 s after boot): wait, and try again"
+    return (
+        "it tells of a target once, until 2 s pass without any: stop what else sends targets, and try again; values "
+        "that were set since the last boot count from the next one"
+    )

@@ -17,6 +17,7 @@ from firmware_bridge.doctor.latency import LARGEST_LAG_S, SMALLEST_LAG_S, propos
 from firmware_bridge.doctor.parameters import AutopilotParameter
 from firmware_bridge.doctor.pitfalls import PITFALLS, find_pitfalls
 from firmware_bridge.doctor.rules import bits, judge_all, names_of, one_of, within
+from firmware_bridge.doctor.trial import _cause_of_silence
 from firmware_bridge.identity import Identity, ParameterEncoding, identity_of
 from firmware_bridge.texts import TextAssembler
 from landing.vehicle import Autopilot
@@ -158,3 +159,18 @@ def test_no_texts_break_the_joiner_or_fill_the_memory(chunks):
     for chunk, number, sequence in chunks:
         joiner.add(text(chunk, number, sequence), 0)
     assert len(joiner._open) <= 8
+
+
+@pytest.mark.parametrize(
+    ("values", "has_position", "word"),
+    [
+        ({"PLND_ENABLED": 0.0, "PLND_TYPE": 1.0}, True, "--fix --reboot"),
+        ({"PLND_ENABLED": 1.0, "PLND_TYPE": 0.0}, True, "--fix --reboot"),
+        ({"PLND_ENABLED": 1.0, "PLND_TYPE": 1.0, "PLND_EST_TYPE": 0.0}, False, "PLND_EST_TYPE = 0"),
+        ({"PLND_ENABLED": 1.0, "PLND_TYPE": 1.0, "PLND_EST_TYPE": 1.0}, False, "no position yet"),
+        ({"PLND_ENABLED": 1.0, "PLND_TYPE": 1.0}, True, "tells of a target once"),
+    ],
+)
+def test_a_silence_about_a_test_target_has_its_own_cause(values, has_position, word):
+    why = _cause_of_silence(values, has_position)
+    assert word in why
