@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
         "landed_unsafe": verdicts.count("landed-unsafe"),
         "no-site": verdicts.count("no-site"),
         "failed": len(results) - len(landed) - verdicts.count("no-site"),
-        "safe_share": share(safe, len(results)),
+        "safe_share": asdict(share(safe, len(results))),
         "not_safe": [r["case"] for r in results if r["verdict"] != "landed-safe"],
         "straight_down_would_be_safe": sum(bool(r.get("straight_down_ok")) for r in results),
         "manual_takeovers": sum(r.get("manual_takeovers", 0) for r in results),

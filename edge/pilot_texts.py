@@ -7,7 +7,8 @@ in the source, both ways; `docs/fly/texts.md` is made from them.
 
 from __future__ import annotations
 
-from edge.pilot_reasons import REASONS, PilotText
+from edge.guard_reasons import ENDED, GUARD, REFUSED
+from edge.pilot_reasons import EVIDENCE, NO_SITE, WAY_DOWN, PilotText
 from landing.authority_io import AuthorityState
 from landing.director import DirectorState
 
@@ -89,6 +90,16 @@ OTHERS = (
     ),
 )
 """Whole texts."""
+
+REASONS: dict[str, tuple[PilotText, ...]] = {
+    "The way down": WAY_DOWN,
+    "Pictures, position, link, speed": EVIDENCE,
+    "Why there is no place": NO_SITE,
+    "Guard at work": GUARD,
+    "Guard at its end": ENDED,
+    "Why a request was refused": REFUSED,
+}
+"""Reasons by subject."""
 
 KNOWN = sorted((text for texts in REASONS.values() for text in texts), key=lambda text: -len(text.pattern))
 """All reasons, the longest first: it says the most."""

@@ -71,6 +71,7 @@ READ = {
     "RC_CHANNELS": "the pilot's sticks on ArduPilot; read where something may be commanded",
     "MANUAL_CONTROL": "the pilot's sticks on PX4; read where something may be commanded",
     "GLOBAL_POSITION_INT": "latitude and longitude for a flight to a place; read where something may be commanded",
+    "BATTERY_STATUS": "charge and state of the battery",
     "MISSION_CURRENT": "which item of a mission is being flown",
     "AUTOPILOT_VERSION": "version of the firmware: which form of target it takes",
     "TIMESYNC": "questions are answered; answers tell the autopilot's clock in ours",

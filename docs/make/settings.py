@@ -77,8 +77,13 @@ def row(key: str, field: FieldInfo, anchor: str) -> list[str]:
     meaning = escaped(field.description or "")
     if unit:
         meaning = re.sub(rf",? {re.escape(unit)}$", "", meaning)
-    name = f"{code(key)}{{#{anchor}}}"
+    name = f"{code(key)}{{#{slug(anchor)}}}"
     return [name, type_words(field.annotation), unit, _default(field), _range(field), meaning]
+
+
+def slug(name: str) -> str:
+    """Return the anchor of a key, as Sphinx would make it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def model_of(kind: Any) -> type[BaseModel] | None:

@@ -17,8 +17,8 @@ from docs.make.card import lists as card_lists
 from docs.make.markdown import table
 from edge.commanding import QUIET
 from edge.control import GRAVE
-from edge.pilot_reasons import REASONS, PilotText
-from edge.pilot_texts import AUTHORITY, LANDING, OTHERS
+from edge.pilot_reasons import PilotText
+from edge.pilot_texts import AUTHORITY, LANDING, OTHERS, REASONS
 from edge.runtimes.onnx_file import metadata_of, read_onnx
 from landing.authority_io import AuthorityState
 from landing.camera import CameraModel

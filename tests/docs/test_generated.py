@@ -7,7 +7,7 @@ import re
 import click
 import pytest
 
-from docs.make import commands, mavlink, results
+from docs.make import commands, mavlink, results, settings
 from docs.make.markdown import attributes, escaped
 from docs.make.reference import GENERATORS, expand
 from edge.check import key_lines
@@ -41,7 +41,8 @@ def test_settings_has_every_key_of_the_file() -> None:
         elif key := re.match(r"(\w+) = ", line):
             count += 1
             name = f"{table}.{key[1]}"
-            assert f"`{key[1]}`{{#{name}}}" in text or f"`[{name}]`" in text, name
+            anchor = settings.slug(name)
+            assert f"`{key[1]}`{{#{anchor}}}" in text or f"`[{name}]`" in text, name
     assert count > 80
 
 

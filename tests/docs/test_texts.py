@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.pilot_reasons import REASONS
-from edge.pilot_texts import AUTHORITY, LANDING, OTHERS, explain
+from edge.pilot_texts import AUTHORITY, LANDING, OTHERS, REASONS, explain
 from landing.authority_io import AuthorityState
 from landing.director import DirectorState
 from landing.problems import Problem
@@ -114,7 +113,7 @@ def test_every_sentence_that_can_become_a_text_is_listed() -> None:
         for name, text in sorted(SENTENCES)
         if text not in NOT_SAID and not re.search(".*".join(map(re.escape, text.split("\0"))), known)
     ]
-    assert not missing, "not in edge/pilot_texts.py or pilot_reasons.py:\n" + "\n".join(missing)
+    assert not missing, "not in edge/pilot_texts.py, pilot_reasons.py or guard_reasons.py:\n" + "\n".join(missing)
 
 
 def test_every_listed_text_is_in_the_source() -> None:
