@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -46,14 +45,7 @@ templates_path = ["_templates"]
 
 def _prepare(app: Sphinx, page: str, source: list[str]) -> None:
     """Write the generated parts into a page, and make links to files beside `docs/` lead to the repository."""
-    text = source[0]
-    if page == "index":
-        # Folders of pages that are not there yet are left out of the tree.
-        lines = text.splitlines(keepends=True)
-        text = "".join(
-            line for line in lines if not re.fullmatch(r"[\w/-]+\n", line) or (DOCS / f"{line[:-1]}.md").exists()
-        )
-    source[0] = beyond_docs(expand(text), DOCS / f"{page}.md")
+    source[0] = beyond_docs(expand(source[0]), DOCS / f"{page}.md")
 
 
 def setup(app: Sphinx) -> None:

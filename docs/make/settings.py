@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import types
@@ -89,7 +90,7 @@ def slug(name: str) -> str:
 def model_of(kind: Any) -> type[BaseModel] | None:
     """Return the model that a field's type names, alone or beside None."""
     for part in typing.get_args(kind) or (kind,):
-        if isinstance(part, type) and issubclass(part, BaseModel):
+        if inspect.isclass(part) and typing.get_origin(part) is None and issubclass(part, BaseModel):
             return part
     return None
 

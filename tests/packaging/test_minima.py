@@ -21,6 +21,7 @@ EXTRAS = {
     "": FLIES,
     "campaign": ("sim",),
     "deploy": ("deploy",),
+    "docs": ("landing",),
     "openvino": ("edge.runtimes",),
     "ortho": ("edge.look",),
     "tools": ("firmware_bridge",),
@@ -93,6 +94,8 @@ def commands(extra: str, folder: Path) -> list[list[str]]:
         return [["-c", SEGMENT, str(MODEL), "openvino"]]
     if extra == "ortho":
         return [["-c", ORTHO]]
+    if extra == "docs":
+        return [["-m", "sphinx", "-q", "-b", "dummy", str(ROOT / "docs"), str(folder / "site")]]
     if extra == "deploy":
         return [[*touchdown, "deploy", "keygen", "--out", str(folder / "fleet.key")]]
     if extra == "tools":
