@@ -36,7 +36,7 @@ from landing.director import DirectorOutput
 from landing.settings import DecisionSettings, DirectorSettings
 from sim.cli import find_demo_model
 from sim.flight import simulated
-from sim.flight.fly import fly
+from sim.flight.fly import fly_one
 from sim.flight.loop import BOOT_NS, CameraSample
 from sim.flight.plan import SIMULATED_FPS, FlightPlan, FlightResult
 
@@ -120,7 +120,7 @@ def watched(page: LivePage, camera: CameraModel, until_s: float) -> type[FlightL
             if self.seen is not None and is_used(self.seen) and now_ns >= self.next_ns:
                 self.next_ns = now_ns + round(EVERY_S * 1e9)
                 look = draw_preview(self.seen, camera, DecisionSettings(), 640, with_ground=True)
-                told = describe(self.status(), self.feed.held, self.pipeline.timings.percentiles(), None)
+                told = describe(self.status(), self.feed.held, self.pipeline.timings.percentiles(), {"temperature_c": None})
                 page.show(pack(look), told)
             if now_ns - BOOT_NS > until_s * 1e9:
                 raise FlownEnoughError
@@ -143,7 +143,7 @@ def film(page: LivePage, out: Path, until_s: float) -> FlightResult | None:
     plan = FlightPlan(model=find_demo_model(), out=out, seed=SEED, clock="simulated", fps=SIMULATED_FPS)
     camera = CameraModel.from_hfov(plan.width_px, plan.height_px, plan.hfov_deg)
     with patch.object(simulated, "FlightLoop", watched(page, camera, until_s)), suppress(FlownEnoughError):
-        return fly(plan)[0]
+        return fly_one(plan)
     return None
 
 

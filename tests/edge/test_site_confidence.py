@@ -55,7 +55,7 @@ def test_a_model_file_keeps_it() -> None:
 
 @pytest.mark.parametrize("site", [SITE, BARE])
 def test_a_record_reads_back_to_the_same_site(site: LandingSite) -> None:
-    record = StepRecord(1, 2, 3, None, None, Decision(site, 4, 3), 0.0, {})
+    record = StepRecord(1, 2, 3, None, None, None, Decision(site, 4, 3), 0.0, {})
     assert exact(step_from(to_json(record))) == exact(record)
 
 
