@@ -120,7 +120,9 @@ def watched(page: LivePage, camera: CameraModel, until_s: float) -> type[FlightL
             if self.seen is not None and is_used(self.seen) and now_ns >= self.next_ns:
                 self.next_ns = now_ns + round(EVERY_S * 1e9)
                 look = draw_preview(self.seen, camera, DecisionSettings(), 640, with_ground=True)
-                told = describe(self.status(), self.feed.held, self.pipeline.timings.percentiles(), {"temperature_c": None})
+                told = describe(
+                    self.status(), self.feed.held, self.pipeline.timings.percentiles(), {"temperature_c": None}
+                )
                 page.show(pack(look), told)
             if now_ns - BOOT_NS > until_s * 1e9:
                 raise FlownEnoughError
