@@ -179,6 +179,17 @@ def excited(good: list[tuple[float, MotionReport]], kind: str) -> float | None:
     return next((t_s for t_s, report in good if kind in report.tested), None)
 
 
+def _row(row: dict[str, list[float]]) -> Figures:
+    delays: npt.NDArray[np.float64] = np.array(row["delay_s"])
+    return {
+        "flights": len(row["flights"]),
+        "told": len(row["told"]),
+        "named": int(sum(row["named"])),
+        "median_s": float(np.median(delays)) if len(delays) else None,
+        "size_off_median": float(np.median(row["off"])) if row["off"] else None,
+    }
+
+
 @benchmark
 @click.option("--flights", default=20, show_default=True, help="Flights with each mistake.")
 @click.option("--seconds", default=30.0, show_default=True, help="Of each flight.")
@@ -224,18 +235,3 @@ def main(flights: int, seconds: float, first: int, good: int) -> Figures:
         "stated": STATED,
         "ms a picture": percentiles([1000 * s for s in costs]),
     }
-
-
-def _row(row: dict[str, list[float]]) -> Figures:
-    delays: npt.NDArray[np.float64] = np.array(row["delay_s"])
-    return {
-        "flights": len(row["flights"]),
-        "told": len(row["told"]),
-        "named": int(sum(row["named"])),
-        "median_s": float(np.median(delays)) if len(delays) else None,
-        "size_off_median": float(np.median(row["off"])) if row["off"] else None,
-    }
-
-
-if __name__ == "__main__":
-    main()
