@@ -333,7 +333,7 @@ def draw_gates(flown: Flown) -> Image.Image:
 
 
 def _short(words: str) -> str:
-    """What fits into a cell of the table."""
+    """Words short enough for a cell of the table."""
     return textwrap.shorten(words, 48, placeholder=" …")
 
 

@@ -13,11 +13,9 @@ import argparse
 import base64
 import io
 import json
-import shutil
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from unittest.mock import patch
 
 from PIL import Image
 
+from docs.make.browser import chromium
 from edge.flight_loop import FlightLoop
 from edge.pipeline import Step
 from edge.web.feed import Feed
@@ -156,36 +155,6 @@ def save(shots: Sequence[Image.Image], path: Path) -> None:
     shots[0].save(
         path, save_all=True, append_images=shots[1:], duration=times, loop=0, quality=55, method=6, minimize_size=True
     )
-
-
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """Start a browser without a window.
-
-    Raises:
-        SystemExit: There is none.
-    """
-    browser, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver_path is None:
-        sys.exit("error: no chromium and chromedriver; on Debian or Ubuntu: apt-get install chromium chromium-driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-dev-shm-usage",
-        "--hide-scrollbars",
-    ):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 def main() -> None:

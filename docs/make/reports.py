@@ -38,7 +38,7 @@ return {x: 0, y: top - 4, width: document.documentElement.clientWidth, height: b
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much is made.
+    """Amount of what is made.
 
     Attributes:
         seeds: Of the worlds that judge.

@@ -171,7 +171,7 @@ def texts_others() -> str:
 
 
 def texts_reasons() -> str:
-    """What follows the beginning, by subject."""
+    """Rest of a text after its beginning, by subject."""
     parts = []
     for subject, texts in REASONS.items():
         parts.append(f"### {subject}\n\n" + table(["reason", "it means", "you do"], [shown(text) for text in texts]))

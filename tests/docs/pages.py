@@ -46,7 +46,7 @@ class Block:
 
     @property
     def place(self) -> str:
-        """Where it is, for messages."""
+        """Place of it, for messages."""
         return f"{self.page}:{self.line}"
 
 

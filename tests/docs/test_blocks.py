@@ -107,7 +107,7 @@ def _over(example: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestTheCheckItself:
-    """What it must refuse, and what it must let through."""
+    """Lines that it must refuse, and lines that it must let through."""
 
     @pytest.mark.parametrize(
         ("line", "reason"),

@@ -44,7 +44,7 @@ def pose_at(t_s: float) -> Pose:
 
 
 def picture(pose: Pose, camera: CameraModel = CAMERA) -> ByteArray:
-    """What a camera sees of the drawn ground, grey."""
+    """Grey view of the drawn ground by a camera."""
     drawn_from_ground = np.array(
         [[0, GROUND_PX_M, HALF_M * GROUND_PX_M], [-GROUND_PX_M, 0, HALF_M * GROUND_PX_M], [0, 0, 1]]
     )

@@ -17,7 +17,7 @@ ALLOWED = re.compile(
     r"Boost|BSL-1\.0|Public Domain)\b",
     re.IGNORECASE,
 )
-"""What a product may be made of and sold with. MPL and LGPL ask for their own files, as they are, and no others."""
+"""Licences of parts that may be sold with the product. MPL and LGPL ask for their own files, as they are, and no others."""
 REFUSED = re.compile(
     r"(?<![L\w])(?:A?GPL(?:v?\d)?|GNU (?:Affero )?General Public|SSPL|BUSL|Commons Clause|CC-BY-NC)", re.I
 )
@@ -61,7 +61,7 @@ def parts(extra: str) -> dict[str, metadata.Distribution]:
 
 
 def licence_of(distribution: metadata.Distribution) -> str:
-    """What a distribution says of itself in a line: the expression, else its classifiers, else the first words."""
+    """Licence of a distribution in a line: the expression, else its classifiers, else the first words."""
     about = distribution.metadata
     if about.get("License-Expression"):
         return str(about["License-Expression"])
