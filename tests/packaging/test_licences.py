@@ -17,7 +17,7 @@ ALLOWED = re.compile(
     r"Boost|BSL-1\.0|Public Domain)\b",
     re.IGNORECASE,
 )
-"""Licences of parts that may be sold with the product. MPL and LGPL ask for their own files, as they are, and no others."""
+"""Licences of parts that may be sold with the product. MPL and LGPL ask for their own files, as they are, alone."""
 REFUSED = re.compile(
     r"(?<![L\w])(?:A?GPL(?:v?\d)?|GNU (?:Affero )?General Public|SSPL|BUSL|Commons Clause|CC-BY-NC)", re.I
 )
