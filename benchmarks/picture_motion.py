@@ -60,14 +60,30 @@ class Error:
     frozen: bool = False
 
 
-def film(number: int, seconds: float) -> Film:
+@dataclass(frozen=True)
+class Pilot:
+    """Flies by chance: tasks, how long each takes (s), heights to begin at and highest (m), way of a move (m), most
+    acceleration (m/s2) and sink (m/s)."""
+
+    tasks: tuple[str, ...] = ("move", "move", "down", "hover", "yaw")
+    task_s: tuple[float, float] = (2.0, 5.0)
+    heights_m: tuple[float, float] = (8.0, 30.0)
+    reach_m: float = 7.0
+    push_mps2: float = 3.0
+    sink_mps: float = 1.0
+
+
+CALM = Pilot()
+
+
+def film(number: int, seconds: float, pilot: Pilot = CALM, mount: Mount | None = None) -> Film:
     """Flies and films a seeded flight."""
     rng = np.random.default_rng(number)
     spec = WORLDS[number % len(WORLDS)]
     world = parse_world_spec(spec, 70000 + number)
-    camera = CameraModel.from_hfov(*SIZE_PX, float(rng.uniform(60, 90)))
+    camera = CameraModel.from_hfov(*SIZE_PX, float(rng.uniform(60, 90)), mount)
     vehicle = Vehicle(wind=Wind(rng.uniform(0, 6), rng.uniform(0, 360), rng.uniform(0.2, 1.5)), seed=number)
-    height_m, yaw_rad = float(rng.uniform(8, 30)), float(rng.uniform(-3, 3))
+    height_m, yaw_rad = float(rng.uniform(*pilot.heights_m)), float(rng.uniform(-3, 3))
     place = rng.uniform(-15, 15, 2)
     vehicle.place(place[0], place[1], height_m, yaw_rad, flying=True)
     effects = Effects(number, noise_sd=2.5, exposure_s=0.004, exposure_wobble=0.1, vignetting=0.2, lens_blur_px=0.3)
@@ -75,18 +91,22 @@ def film(number: int, seconds: float) -> Film:
     for step in range(round(seconds / STEP_S)):
         t_s = step * STEP_S
         if t_s >= turn_at_s:
-            turn_at_s = t_s + rng.uniform(2, 5)
-            task = rng.choice(["move", "move", "down", "hover", "yaw"])
+            turn_at_s = t_s + rng.uniform(*pilot.task_s)
+            task = rng.choice(pilot.tasks)
             if task == "move":
-                place = np.array([vehicle.n_m, vehicle.e_m]) + rng.uniform(-7, 7, 2)
+                place = np.array([vehicle.n_m, vehicle.e_m]) + rng.uniform(-pilot.reach_m, pilot.reach_m, 2)
             elif task == "down":
                 height_m = max(3.0, height_m - rng.uniform(2, 6))
+            elif task == "up":
+                height_m = min(pilot.heights_m[1], height_m + rng.uniform(2, 6))
             elif task == "yaw":
                 yaw_rad += rng.uniform(-1.2, 1.2)
         north, east = np.clip(
-            0.8 * (place - [vehicle.n_m, vehicle.e_m]) - 1.6 * np.array([vehicle.vn_mps, vehicle.ve_mps]), -3, 3
+            0.8 * (place - [vehicle.n_m, vehicle.e_m]) - 1.6 * np.array([vehicle.vn_mps, vehicle.ve_mps]),
+            -pilot.push_mps2,
+            pilot.push_mps2,
         )
-        sink_mps = float(np.clip(0.8 * (-height_m - vehicle.d_m), -1, 1))
+        sink_mps = float(np.clip(0.8 * (-height_m - vehicle.d_m), -pilot.sink_mps, pilot.sink_mps))
         vehicle.command(north, east, 2.0 * (sink_mps - vehicle.vd_mps), yaw_rad)
         vehicle.step(STEP_S)
         if step % POSE_EVERY == 0:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from edge.calibrate import stamp_of
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
 from edge.claims import claims_of, held_by
 from edge.config import EdgeConfig, load_config
@@ -144,6 +145,7 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
         raise
     lens = config.camera.model()
     found(Finding("config", True, f"{path}; lens {lens.hfov_deg:.1f} degrees wide", {"hfov_deg": lens.hfov_deg}))
+    found(_calibrated(config))
     found(_authority(config))
     flights: list[ResolvedFlight] = []
     model = _guarded("model", lambda c: _check_model(c, flights), config)
@@ -183,6 +185,20 @@ def _guarded(name: str, what: Callable[[EdgeConfig], Finding], config: EdgeConfi
         return what(config)
     except TouchdownError as error:
         return Finding(name, False, str(error), problem=error.problem)
+
+
+def _calibrated(config: EdgeConfig) -> Finding:
+    """Say whether lens, mount and latency are those that a flight told."""
+    camera = config.camera
+    remedy = "fly with the recorder on, then `touchdown edge calibrate FLIGHT`"
+    if camera.calibrated is None:
+        text = f"latency, mount and lens were never calibrated from a flight; {remedy}"
+        return Finding("calibration", True, text, warning=True, problem=Problem.CALIBRATION)
+    day, stamp = camera.calibrated.split()
+    if stamp != stamp_of(camera.model(), camera.latency_ms):
+        text = f"latency, mount or lens changed since the calibration of {day}; {remedy}"
+        return Finding("calibration", True, text, warning=True, problem=Problem.CALIBRATION)
+    return Finding("calibration", True, f"from the flight of {day}")
 
 
 def _authority(config: EdgeConfig) -> Finding:

@@ -347,3 +347,34 @@ def tlog(flight: tuple[str, ...], out: str) -> None:
 
     count = write_tlog(Recording(*(Path(p) for p in flight)), Path(out))
     click.echo(f"{count} frames in {out}")
+
+
+@cli.command()
+@FLIGHT
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False),
+    default="out/calibration.png",
+    show_default=True,
+    help="Picture of what set-up leaves unexplained, before and after.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def calibrate(flight: tuple[str, ...], out: str, as_json: bool) -> None:
+    """Estimate latency, mount, field of view and rangefinder scale from a recorded flight.
+
+    The flight must move: across, up and down, turning and leaning. Each number has its standard error; one without
+    evidence is not told, and the motion that would tell it is named. The lines for edge.toml come last.
+    """
+    import json
+    from pathlib import Path
+
+    from edge.blackbox.recording import Recording
+    from edge.calibrate import FlightCalibration
+
+    found = FlightCalibration(Recording(*(Path(p) for p in flight)))
+    found.write_picture(Path(out))
+    if as_json:
+        click.echo(json.dumps({**found.as_dict(), "picture": out}))
+        return
+    for line in [*found.lines(), f"picture: {out}", "", *found.toml()]:
+        click.echo(line)

@@ -17,6 +17,7 @@ BASIC = {
     "model": ("path", "threads"),
     "camera": (
         *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "gimbal", "latency_ms", "loop"),
+        "calibrated",
     ),
     "decision": ("vehicle_radius_m", "commit_height_m", "strictness"),
     "authority": ("level", "look_height_m", "failsafe"),

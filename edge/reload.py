@@ -44,6 +44,7 @@ RESOLVED: dict[str, Any] = {
         "mount",
         "gimbal",
         "latency_ms",
+        "calibrated",
         "max_frame_age_ms",
     },
 }

@@ -67,7 +67,7 @@ _STEPS = {"turn_rad": 0.01, "tilt_rad": 0.01, "focal": 0.02, "height": 0.02, "la
 _BOUNDS = {"turn_rad": math.pi, "tilt_rad": 1.0, "focal": 1.2, "height": 1.6, "late_s": 1.2, "drift_mps": 15.0}
 
 
-def _starts(kind: str) -> list[Setup]:
+def starts_of(kind: str) -> list[Setup]:
     """Set-ups from which a kind is sought."""
     if kind == "mirrored":
         return [Setup(mirrored=True, turn_rad=k * math.pi / 2) for k in range(4)]
@@ -140,7 +140,7 @@ def refined(window: Window, track: CameraTrack, fit: Fit, names: tuple[str, ...]
 def best_of(window: Window, track: CameraTrack, kind: str) -> Fit:
     """The set-up of a kind that explains a window best."""
     names = _FREE[kind]
-    tried = sorted((window.against(track, start) for start in _starts(kind)), key=lambda fit: fit.cost)
+    tried = sorted((window.against(track, start) for start in starts_of(kind)), key=lambda fit: fit.cost)
     if not names:
         return tried[0]
     return min((refined(window, track, fit, names) for fit in tried[:2]), key=lambda fit: fit.cost)

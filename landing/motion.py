@@ -15,28 +15,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 from landing.camera import CameraModel
-from landing.geometry import FloatArray
+from landing.corners import Corners, anchor_rays
 from landing.mistakes import KINDS, Mistake, best_mistake, told_apart
 from landing.picture_pairs import ANCHORS, CameraTrack, Window
 from landing.types import ByteArray, Pose
-
-LOOK_PX = 320
-"""Width of the picture that corners are followed in."""
-
-CORNERS, LEAST_CORNERS = 80, 18
-APART_PX = 14
-"""Corners sought, needed, and their least distance, px of `LOOK_PX`."""
-
-LEAST_SHARE = 0.55
-"""Share of the corners that one homography must explain."""
-
-LEAST_SPREAD_PX = 30.0
-"""Standard deviation of their places, along the narrower axis, px."""
 
 FAR_PX, LONGEST_S, SHORTEST_S = 36.0, 1.5, 0.15
 """A pair is complete when the corners moved so far, or after so long, but not earlier."""
@@ -87,14 +70,10 @@ class PictureMotion:
 
     def __init__(self, camera: CameraModel) -> None:
         self._camera = camera
-        height_px = max(1, round(LOOK_PX * camera.height_px / camera.width_px))
-        self._look = camera.resized(LOOK_PX, height_px)
-        self._anchors = np.column_stack([ANCHORS * _half_field(self._look), np.ones(len(ANCHORS))])
+        self._corners = Corners(camera)
         self._track = CameraTrack(WINDOW_S + 4.0)
-        self._window = Window(self._anchors)
+        self._window = Window(anchor_rays(self._corners.look, ANCHORS))
         self._grey: ByteArray | None = None
-        self._start: FloatArray = np.zeros((0, 2))
-        self._now: npt.NDArray[np.float32] = np.zeros((0, 1, 2), np.float32)
         self._start_ns = self._at_ns = self._searched_ns = 0
         self._frame: object = None
         self._report = MotionReport()
@@ -116,18 +95,18 @@ class PictureMotion:
             self._grey, self._frame = None, pose.frame
         height_m = pose.height_agl_m
         self._track.add(at_ns, self._camera.centre_ned_m(pose), self._camera.ned_from_camera(pose), height_m)
-        grey = _small(image, (self._look.width_px, self._look.height_px))
+        grey = self._corners.small(image)
         before, self._grey = self._grey, grey
         gap_s = (at_ns - self._at_ns) * 1e-9
         self._at_ns = at_ns
-        if before is None or not 0.0 < gap_s <= GAP_S or not self._follow(before, grey):
+        if before is None or not 0.0 < gap_s <= GAP_S or not self._corners.follow(before, grey):
             self._begin(grey, at_ns)
             return self._report
         age_s = (at_ns - self._start_ns) * 1e-9
-        moved_px = float(np.median(np.hypot(*(self._now[:, 0] - self._start).T)))
-        if age_s < SHORTEST_S or (moved_px < FAR_PX and age_s < LONGEST_S):
+        if age_s < SHORTEST_S or (self._corners.moved_px < FAR_PX and age_s < LONGEST_S):
             return self._report
-        measured = self._homography()
+        agreed = self._corners.agreement()
+        measured = None if agreed is None else agreed.places(self._window.anchors)
         if measured is not None:
             self._window.add(self._start_ns, at_ns, measured)
             self._judge(at_ns)
@@ -135,39 +114,9 @@ class PictureMotion:
         return self._report
 
     def _begin(self, grey: ByteArray, at_ns: int) -> None:
-        """Looks for corners from which the next pair starts."""
-        found = cv2.goodFeaturesToTrack(grey, CORNERS, 0.02, APART_PX, blockSize=5)
-        self._now = np.zeros((0, 1, 2), np.float32) if found is None else np.asarray(found, np.float32)
-        self._start, self._start_ns = np.asarray(self._now[:, 0], np.float64), at_ns
-
-    def _follow(self, before: ByteArray, grey: ByteArray) -> bool:
-        """Follows the corners into the next picture and back; False when too few are left."""
-        if len(self._now) < LEAST_CORNERS:
-            return False
-        window, levels = (15, 15), 3
-        there, ok, _ = cv2.calcOpticalFlowPyrLK(before, grey, self._now, self._now.copy(), None, None, window, levels)
-        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(grey, before, there, self._now.copy(), None, None, window, levels)
-        returned_px = np.hypot(*(back - self._now)[:, 0].T)
-        good = (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & (returned_px < 0.7)
-        self._start, self._now = self._start[good], np.asarray(there[good], np.float32)
-        return len(self._now) >= LEAST_CORNERS
-
-    def _homography(self) -> FloatArray | None:
-        """Places of the anchors in the later picture, shape (anchors, 2), z 1; None when the corners do not agree."""
-        start = self._look.rays_camera(self._start)[:, :2]
-        now = self._look.rays_camera(np.asarray(self._now[:, 0], np.float64))[:, :2]
-        matrix, mask = cv2.findHomography(start, now, cv2.RANSAC, 1.5 / self._look.fx, maxIters=300)
-        if matrix is None or mask is None:
-            return None
-        inside = mask[:, 0] > 0
-        enough = inside.sum() >= LEAST_CORNERS * LEAST_SHARE and inside.mean() >= LEAST_SHARE
-        if not enough or float(np.min(np.std(self._start[inside], axis=0))) < LEAST_SPREAD_PX:
-            return None
-        moved = self._anchors @ matrix.T
-        if (moved[:, 2] < 0.2).any():
-            return None
-        places: FloatArray = moved[:, :2] / moved[:, 2:]
-        return places
+        """Starts the next pair."""
+        self._corners.begin(grey)
+        self._start_ns = at_ns
 
     def _judge(self, at_ns: int) -> None:
         """Compares the pairs of the last seconds with what was to be expected."""
@@ -178,7 +127,7 @@ class PictureMotion:
         fit = self._window.against(self._track)
         if fit is None:
             return
-        residual_px = fit.residual * self._look.fx
+        residual_px = fit.residual * self._corners.look.fx
         mistake = self._report.mistake
         if fit.fits:
             mistake = None
@@ -187,14 +136,3 @@ class PictureMotion:
             mistake = best_mistake(self._window, self._track, fit)
         tested = frozenset() if mistake is not None else told_apart(self._window, self._track)
         self._report = MotionReport(mistake, tested, count, residual_px)
-
-
-def _half_field(camera: CameraModel) -> FloatArray:
-    """Half the width and height of the picture at distance 1, shape (2,)."""
-    return np.array([camera.width_px / 2 / camera.fx, camera.height_px / 2 / camera.fy])
-
-
-def _small(image: ByteArray, size_px: tuple[int, int]) -> ByteArray:
-    if image.shape[1::-1] != size_px:
-        image = np.asarray(cv2.resize(image, size_px, interpolation=cv2.INTER_AREA), np.uint8)
-    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

@@ -53,6 +53,7 @@ class CameraTrack:
         """Forgets all."""
         self._at_ns: list[int] = []
         self._rows: list[FloatArray] = []
+        self._stacked: tuple[npt.NDArray[np.int64], FloatArray] | None = None
 
     def add(self, at_ns: int, centre_ned_m: FloatArray, ned_from_camera: FloatArray, height_m: float) -> None:
         """Takes the newest pose; older ones than the newest are left out."""
@@ -60,13 +61,15 @@ class CameraTrack:
             return
         self._at_ns.append(at_ns)
         self._rows.append(np.concatenate([centre_ned_m, [height_m], ned_from_camera.ravel()]))
+        self._stacked = None
         while self._at_ns[0] < at_ns - self._keep_ns:
             del self._at_ns[0], self._rows[0]
 
     def at(self, at_ns: npt.NDArray[np.int64], late_s: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Centres (n, 3), heights (n,) and rotations (n, 3, 3) so long before some times, interpolated."""
-        times = np.array(self._at_ns, np.int64)
-        rows = np.stack(self._rows)
+        if self._stacked is None:
+            self._stacked = np.array(self._at_ns, np.int64), np.stack(self._rows)
+        times, rows = self._stacked
         seconds = (times - times[0]) * 1e-9
         asked = np.clip((at_ns - times[0]) * 1e-9 - late_s, 0.0, seconds[-1])
         after = np.clip(np.searchsorted(seconds, asked), 1, max(1, len(seconds) - 1))

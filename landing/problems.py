@@ -39,6 +39,7 @@ class Problem(str, Enum):
     CAMERA_OTHER = "TD-403"
     VIEW = "TD-404"
     PICTURE = "TD-405"
+    CALIBRATION = "TD-406"
     # Link to the autopilot
     LINK = "TD-501"
     LINK_SILENT = "TD-502"

@@ -68,6 +68,11 @@ class CameraSection(Section):
     latency_ms: float = Field(
         default=0.0, ge=0, le=1000, description="from exposure to arrival, ms; taken off the stamp"
     )
+    calibrated: str | None = Field(
+        default=None,
+        pattern=r"^\d{4}-\d{2}-\d{2} [0-9a-f]{8}$",
+        description="day and digest, written by `touchdown edge calibrate`",
+    )
     max_frame_age_ms: float = Field(
         default=300.0, ge=20, le=5000, description="older frames are dropped, not decided on, ms"
     )

@@ -116,7 +116,10 @@ def proposed_lag_s(pose_to_send_ms: float, rtt_ms: float) -> float:
 
 def latency_findings(latency: Latency, quality: Quality, autopilot: Autopilot, values: Values) -> list[DoctorFinding]:
     """Judge the latencies, and on ArduPilot the value of PLND_LAG."""
-    found: list[DoctorFinding] = []
+    why = "`touchdown edge calibrate FLIGHT` measures it, with mount and lens, from a recorded flight"
+    found = [
+        _latency("camera", Level.NOTE, "exposure to arrival is as configured; it cannot be seen from here", why=why)
+    ]
     frame_ms = latency.frame_to_send_ms or latency.frame_to_decision_ms
     if frame_ms is not None:
         name = "frame to send" if latency.frame_to_send_ms else "frame to decision"

@@ -1,0 +1,213 @@
+"""`touchdown edge calibrate`: what a recorded flight says of latency, mount, lens and rangefinder.
+
+Pictures and poses come from the black box: a picture with each decision, a pose with each decision and each tick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge.blackbox import views
+from edge.blackbox.recording import Recording, picture_of
+from edge.blackbox.records import Topic, step_from, tick_from
+from edge.resolved import ResolvedFlight
+from landing.calibration_result import Calibration, Estimate
+from landing.camera import CameraModel
+from landing.errors import FileError
+from landing.estimator import EstimatorFrame
+from landing.looks import LookCollector
+from landing.self_calibration import calibrate
+from landing.types import ByteArray, Pose
+
+PANEL_PX, REACH_PX = 420, 12.0
+"""Side of a panel of the picture, and shift that reaches its edge, px of a picture 320 wide."""
+
+
+def stamp_of(camera: CameraModel, latency_ms: float) -> str:
+    """Short digest of lens, mount and latency: what a calibration holds for."""
+    mount = camera.mount
+    numbers = [camera.fx / camera.width_px, camera.fy / camera.width_px, *camera.distortion, latency_ms]
+    numbers += [mount.roll_deg, mount.pitch_deg, mount.yaw_deg, float(mount.gimbal)]
+    return hashlib.sha256(json.dumps([round(number, 4) for number in numbers]).encode()).hexdigest()[:8]
+
+
+def collect(recording: Recording, camera: CameraModel) -> LookCollector:
+    """Looks and poses of a recording, of the local frame in which most looks lie."""
+    frames: dict[EstimatorFrame, LookCollector] = {}
+
+    def of(pose: Pose) -> LookCollector:
+        found = frames.setdefault(pose.frame, LookCollector(camera))
+        found.add_pose(pose)
+        return found
+
+    image: ByteArray | None = None
+    topics = (Topic.STEP.value, Topic.TICK.value, views.PICTURE)
+    for entry in recording.entries(*topics, title="following the ground"):
+        if entry.topic == views.PICTURE:
+            decoded = cv2.imdecode(np.frombuffer(picture_of(entry), np.uint8), cv2.IMREAD_GRAYSCALE)
+            image = None if decoded is None else np.asarray(decoded, np.uint8)
+        elif entry.topic == Topic.TICK.value:
+            pose = tick_from(entry.data).pose
+            if pose is not None:
+                of(pose)
+        else:
+            step = step_from(entry.data)
+            if step.pose is not None and image is not None:
+                of(step.pose).add_picture(image, step.captured_at_ns)
+            image = None
+    return max(frames.values(), key=lambda found: len(found.looks), default=LookCollector(camera))
+
+
+class FlightCalibration:
+    """Calibration of a recorded flight, in words, lines and a picture.
+
+    Args:
+        recording: Of the black box.
+
+    Raises:
+        RecordingError: It cannot be read.
+        CalibrationError: It tells nothing.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._flight = ResolvedFlight.parse(recording.start.flight)
+        start = recording.start
+        flown_s = (start.started_ns + start.utc_offset_ns) / 1e9
+        self._day = datetime.fromtimestamp(flown_s, timezone.utc).date().isoformat()
+        self._looks = collect(recording, self._flight.camera)
+        self.result: Calibration = calibrate(self._flight.camera, self._looks)
+
+    @property
+    def complete(self) -> bool:
+        """True when latency, mount and lens are known; a vehicle need not have a rangefinder."""
+        return all(estimate.told for estimate in self.result.estimates[:5])
+
+    def _latency_ms(self) -> float:
+        return max(0.0, round(self._flight.latency_ms + 1000 * self.result.latency_s, 1))
+
+    def _by_angle(self) -> bool:
+        return self._flight.sources["camera.lens"] == "hfov_deg"
+
+    def _camera(self) -> CameraModel:
+        """The camera as the written lines make it."""
+        camera = self.result.camera
+        if self._by_angle():
+            return CameraModel.from_hfov(camera.width_px, camera.height_px, round(camera.hfov_deg, 2), camera.mount)
+        return replace(camera, fx=round(camera.fx, 2), fy=round(camera.fy, 2))
+
+    def toml(self) -> list[str]:
+        """Lines for edge.toml: only what the flight told."""
+        latency, roll, pitch, yaw, field, _ = self.result.estimates
+        camera = self._camera()
+        lines = ["[camera]"]
+        if latency.told:
+            lines.append(f"latency_ms = {self._latency_ms():g}")
+        if field.told and self._by_angle():
+            lines.append(f"hfov_deg = {round(camera.hfov_deg, 2):g}")
+        if self.complete:
+            lines.append(f'calibrated = "{self._day} {stamp_of(camera, self._latency_ms())}"')
+        if roll.told or pitch.told or yaw.told:
+            mount = camera.mount
+            lines += ["", "[camera.mount]"]
+            lines += [f"{name} = {getattr(mount, name):g}" for name in ("roll_deg", "pitch_deg", "yaw_deg")]
+        if field.told and not self._by_angle():
+            lines += ["", "[expert.camera]  # instead of camera.calibration"]
+            lines += [f"{name} = {getattr(camera, name):g}" for name in ("fx", "fy", "cx", "cy")]
+            lines.append(f"distortion = {list(camera.distortion)}")
+        return [] if lines == ["[camera]"] else lines
+
+    def lines(self) -> list[str]:
+        """The result in words."""
+        result = self.result
+        before, after = result.residuals_px
+        found = [
+            f"{len(result.times_s)} looks in {result.times_s[-1]:.0f} s: {result.excitement.text}",
+            *(self._words(estimate) for estimate in result.estimates),
+            f"shift of the ground not explained, median: {before:.2f} px before, {after:.2f} px after (of 320)",
+        ]
+        if result.latency_s and self._flight.latency_ms + 1000 * result.latency_s < 0:
+            found.append(
+                "the picture is older than no delay at all would make it: check the clocks of camera and autopilot"
+            )
+        return found
+
+    def _words(self, estimate: Estimate) -> str:
+        quantity, digits = estimate.quantity, estimate.quantity.digits
+        unit = f" {quantity.unit}" if quantity.unit else ""
+        if not estimate.told:
+            return f"{quantity.name}: not told; {quantity.motion}"
+        error = f"+- {estimate.error:.{digits}f}{unit}"
+        if quantity.name == "latency":
+            latency_ms = self._flight.latency_ms
+            return f"latency: {latency_ms + estimate.value:.0f} {error}, configured {latency_ms:g}"
+        if quantity.name.startswith("mount"):
+            return f"{quantity.name}: turned by {estimate.value:+.{digits}f} {error} against the configured mount"
+        if quantity.name == "field of view":
+            return (
+                f"{quantity.name}: {estimate.value:.{digits}f} {error}, configured {self._flight.camera.hfov_deg:.2f}"
+            )
+        return f"{quantity.name}: true height is {estimate.value:.{digits}f} {error} times the height told"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; a number without evidence is null."""
+        result = self.result
+        before, after = result.residuals_px
+        told = {
+            estimate.quantity.name: {
+                "value": estimate.value if estimate.told else None,
+                "error": estimate.error if estimate.told else None,
+                "unit": estimate.quantity.unit,
+                "needs": None if estimate.told else estimate.quantity.motion,
+            }
+            for estimate in result.estimates
+        }
+        return {
+            "complete": self.complete,
+            "looks": len(result.times_s),
+            "residual_px": {"before": before, "after": after},
+            "estimates": told,
+            "toml": self.toml(),
+        }
+
+    def write_picture(self, path: Path) -> None:
+        """Writes the residuals before and after as a PNG.
+
+        Raises:
+            FileError: It cannot be written.
+        """
+        result = self.result
+        median = result.residuals_px
+        panels = [
+            _panel(result.before, f"before: median {median[0]:.2f} px"),
+            _panel(result.after, f"after: median {median[1]:.2f} px"),
+        ]
+        _, data = cv2.imencode(".png", np.hstack(panels))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data.tobytes())
+        except OSError as error:
+            raise FileError(f"--out {path}: {error.strerror or error}") from error
+
+
+def _panel(shift_px: np.ndarray[Any, np.dtype[np.float64]], title: str) -> ByteArray:
+    """Shifts of all looks, px of a picture 320 wide, as points around the middle."""
+    panel = np.full((PANEL_PX + 40, PANEL_PX, 3), 255, np.uint8)
+    middle, scale = PANEL_PX // 2, PANEL_PX / 2 / REACH_PX
+    for ring in (2, 5, 10):
+        cv2.circle(panel, (middle, middle + 40), round(ring * scale), (210, 210, 210), 1, cv2.LINE_AA)
+        cv2.putText(
+            panel, f"{ring} px", (middle + 4, middle + 36 - round(ring * scale)), 0, 0.4, (120, 120, 120), 1, 16
+        )
+    points = np.clip(shift_px, -REACH_PX + 0.3, REACH_PX - 0.3) * scale + [middle, middle + 40]
+    for x, y in points.round().astype(int).tolist():
+        cv2.circle(panel, (x, y), 3, (160, 60, 20), -1, cv2.LINE_AA)
+    cv2.putText(panel, title, (12, 26), 0, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
+    return panel

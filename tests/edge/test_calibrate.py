@@ -1,0 +1,150 @@
+"""`edge calibrate`: a recorded flight with a wrong set-up tells what is wrong, and nothing without evidence."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.blackbox import views
+from edge.blackbox.records import FORMAT, Start, StepRecord, Topic, to_json
+from edge.blackbox.segment import Segment
+from edge.calibrate import stamp_of
+from edge.check import _calibrated
+from edge.resolved import resolve_flight
+from landing.calibration_result import CalibrationError
+from landing.camera import CameraModel, Mount
+from landing.decider import Decision
+from landing.geometry import quaternion_from_euler
+from landing.looks import LookCollector
+from landing.self_calibration import calibrate, turned
+from landing.site import NoSite, NoSiteReason
+from landing.types import ByteArray, Pose
+from tests.command import call
+from tests.edge.test_resolved import PLAIN, configuration
+from tests.landing.test_motion import CAMERA, picture
+
+SECONDS, FPS = 20, 8
+LATE_S, HEIGHT = 0.05, 1.05
+WRONG = replace(CAMERA, mount=Mount(0.0, -87.0, 4.0), fx=1.03 * CAMERA.fx, fy=1.03 * CAMERA.fy)
+
+
+def pose_at(t_s: float) -> Pose:
+    """To and fro, up and down, leaning and turning."""
+    height_m = 11 + 4 * math.sin(0.35 * t_s)
+    q = quaternion_from_euler(0.12 * math.sin(2 * t_s), 0.1 * math.sin(1.6 * t_s + 1), 0.5 * math.sin(0.7 * t_s))
+    place = (4 * math.sin(0.6 * t_s), 4 * math.sin(0.45 * t_s + 1), -height_m)
+    return Pose(round((100 + t_s) * 1e9), q, place, height_m)
+
+
+def told_at(t_s: float) -> Pose:
+    pose = pose_at(t_s)
+    assert pose.height_agl_m is not None
+    return replace(pose, height_agl_m=HEIGHT * pose.height_agl_m)
+
+
+@lru_cache(maxsize=1)
+def pictures() -> tuple[ByteArray, ...]:
+    return tuple(picture(pose_at(k / FPS)) for k in range(SECONDS * FPS))
+
+
+def collected(camera: CameraModel = WRONG) -> LookCollector:
+    found = LookCollector(camera)
+    for k in range(20 * SECONDS + 10):
+        found.add_pose(told_at(k / 20))
+    for k, image in enumerate(pictures()):
+        found.add_picture(image, round((100 + k / FPS + LATE_S) * 1e9))
+    return found
+
+
+def test_every_number_of_a_wrong_set_up_is_found_within_its_limit() -> None:
+    result = calibrate(WRONG, collected())
+    latency, roll, pitch, yaw, field, scale = result.estimates
+    assert abs(latency.value - 1000 * LATE_S) < 10
+    assert abs(roll.value) < 0.5 and abs(pitch.value + 3.0) < 0.5 and abs(yaw.value + 4.0) < 0.5
+    assert abs(field.value / CAMERA.hfov_deg - 1) < 0.01 and abs(scale.value * HEIGHT - 1) < 0.02
+    assert latency.told and roll.told and pitch.told and scale.told
+    before, after = result.residuals_px
+    assert after < 0.5 * before
+
+
+def test_a_hover_tells_nothing() -> None:
+    found = LookCollector(CAMERA)
+    still = pose_at(0.0)
+    for k in range(80):
+        pose = replace(still, at_ns=still.at_ns + k * 100_000_000)
+        found.add_pose(pose)
+        found.add_picture(pictures()[0], pose.at_ns)
+    result = calibrate(CAMERA, found)
+    assert len(result.missing) == 6
+    assert result.camera == CAMERA and result.latency_s == 0.0
+
+
+def test_a_short_flight_and_a_mirrored_picture_are_refused() -> None:
+    with pytest.raises(CalibrationError, match="0 looks .* at least 24"):
+        calibrate(CAMERA, LookCollector(CAMERA))
+    found = LookCollector(CAMERA)
+    for k, image in enumerate(pictures()):
+        found.add_pose(pose_at(k / FPS))
+        found.add_picture(np.ascontiguousarray(image[:, ::-1]), pose_at(k / FPS).at_ns)
+    with pytest.raises(CalibrationError, match="mirrored left to right"):
+        calibrate(CAMERA, found)
+
+
+def test_a_turned_mount_keeps_angles_close_to_the_configured_ones() -> None:
+    rng = np.random.default_rng(3)
+    for mount in (Mount(), Mount(0, -90, 90), Mount(0, -45, 0), Mount(30, -90, 10)):
+        for size in (0.0003, 0.03, 0.5):
+            about = size * rng.normal(size=3)
+            got = turned(replace(CAMERA, mount=mount), about).mount.frd_from_camera
+            left = cv2.Rodrigues((cv2.Rodrigues(about)[0] @ mount.frd_from_camera).T @ got)[0]
+            assert np.degrees(np.linalg.norm(left)) < 0.12
+
+
+def recorded(path: Path) -> None:
+    """A black box of the flight, configured wrongly."""
+    camera = {"width_px": 320, "height_px": 240, "hfov_deg": round(WRONG.hfov_deg, 3), "latency_ms": 20}
+    camera["mount"] = {"pitch_deg": -87.0, "yaw_deg": 4.0}
+    config = configuration(camera={"source": "v4l2:///dev/video0", **camera})
+    flight = resolve_flight(config, PLAIN, {})
+    segment = Segment(path, 0, 10**18)
+    data = (config.model_dump(mode="json"), {}, PLAIN.model_dump(mode="json"), flight.as_dict(), flight.digest)
+    segment.record(Topic.START, to_json(Start(FORMAT, "0", "boot", 0, 10**18, *data)), 0)
+    refused = NoSite(NoSiteReason.NOTHING_LANDABLE, "nothing")
+    for k, image in enumerate(pictures()):
+        at_ns = round((100 + k / FPS + LATE_S) * 1e9)
+        pose = told_at(k / FPS + LATE_S)
+        shown = np.repeat(image[..., None], 3, axis=2)
+        segment.show(views.PICTURE, views.picture(shown, 85, at_ns), at_ns)
+        step = StepRecord(k, k, at_ns, pose, refused, None, Decision(refused, at_ns, at_ns), None, {})
+        segment.record(Topic.STEP, to_json(step), at_ns)
+    segment.finish()
+
+
+def test_the_command_says_numbers_and_lines_and_draws(tmp_path: Path) -> None:
+    recorded(tmp_path / "flight.mcap")
+    drawn = tmp_path / "before-after.png"
+    done = call("edge", "calibrate", tmp_path / "flight.mcap", "--out", drawn, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert abs(said["estimates"]["mount pitch"]["value"] + 3.0) < 0.6
+    assert any(line.startswith("pitch_deg = -") for line in said["toml"])
+    assert cv2.imread(str(drawn)) is not None
+
+
+def test_check_warns_until_a_flight_told_the_set_up() -> None:
+    never = _calibrated(configuration())
+    assert never.warning and "never calibrated" in never.text
+    config = configuration()
+    stamp = f"2026-11-28 {stamp_of(config.camera.model(), config.camera.latency_ms)}"
+    good = config.model_copy(update={"camera": config.camera.model_copy(update={"calibrated": stamp})})
+    assert not _calibrated(good).warning
+    later = good.camera.model_copy(update={"latency_ms": 77.0})
+    changed = _calibrated(good.model_copy(update={"camera": later}))
+    assert changed.warning and "changed since" in changed.text
