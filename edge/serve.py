@@ -30,6 +30,7 @@ from edge.sdnotify import ServiceNotifier
 from edge.web.make import make_web
 from firmware_bridge.claims import Claims
 from firmware_bridge.link import FlightLink
+from landing.decider import Decider
 from landing.distribution import install_command
 from landing.errors import ConfigError, TouchdownError
 from landing.picture import PictureMonitor
@@ -147,6 +148,30 @@ def _run(
     monitor = PictureMonitor(flight.picture, flight.camera)
     pipeline = Pipeline(runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor)
     live = not config.camera.source.startswith(RECORDINGS)
+    observers = _observers(config, flight, runtime, pipeline, decider, link, stack, ros2)
+    daemon = Daemon(
+        config, flight, camera, pipeline, link, events, ServiceNotifier(), live, observers, reloader, runtime.cancel
+    )
+    parameters.connect(link.withhold, daemon.set_status_period)
+    stack.callback(ending.begin)
+    ending.status = LEFT_RUNNING
+    ending.limit_s = config.health.hang_timeout_ms * 1e-3 + REST_S
+    ending.on_end = daemon.stop
+    ending.check()
+    daemon.run(max_seconds)
+
+
+def _observers(
+    config: EdgeConfig,
+    flight: ResolvedFlight,
+    runtime: Runtime,
+    pipeline: Pipeline,
+    decider: Decider,
+    link: FlightLink,
+    stack: ExitStack,
+    ros2: bool,
+) -> tuple[Observer, ...]:
+    """Recorder, page and ROS 2 node, each where it is asked for; `stack` ends them."""
     observers: list[Observer] = []
     recorder: Recorder | None = None
     if config.recorder.enabled:
@@ -161,26 +186,7 @@ def _run(
         observers.append(feed)
     if ros2 or config.ros2.enabled:
         observers.append(stack.enter_context(_ros_publisher(config, flight)))
-    daemon = Daemon(
-        config,
-        flight,
-        camera,
-        pipeline,
-        link,
-        events,
-        ServiceNotifier(),
-        live,
-        tuple(observers),
-        reloader,
-        runtime.cancel,
-    )
-    parameters.connect(link.withhold, daemon.set_status_period)
-    stack.callback(ending.begin)
-    ending.status = LEFT_RUNNING
-    ending.limit_s = config.health.hang_timeout_ms * 1e-3 + REST_S
-    ending.on_end = daemon.stop
-    ending.check()
-    daemon.run(max_seconds)
+    return tuple(observers)
 
 
 def _ros_publisher(config: EdgeConfig, flight: ResolvedFlight) -> RosPublisher:

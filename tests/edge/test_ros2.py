@@ -36,10 +36,7 @@ from tests.command import call
 from tests.edge import fake_model
 from tests.edge.test_daemon import HEIGHT, WIDTH, Rig, wait_for
 
-LOOPBACK = (
-    '<CycloneDDS><Domain><General><Interfaces><NetworkInterface name="lo" multicast="true"/></Interfaces></General>'
-    "</Domain></CycloneDDS>"
-)
+LOOPBACK = "<General><Interfaces><NetworkInterface name='lo' multicast='true'/></Interfaces></General>"
 PEER = Path(__file__).with_name("ros2_peer.py")
 HEADER = m.RosHeader(m.RosTime(1_700_000_000, 123_456_789), "map")
 FX = WIDTH / 2 / math.tan(math.radians(35.0))

@@ -56,7 +56,7 @@ with open_orthophoto(path) as photo, photo.at(0.1, (32, 32)) as reader:
 """
 NODE_STARTS = """
 import os
-os.environ["CYCLONEDDS_URI"] = '<CycloneDDS><Domain><General><Interfaces><NetworkInterface name="lo"/></Interfaces></General></Domain></CycloneDDS>'
+os.environ["CYCLONEDDS_URI"] = "<General><Interfaces><NetworkInterface name='lo'/></Interfaces></General>"
 from edge.dds.graph import RosNode
 RosNode("touchdown", "/touchdown").close()
 import rosbags.highlevel
