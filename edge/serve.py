@@ -13,7 +13,7 @@ from pathlib import Path
 from edge.allocator import share_one_heap
 from edge.blackbox.make import make_recorder
 from edge.blackbox.recorder import Recorder
-from edge.cameras import make_camera
+from edge.cameras import RECORDINGS, make_camera
 from edge.claims import claims_of
 from edge.config import load_config
 from edge.daemon import Daemon
@@ -34,8 +34,6 @@ from landing.picture import PictureMonitor
 from landing.reading import sha256_of
 
 logger = logging.getLogger("edge")
-
-RECORDINGS = ("file://", "images://")
 
 
 def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:

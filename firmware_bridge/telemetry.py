@@ -29,7 +29,7 @@ from firmware_bridge.selector import AutopilotSelector, ServedChange
 from firmware_bridge.settings import PLACE_RATE_HZ, STICK_RATE_HZ, LinkSettings
 from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
-from firmware_bridge.timesync import Answer
+from firmware_bridge.timesync import ClockAnswer
 from firmware_bridge.transport import Arrival, Peer, peer_name
 from firmware_bridge.vehicle import AutopilotId, VehicleTracker, autopilot_of, is_autopilot_heartbeat
 from landing.command import CommandRequest
@@ -155,7 +155,7 @@ class Telemetry:
             found.append(Alarm(AlarmKind.OWN_IDS, text))
         return tuple(found)
 
-    def synchronise(self, answer: Answer) -> None:
+    def synchronise(self, answer: ClockAnswer) -> None:
         """Take the autopilot's answer to a TIMESYNC of ours."""
         if self.clock.synchronise(answer.sent_ns, answer.answer_ns, answer.received_ns):
             offset_ns = self.clock.offset_ns

@@ -21,9 +21,12 @@ from edge.cameras.recordings import FolderCamera, VideoCamera
 from edge.cameras.v4l2 import V4l2Camera
 from landing.errors import CameraError
 
-__all__ = ["Camera", "CameraInfo", "CameraRequest", "CameraTimeout", "EndOfStream", "make_camera"]
+__all__ = ["RECORDINGS", "Camera", "CameraInfo", "CameraRequest", "CameraTimeout", "EndOfStream", "make_camera"]
 
-SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "file://", "images://")
+RECORDINGS = ("file://", "images://")
+"""Sources that end; the others are live."""
+
+SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", *RECORDINGS)
 
 
 def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
