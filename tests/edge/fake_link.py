@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import LinkStatus, SendResult
@@ -41,7 +42,7 @@ class FakeLink:
         return self.pose_at(now_ns)
 
     def global_fix(self) -> GlobalFix | None:
-        return self.fix
+        return None if self.fix is None else replace(self.fix, at_ns=time.monotonic_ns())
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
         return VehicleStatus(

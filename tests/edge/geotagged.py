@@ -38,7 +38,7 @@ def save_geotagged(
     detail, gps = exif.get_ifd(0x8769), exif.get_ifd(0x8825)
     detail[0x9003] = taken
     for tag, value, sides in ((1, below.latitude_deg, "NS"), (3, below.longitude_deg, "EW")):
-        gps[tag] = sides[value < 0]
+        gps[tag] = sides[int(value < 0)]
         minutes, degrees = math.modf(abs(value))
         seconds, whole = math.modf(minutes * 60)
         gps[tag + 1] = (degrees, whole, IFDRational(round(seconds * 60 * 1_000_000), 1_000_000))
