@@ -98,8 +98,10 @@ def read_rally(session: Session) -> list[RallyPoint]:
         raise RallyError("the autopilot does not tell its rally points: no MISSION_COUNT; does it know rally points?")
     if count < 0:
         raise RallyError(f"the autopilot does not tell its rally points: {_words(-count)}; try again")
+    if count > MOST_POINTS:
+        raise RallyError(f"the autopilot tells of {count} rally points, at most {MOST_POINTS} expected")
     points = []
-    for number in range(min(count, MOST_POINTS)):
+    for number in range(count):
         ask = mavlink.MAVLink_mission_request_int_message(to.system, to.component, number, RALLY)
         got = session.ask(partial(session.send, ask), partial(_point_of, number), tries=TRIES, timeout_s=ANSWER_S)
         if got is None:

@@ -124,7 +124,7 @@ def publish(session: Session, sites: Sequence[ListedSite], options: RallyOptions
         notes.append(f"an upload of ours broke off: {len(missing)} points of the pilot are put back")
         pilots += missing
     ours = [point for point in memory.ours if not without([point], present)]
-    if not sites and not options.clear and not missing:
+    if not sites and not missing and not (options.clear and ours):
         return RallyReport(tuple(pilots), tuple(ours), False, notes=tuple(notes))
     wanted = ours if not sites and not options.clear else []
     if sites and not options.clear:
@@ -149,8 +149,9 @@ def _write(
         result = write_rally(session, [*pilots, *fitting])
         if result == ACCEPTED:
             break
-        if result != NO_SPACE or not fitting:
+        if result == NO_SPACE:  # said before anything is changed
             memory.save(known)
+        if result != NO_SPACE or not fitting:
             raise refusal(result, len(pilots) + count)
     held = read_rally(session)
     lost = without(pilots, held)

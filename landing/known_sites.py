@@ -32,6 +32,10 @@ MOST_SITES, MOST_A_LOOK = 48, 8
 CONFIRMED_LOOKS = 3
 """Looks, a second apart, after which a site counts."""
 
+LASTING_FAULTS = 3
+"""Looks in a row that show bad ground, after which it is bad for the run. One alone may be of ground that came into
+view just now, and is not sure yet."""
+
 OCCUPIED_NS = 60_000_000_000
 """A place where somebody was is no site for so long after."""
 
@@ -56,6 +60,7 @@ class KnownSite:
         looks: How many did, one a second at most, since anything spoke against it.
         bad: What spoke against it: a hazard role, or ground that is not landable; empty while nothing does.
         bad_ns: Capture time of the newest look that did.
+        faults: Looks in a row that showed its ground to be bad.
     """
 
     number: int
@@ -69,6 +74,7 @@ class KnownSite:
     looks: int = 1
     bad: str = ""
     bad_ns: int = 0
+    faults: int = 0
 
     @property
     def confirmed(self) -> bool:
@@ -173,20 +179,21 @@ class SiteBook:
         place = fix.local_of(site.place)
         fault = evidence.fault(*place, self._radii_m)
         if fault is not None:
+            faults = site.faults if fault in MOVERS else site.faults + 1
             # Ground that was seen to be bad is not forgiven because somebody stands on it.
-            lasting = site.bad if site.bad and site.bad not in MOVERS else fault
-            return replace(site, bad=lasting, bad_ns=at_ns, looks=0)
+            lasting = site.bad if site.faults >= LASTING_FAULTS else fault
+            return replace(site, bad=lasting, bad_ns=at_ns, looks=0, faults=faults)
         clearance_m = evidence.clearance_at(*place)
         required_m = self._settings.required_radius_m
         if clearance_m is None or clearance_m < required_m:
             return site
-        if site.bad and (site.bad not in MOVERS or at_ns - site.bad_ns < OCCUPIED_NS):
+        if site.faults >= LASTING_FAULTS or (site.bad in MOVERS and at_ns - site.bad_ns < OCCUPIED_NS):
             return site
         beyond_m = site.clearance_m - required_m
         around = {role: radius_m + beyond_m for role, radius_m in self._radii_m.items()}
         narrower = clearance_m < site.clearance_m and evidence.fault(*place, around) is not None
         room_m = clearance_m if narrower else max(clearance_m, site.clearance_m)
-        return replace(site, bad="", looks=site.looks + 1, last_seen_ns=at_ns, clearance_m=room_m)
+        return replace(site, bad="", faults=0, looks=site.looks + 1, last_seen_ns=at_ns, clearance_m=room_m)
 
     def _note(self, sites: list[KnownSite], clear: ClearPlace, look: SiteLook, fix: GlobalFix) -> None:
         """Note a clear place; it takes the place of narrower ones nearby that do not count yet."""

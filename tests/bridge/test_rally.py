@@ -11,7 +11,6 @@ import pytest
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.session import Session, tool_settings
-from firmware_bridge.frames import FrameReader
 from firmware_bridge.rally import ACCEPTED, NO_SPACE, RallyError, RallyPoint, read_rally, without, write_rally
 from firmware_bridge.rally_command import RallyOptions, publish
 from firmware_bridge.rally_memory import RallyMemory
@@ -118,12 +117,14 @@ def test_the_autopilots_answers_are_told_in_words():
 
 
 def test_somebody_elses_upload_is_not_disturbed():
-    count = mavlink.MAVLink_mission_count_message(1, 1, 2, RALLY)
-    begun = bytes(count.pack(mavlink.MAVLink(None, srcSystem=255, srcComponent=190)))
-    with stand_in(airborne_height_m=20.0) as (address, autopilot):
-        autopilot.receive("ground station", FrameReader().feed(begun)[0].message)
-        with Session(tool_settings(address)) as session, pytest.raises(RallyError, match="denied"):
-            read_rally(session)
+    with stand_in(links=2, airborne_height_m=20.0) as (addresses, _), Session(tool_settings(addresses[0])) as session:
+        session.connect()
+        with Session(tool_settings(addresses[1], component_id=190)) as other:
+            other.connect()
+            other.send(mavlink.MAVLink_mission_count_message(1, 1, 2, RALLY))
+            other.listen(0.5)
+            with pytest.raises(RallyError, match="denied"):
+                read_rally(session)
 
 
 def test_a_damaged_memory_is_not_written_over(tmp_path):

@@ -17,6 +17,7 @@ from landing.ground_evidence import BAD_GROUND, GroundEvidence, fault_radii_m
 from landing.ground_view import GroundView
 from landing.known_sites import (
     CONFIRMED_LOOKS,
+    LASTING_FAULTS,
     MOST_A_LOOK,
     MOST_SITES,
     NO_FIX,
@@ -173,8 +174,12 @@ def test_ground_that_turned_out_bad_stays_bad():
     worse = lawn()
     worse[81:84, 81:84] = False
     look_at(book, view_of(worse), 5)
-    assert book.sites[0].bad == BAD_GROUND
-    look_at(book, view_of(lawn(), person=(slice(80, 82), slice(80, 82))), 6)
+    assert book.sites[0].bad == BAD_GROUND and not book.sites[0].confirmed
+    look_at(book, view_of(lawn()), 6)  # it had come into view just now
+    assert book.sites[0].bad == "" and book.sites[0].looks == 1
+    for at_s in range(7, 7 + LASTING_FAULTS):
+        look_at(book, view_of(worse), at_s)
+    look_at(book, view_of(lawn(), person=(slice(80, 82), slice(80, 82))), 20)
     for at_s in range(200, 210):
         look_at(book, view_of(lawn()), at_s)
     assert not any(site.confirmed for site in book.sites) and book.sites[0].bad == BAD_GROUND
