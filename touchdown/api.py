@@ -66,7 +66,7 @@ class Answer:
     @property
     def text(self) -> str:
         """One line in words, with numbers and units."""
-        return text_of(self.selection)
+        return self.selection.text
 
     @property
     def ahead_right_m(self) -> tuple[float, float] | None:
@@ -86,14 +86,6 @@ class Answer:
     def annotated(self) -> ByteArray:
         """Return the picture with landable ground in green, hazards in red and the site, uint8 (H, W, 3) BGR."""
         return annotate(self._step, self._camera, self._settings)
-
-
-def text_of(selection: LandingSite | NoSite) -> str:
-    """Say a selection in a line."""
-    if isinstance(selection, NoSite):
-        return f"no site: {selection.reason.value}: {selection.detail}"
-    sure = "" if selection.confidence is None else f", {selection.confidence.text}"
-    return f"site, {selection.clearance_m:.1f} m clear around it{selection.on_words}{sure}"
 
 
 class Model:

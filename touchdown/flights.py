@@ -11,7 +11,6 @@ from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import Topic, step_from
 from landing.site import LandingSite, NoSite
 from landing.types import Pose
-from touchdown.api import text_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class RecordedDecision:
     @property
     def text(self) -> str:
         """One line in words."""
-        return text_of(self.selection)
+        return self.selection.text
 
 
 class FlightRecording:
