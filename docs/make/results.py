@@ -153,8 +153,8 @@ def surveys() -> Iterator[Row]:
             f"`touchdown edge survey`, {data['photographs']} photographs of {len(data['surveyed'])} test worlds "
             f"({data['worlds']}): {words}; places wrong by {data['place_error_m']['sd']:g} m",
             f"**{data['unsafe']['count']} of {data['sites']} sites unsafe** by the ground truth (95 %: 0 to "
-            f"{percent(data['unsafe']['high'], 1)}); {data['missed_by_2_m']['count']} with bad ground for a vehicle that "
-            f"misses by 2 m; {data['worlds_without_a_site']} worlds without a site",
+            f"{percent(data['unsafe']['high'], 1)}); {data['missed_by_2_m']['count']} with bad ground for a vehicle "
+            f"that misses by 2 m; {data['worlds_without_a_site']} worlds without a site",
             name,
         )
 
