@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from edge.exact import RecordingError, exact
 from landing.decider import Decision
 from landing.director import DirectorOutput
+from landing.globe import GlobalFix
 from landing.site import NoSite
 from landing.types import Pose, Segmentation
 from landing.vehicle import VehicleStatus
@@ -117,6 +118,7 @@ class TickRecord:
         health: Overall state and what is wrong, one line.
         counters: Of the daemon.
         slow: Why decisions were too slow, in words; None when they were not.
+        fix: The vehicle's newest place on the globe; None where it was not known, or not recorded.
     """
 
     at_ns: int
@@ -129,6 +131,7 @@ class TickRecord:
     health: str
     counters: dict[str, int]
     slow: str | None = None
+    fix: GlobalFix | None = None
 
 
 def to_json(value: Any) -> bytes:
