@@ -18,6 +18,7 @@ from edge.sections.model import ModelSection
 from edge.sections.watch import HealthSection, LogSection, PreviewSection, RecorderSection
 from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
+from landing.pad import PadSettings
 from landing.picture import PictureSettings
 from landing.reading import read_toml
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSection, check_together
@@ -32,6 +33,7 @@ class EdgeConfig(Section):
     link: LinkSection
     picture: PictureSettings = Field(default_factory=PictureSettings)
     decision: DecisionSection = Field(default_factory=DecisionSection)
+    pad: PadSettings = Field(default_factory=PadSettings)
     director: DirectorSection = Field(default_factory=DirectorSection)
     authority: AuthoritySettings = Field(default_factory=AuthoritySettings)
     health: HealthSection = Field(default_factory=HealthSection)
