@@ -25,7 +25,11 @@ CORRECTED = 0.3
 """Share of the bits that the code could mend which is mended: less than OpenCV's 0.6, since a wrong tag costs more than
 a missed one."""
 
-SEARCH_PX = 1280
+LEAST_SIDE_PX, LEAST_SHARE = 10.0, 0.5
+"""Shortest side of a square that is looked at, and beside a known tag that share of its side: ground is full of small
+outlines, and each costs time."""
+
+SEARCH_PX = 960
 """A picture wider than this is searched at this width; near a tag that is known it is searched as it is."""
 
 SEARCH_EVERY = 5
@@ -139,13 +143,17 @@ class PadFinder:
     """
 
     def __init__(self, settings: PadSettings) -> None:
-        self._id = settings.id
-        parameters = cv2.aruco.DetectorParameters()
-        parameters.adaptiveThreshWinSizeMin = parameters.adaptiveThreshWinSizeMax = WINDOW_PX
-        parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
-        parameters.errorCorrectionRate = CORRECTED
-        self._detector = cv2.aruco.ArucoDetector(tag_dictionary(settings.dictionary), parameters)
+        self._parameters = cv2.aruco.DetectorParameters()
+        self._parameters.adaptiveThreshWinSizeMin = self._parameters.adaptiveThreshWinSizeMax = WINDOW_PX
+        self._parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
+        self._parameters.errorCorrectionRate = CORRECTED
+        family = tag_dictionary(settings.dictionary)
+        # The one tag alone: each outline is compared with it, and not with hundreds.
+        wanted = family.bytesList[settings.id : settings.id + 1]
+        alone = cv2.aruco.Dictionary(wanted, family.markerSize, family.maxCorrectionBits)
+        self._detector = cv2.aruco.ArucoDetector(alone, self._parameters)
         self._region: tuple[slice, slice] | None = None
+        self._side_px = 0.0
         self._since_search = 0
 
     def look(self, image_bgr: ByteArray) -> PadSighting | None:
@@ -153,11 +161,13 @@ class PadFinder:
         tags: tuple[Corners, ...] = ()
         self._since_search += 1
         if self._region is not None and self._since_search < SEARCH_EVERY:
-            tags = self._look_at(image_bgr, self._region)
+            tags = self._look_at(image_bgr, self._region, LEAST_SHARE * self._side_px)
         if not tags:
             self._since_search = 0
             tags = self._search(image_bgr)
-        self._region = _around(tags[0], image_bgr.shape) if len(tags) == 1 else None
+        self._region = None
+        if len(tags) == 1:
+            self._region, self._side_px = _around(tags[0], image_bgr.shape), side_px(tags[0])
         return PadSighting(tags) if tags else None
 
     def _search(self, image_bgr: ByteArray) -> tuple[Corners, ...]:
@@ -175,18 +185,27 @@ class PadFinder:
             found += fine if len(fine) == 1 else [scaled]
         return tuple(found)
 
-    def _look_at(self, image_bgr: ByteArray, part: tuple[slice, slice]) -> tuple[Corners, ...]:
+    def _look_at(
+        self, image_bgr: ByteArray, part: tuple[slice, slice], least_px: float = LEAST_SIDE_PX
+    ) -> tuple[Corners, ...]:
         grey = cv2.cvtColor(np.ascontiguousarray(image_bgr[part]), cv2.COLOR_BGR2GRAY)
+        self._parameters.minMarkerPerimeterRate = 4 * max(least_px, LEAST_SIDE_PX) / max(grey.shape)
+        self._detector.setDetectorParameters(self._parameters)
         quads, ids, _ = self._detector.detectMarkers(grey)
         if ids is None:
             return ()
         shift = np.array([part[1].start or 0, part[0].start or 0], np.float64)
-        wanted = (quad for quad, number in zip(quads, np.ravel(ids), strict=True) if number == self._id)
-        return tuple(_corners(np.reshape(quad, (4, 2)) + shift) for quad in wanted)
+        return tuple(_corners(np.reshape(quad, (4, 2)) + shift) for quad in quads)
 
 
 def _corners(quad: npt.NDArray[np.float64]) -> Corners:
     return tuple((float(u), float(v)) for u, v in quad)
+
+
+def side_px(tag: Corners) -> float:
+    """Return the mean side of a tag, px."""
+    points = np.asarray(tag, np.float64)
+    return float(np.linalg.norm(points - np.roll(points, -1, axis=0), axis=1).mean())
 
 
 def _around(tag: Corners, shape: Sequence[int]) -> tuple[slice, slice]:

@@ -1,8 +1,8 @@
 """Place of a tag by its corners: a level square of known size. Pure.
 
 The pose tells where up is, so no pose of the tag itself is solved for: its corners' rays are cut by level planes, and
-the plane on which they are a square of the right size is the tag's. A tag on a wall, a poster or a shirt gives no square
-there, and one of the wrong size lies at a height where no ground is.
+the plane on which they are a square of the right size is the tag's. A tag on a wall, a poster or a shirt gives no
+square there, and one of the wrong size lies at a height where no ground is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
-from landing.pad import Corners, PadSettings
+from landing.pad import Corners, PadSettings, side_px
 from landing.types import Pose
 
 SIZE_SHARE, SIZE_M = 0.2, 0.4
@@ -63,8 +63,8 @@ def fit(tag: Corners, settings: PadSettings, camera: CameraModel, pose: Pose, gr
     if side <= 0.0:
         return "its tag has no size"
     range_m = settings.side_m / side
-    error_px = _off_square(flat) / side * _side_px(tag)
-    if error_px > ERROR_PX + ERROR_SHARE * _side_px(tag):
+    error_px = _off_square(flat) / side * side_px(tag)
+    if error_px > ERROR_PX + ERROR_SHARE * side_px(tag):
         return f"its tag does not lie flat: {error_px:.1f} px off a square"
     centre = camera.centre_ned_m(pose)
     height_m = ground_down_m - float(centre[2])
@@ -91,9 +91,4 @@ def _off_square(points: FloatArray) -> float:
     quarter = np.array([1, 1j, -1, -1j])
     square = quarter * (z * quarter.conj()).mean()
     return math.sqrt(float((np.abs(z - square) ** 2).mean()))
-
-
-def _side_px(tag: Corners) -> float:
-    points = np.asarray(tag, np.float64)
-    return float(np.linalg.norm(points - np.roll(points, -1, axis=0), axis=1).mean())
 

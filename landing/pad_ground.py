@@ -1,7 +1,7 @@
 """The pad in segmentations and in the ground map. Pure.
 
-A network does not know tags. It may call one a person, an obstacle or a vehicle. Where all of a tag is read nobody stands
-on it, so within its square no word of the network counts. On the rest of the pad's surface people do.
+A network does not know tags. It may call one a person, an obstacle or a vehicle. Where all of a tag is read nobody
+stands on it, so within its square no word of the network counts. On the rest of the pad's surface people do.
 """
 
 from __future__ import annotations
@@ -49,7 +49,13 @@ def is_cut_off(camera: CameraModel, pose: Pose, place_ned_m: Position, edge_m: f
 
 
 def without_pad(
-    segmentation: Segmentation, camera: CameraModel, pose: Pose, place_ned_m: Position, edge_m: float, radius_m: float
+    segmentation: Segmentation,
+    camera: CameraModel,
+    pose: Pose,
+    place_ned_m: Position,
+    edge_m: float,
+    radius_m: float,
+    slack_m: float = 0.0,
 ) -> Segmentation:
     """Return a frame's answer with the pad as landable ground, and nobody on its tag.
 
@@ -60,12 +66,14 @@ def without_pad(
         place_ned_m: Middle of the tag, local NED.
         edge_m: Of the tag.
         radius_m: Of the pad's surface.
+        slack_m: By which the pad may lie elsewhere in this frame.
     """
     rows, columns = segmentation.shape
     small = camera.resized(columns, rows)
     pixel_m = max(0.0, place_ned_m[2] - float(camera.centre_ned_m(pose)[2])) / small.fx
-    tag = _filled(disc_px(small, pose, place_ned_m, TAG_RADIUS * edge_m + BLUR_PX * pixel_m), rows, columns)
-    surface = _filled(disc_px(small, pose, place_ned_m, radius_m + BLUR_PX * pixel_m), rows, columns)
+    slack_m += BLUR_PX * pixel_m
+    tag = _filled(disc_px(small, pose, place_ned_m, TAG_RADIUS * edge_m + slack_m), rows, columns)
+    surface = _filled(disc_px(small, pose, place_ned_m, radius_m + slack_m), rows, columns)
     if tag is None or surface is None:
         return segmentation
     surface |= tag

@@ -171,6 +171,8 @@ class PadTracker:
         self._track: _Track | None = None
         self._refused: tuple[str, int] | None = None
         self._lost = False
+        self.fix_now: PadFix | None = None
+        """The tag's place by the newest frame alone; None where it did not show the pad."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that it knows, as plain values."""
@@ -191,7 +193,7 @@ class PadTracker:
 
     def reset(self) -> None:
         """Forgets everything, as at start."""
-        self._track, self._refused, self._lost = None, None, False
+        self._track, self._refused, self._lost, self.fix_now = None, None, False, None
 
     def moved(self, shift: FrameShift) -> None:
         """Follows a reset of the estimator: the pad keeps its ground; its velocity is measured anew."""
@@ -217,6 +219,7 @@ class PadTracker:
             ground_down_m: Down coordinate of the ground plane; None while it is not known.
             at_ns: Its capture time.
         """
+        self.fix_now = None
         usable = self._camera.missing_in(pose) is None and ground_down_m is not None
         if sighting is not None and usable:
             assert pose is not None and ground_down_m is not None
@@ -268,14 +271,14 @@ class PadTracker:
             track.fixes + 1,
             followed=track.followed or (at_ns - track.first_ns >= SETTLE_NS and track.fixes + 1 >= SETTLE_FIXES),
         )
-        self._lost = False
+        self._lost, self.fix_now = False, fix
 
     def _begin(self, fix: PadFix, at_ns: int) -> None:
         north_m, east_m, down_m = fix.position_ned_m
         variance = (LEAST_M + POINTING * fix.range_m) ** 2
-        axes = (_Axis(place, 0.0, variance, 0.0, FRESH_MPS**2) for place in (north_m, east_m))
-        self._track = _Track(*axes, down_m, at_ns, at_ns)
-        self._lost = False
+        north, east = (_Axis(place, 0.0, variance, 0.0, FRESH_MPS**2) for place in (north_m, east_m))
+        self._track = _Track(north, east, down_m, at_ns, at_ns)
+        self._lost, self.fix_now = False, fix
 
     def _doubt(self, why: str, at_ns: int) -> None:
         """Take a picture that speaks against the pad."""
@@ -287,7 +290,7 @@ class PadTracker:
 
     def _refuse(self, why: str, at_ns: int) -> None:
         """Remember why the pad is not used, and forget where it was."""
-        self._refused, self._track = (why, at_ns), None
+        self._refused, self._track, self.fix_now = (why, at_ns), None, None
 
     def _age(self, pose: Pose | None, at_ns: int) -> None:
         """Give up a pad whose tag is gone while there is height to look for another place."""

@@ -15,9 +15,12 @@ from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose, Segmentation
 
-
 READ_NS = 450_000_000
 """A tag that was read so lately is still the tag: a frame or two are blurred. Somebody there is told by then."""
+
+
+UNREAD_SLACK = 0.02
+"""Error of where a tag that is not read appears in a frame, for each metre of range, m: of the attitude."""
 
 
 class PadWatch:
@@ -89,12 +92,16 @@ class PadWatch:
         if track is None or place is None:
             return segmentation
         edge_m, radius_m = track.settings.side_m, track.settings.radius_m
+        if track.fix_now is not None:  # where this very frame shows it, with all errors of its pose
+            self._told = True
+            return without_pad(segmentation, self._camera, pose, track.fix_now.position_ned_m, edge_m, radius_m)
         known = at_ns - track.seen_ns[1] <= READ_NS
         known = known or (track.blind_s(at_ns) is None and is_cut_off(self._camera, pose, place, edge_m))
         if not known:
             return segmentation
         self._told = True
-        return without_pad(segmentation, self._camera, pose, place, edge_m, radius_m)
+        slack_m = UNREAD_SLACK * float(place[2] - self._camera.centre_ned_m(pose)[2])
+        return without_pad(segmentation, self._camera, pose, place, edge_m, radius_m, max(0.0, slack_m))
 
     def placed(self, view: GroundView | None, at_ns: int) -> GroundView | None:
         """Return the map with the pad where it is now, while it is followed; `cleared` has judged the frame."""

@@ -133,8 +133,7 @@ class SiteTracker:
             self.site = pad
             return
         first_ns = max(pad.first_seen_ns, self._pad_clear_since_ns or 0)
-        known = {"clearance_m": site.clearance_m, "area_m2": site.area_m2, "first_seen_ns": first_ns}
-        self.site = replace(pad, **known)
+        self.site = replace(pad, clearance_m=site.clearance_m, area_m2=site.area_m2, first_seen_ns=first_ns)
 
     def reset(self) -> None:
         """Forgets everything, as at start."""

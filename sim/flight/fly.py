@@ -35,7 +35,6 @@ from sim.world import World, parse_world_spec, save_world, suggest_start
 from sim.world.pad_place import place_pad, start_beside
 from sim.world.start import photo_height_m
 
-
 CONTACT_M = 0.03
 """A vehicle no higher than this is on the ground, m."""
 

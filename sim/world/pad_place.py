@@ -15,7 +15,7 @@ from sim.world.model import World
 from sim.world.pad import GroundPad
 from sim.world.start import quiet_margin_m
 
-ROOM_M = 1.5
+ROOM_M = 3.0
 """Good ground beyond the pad's way, m."""
 
 WIDEST_M, NARROWEST_M = 8.0, 2.5

@@ -47,7 +47,7 @@ def quiet_margin_m(world: World) -> tuple[npt.NDArray[np.float32], FloatArray, F
         for n, e in actor.path_ne_m:
             away = np.hypot(norths - n, easts - e) - ACTOR_CLEARANCE_M
             np.minimum(margin, away, out=margin)
-    return margin, norths, easts
+    return margin, np.asarray(norths, np.float64), np.asarray(easts, np.float64)
 
 
 def suggest_start(
