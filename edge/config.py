@@ -15,6 +15,7 @@ from edge.sections.base import Section
 from edge.sections.camera import CameraSection
 from edge.sections.expert import ExpertSection
 from edge.sections.model import ModelSection
+from edge.sections.ros2 import Ros2Section
 from edge.sections.watch import HealthSection, LogSection, PreviewSection, RecorderSection
 from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
@@ -40,6 +41,7 @@ class EdgeConfig(Section):
     log: LogSection = Field(default_factory=LogSection)
     recorder: RecorderSection = Field(default_factory=RecorderSection)
     preview: PreviewSection = Field(default_factory=PreviewSection)
+    ros2: Ros2Section = Field(default_factory=Ros2Section)
     expert: ExpertSection = Field(default_factory=ExpertSection)
 
     @model_validator(mode="after")

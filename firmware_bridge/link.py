@@ -19,6 +19,7 @@ from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.dispatcher import LinkDispatcher
+from firmware_bridge.identity import Identity
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.parameters import NoParameters, ParameterTable
 from firmware_bridge.peers import PeerTable
@@ -215,7 +216,7 @@ class FlightLink:
             return SendResult(Refusal.SWITCHED_OFF, reason)
         with self._lock:
             autopilot = self._telemetry.vehicle.autopilot
-            version = self._telemetry.version
+            identity = self._telemetry.identity or Identity(autopilot, 0)
             refused = self._refused(time.monotonic_ns())
         if refused is not None:
             return refused
@@ -227,7 +228,8 @@ class FlightLink:
                 replace(target, pose_at_ns=pose_at_ns),
                 autopilot,
                 form=self.settings.target_frame,
-                version=version,
+                version=identity.version,
+                stage=identity.stage,
                 ned_from_frd=None if pose is None else pose.ned_from_frd,
             )
         except InvalidValueError as error:

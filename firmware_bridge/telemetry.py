@@ -19,7 +19,7 @@ from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
-from firmware_bridge.identity import Version, identity_of
+from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.mission import MISSION_RATE_HZ, MISSION_STREAM
 from firmware_bridge.peers import PeerTable
 from firmware_bridge.pose_history import HeightSource, PoseHistory
@@ -29,7 +29,7 @@ from firmware_bridge.selector import AutopilotSelector, ServedChange
 from firmware_bridge.settings import STICK_RATE_HZ, LinkSettings
 from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
-from firmware_bridge.timesync import Answer
+from firmware_bridge.timesync import ClockAnswer
 from firmware_bridge.transport import Arrival, Peer, peer_name
 from firmware_bridge.vehicle import AutopilotId, VehicleTracker, autopilot_of, is_autopilot_heartbeat
 from landing.command import CommandRequest
@@ -74,7 +74,7 @@ class Telemetry:
         self._fix_frame = self.history.frame
         self.selector = AutopilotSelector(settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S))
         self._own_ids: tuple[int, Peer] | None = None
-        self.version: Version | None = None  # Firmware version of the autopilot, once it is told
+        self.identity: Identity | None = None  # Firmware of the autopilot, once it is told
         self._version_asked_ns = 0
         self.reboots = 0  # Restarts of its boot clock, and changes to another autopilot
         self.last_error = ""  # The last problem found; the link writes its own errors here too
@@ -155,7 +155,7 @@ class Telemetry:
             found.append(Alarm(AlarmKind.OWN_IDS, text))
         return tuple(found)
 
-    def synchronise(self, answer: Answer) -> None:
+    def synchronise(self, answer: ClockAnswer) -> None:
         """Take the autopilot's answer to a TIMESYNC of ours."""
         if self.clock.synchronise(answer.sent_ns, answer.answer_ns, answer.received_ns):
             offset_ns = self.clock.offset_ns
@@ -186,7 +186,7 @@ class Telemetry:
 
     def _version_request(self, autopilot: AutopilotId, now_ns: int) -> Any:
         """Asks for AUTOPILOT_VERSION, where the form of a target hangs on it; or None."""
-        wanted = self._settings.target_frame is TargetForm.LOCAL_FRD and self.version is None
+        wanted = self._settings.target_frame is TargetForm.LOCAL_FRD and self.identity is None
         if not wanted or now_ns < self._version_asked_ns + VERSION_PERIOD_NS:
             return None
         self._version_asked_ns = now_ns
@@ -365,7 +365,7 @@ class Telemetry:
             self.last_error = self.gimbal.problem
 
     def _on_autopilot_version(self, message: Any, _: int) -> None:
-        self.version = identity_of(self.vehicle.autopilot, 0, message).version
+        self.identity = identity_of(self.vehicle.autopilot, 0, message)
 
     def _on_global_position(self, message: Any, now_ns: int) -> None:
         offset_ns = self.clock.offset_ns
@@ -395,6 +395,6 @@ class Telemetry:
         self._estimator.clear()
         self._fix = None
         self.vehicle.mission.forget()
-        self.version = None  # it may have been given another firmware
+        self.identity = None  # it may have been given another firmware
         self._quaternion_at_ns = None
         self.streams.restart(now_ns)

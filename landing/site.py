@@ -123,6 +123,12 @@ class LandingSite:
         return north_m + north_mps * passed_s, east_m + east_mps * passed_s, down_m
 
     @property
+    def text(self) -> str:
+        """One line in words, with numbers and units."""
+        sure = "" if self.confidence is None else f", {self.confidence.text}"
+        return f"site, {self.clearance_m:.1f} m clear around it{self.on_words}{sure}"
+
+    @property
     def on_words(self) -> str:
         """Its surface as the end of a text, such as ``, on road: traffic may come``; empty where it has none."""
         if self.pad is not None:
@@ -141,6 +147,11 @@ class NoSite:
     reason: NoSiteReason
     detail: str
     descend_to_m: float | None = None
+
+    @property
+    def text(self) -> str:
+        """One line in words."""
+        return f"no site: {self.reason.value}: {self.detail}"
 
 
 Selection = LandingSite | NoSite

@@ -5,6 +5,7 @@
 | `v4l2:///dev/video0` | a USB or other Video4Linux camera |
 | `csi://0` | a CSI camera of a Jetson, through `gst-launch-1.0` |
 | `rtsp://host/path` | a network stream, through `gst-launch-1.0` |
+| `ros2://camera/image_raw` | a topic of ROS 2, raw or `.../compressed` (extra ``ros2``) |
 | `pipe:COMMAND` | a command that writes raw BGR frames to its standard output |
 | `file://clip.mp4` | a video file |
 | `images://folder` | a folder of pictures, by name |
@@ -19,11 +20,15 @@ from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeo
 from edge.cameras.pipe import PipeCamera, gstreamer_command
 from edge.cameras.recordings import FolderCamera, VideoCamera
 from edge.cameras.v4l2 import V4l2Camera
+from landing.distribution import install_command
 from landing.errors import CameraError
 
-__all__ = ["Camera", "CameraInfo", "CameraRequest", "CameraTimeout", "EndOfStream", "make_camera"]
+__all__ = ["RECORDINGS", "Camera", "CameraInfo", "CameraRequest", "CameraTimeout", "EndOfStream", "make_camera"]
 
-SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "file://", "images://")
+RECORDINGS = ("file://", "images://")
+"""Sources that end; the others are live."""
+
+SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "ros2://", *RECORDINGS)
 
 
 def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
@@ -44,6 +49,12 @@ def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
         return FolderCamera(request, folder / source.removeprefix("images://"))
     if source.startswith("v4l2://"):
         return V4l2Camera(request, source.removeprefix("v4l2://"))
+    if source.startswith("ros2://"):
+        try:
+            from edge.cameras.ros2 import RosCamera
+        except ModuleNotFoundError as error:
+            raise CameraError(f"camera.source {source}: {error.name} is missing; {install_command('ros2')}") from error
+        return RosCamera(request)
     if source.startswith("pipe:"):
         try:
             command = shlex.split(source.removeprefix("pipe:"))
