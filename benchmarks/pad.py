@@ -91,6 +91,7 @@ def row_of(plan: FlightPlan, result: FlightResult) -> dict[str, Any]:
         "commit": describe()["commit"],
         "verdict": result.verdict,
         "reason": result.reason,
+        "circle_m": round(json.loads((plan.out / "world" / "world.json").read_text("utf-8"))["pad"]["radius_m"], 1),
         "pad_miss_m": result.pad_miss_m,
         "person_m": result.person_m,
         "seconds": result.seconds,

@@ -24,7 +24,7 @@ from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid,
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
-from landing.taxonomy import Taxonomy
+from landing.taxonomy import Role, Taxonomy
 from landing.tracker import STANDING_ROLES, MapSnapshot, SiteTracker
 from landing.types import FARTHEST_M, Pose, Segmentation
 
@@ -223,27 +223,40 @@ class Decider:
         }
         height_m = down_m - pose.position_ned_m[2]
         intruder = self._tracker.intruder(view, moving_clearance_m, vehicle, height_m, captured_ns)
-        hazard_clearance_m = hazard_clearance_grid(
-            view, self._taxonomy, self._settings, STANDING_ROLES, self._settings.standing_clearance.share(height_m)
-        )
-        anybody_m = least(moving_clearance_m.values())
-        hazard_clearance_m = least((hazard_clearance_m, anybody_m))
-        clearance_m = clearance_grid(view, hazard_clearance_m)
-        regions = clean_regions(view, clearance_m, self._settings, vehicle)
-        score_m = score_grid(
-            view, clearance_m, self._settings, vehicle, height_m, self._tracker.lost_places(captured_ns)
-        )
-        best = pick(view, clearance_m, regions, self._settings, vehicle, height_m, score_m)
-        if not judged:
-            best = self._out_of_range(pose.height_agl_m, self._settings.view.min_height_m)
-        snapshot = MapSnapshot(
-            view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
-        )
+        snapshot = self._snapshot(view, moving_clearance_m, vehicle, pose, height_m, captured_ns, judged)
         selection = self._pad.unseen(captured_ns) or self._tracker.update(snapshot)
         selection = self._with_confidence(selection, segmentation, pose, judged)
-        self.last_view, self.last_clearance_m = view, clearance_m
+        self.last_view, self.last_clearance_m = view, snapshot.clearance_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
+
+    def _snapshot(
+        self,
+        view: GroundView,
+        moving_clearance_m: Mapping[Role, GridOfFloat],
+        vehicle_ne_m: tuple[float, float],
+        pose: Pose,
+        height_m: float,
+        at_ns: int,
+        judged: bool,
+    ) -> MapSnapshot:
+        """The map with its clearances, scores and best place."""
+        settings = self._settings
+        share = settings.standing_clearance.share(height_m)
+        standing_m = hazard_clearance_grid(view, self._taxonomy, settings, STANDING_ROLES, share)
+        anybody_m = least(moving_clearance_m.values())
+        hazard_clearance_m = least((standing_m, anybody_m))
+        clearance_m = clearance_grid(view, hazard_clearance_m)
+        regions = clean_regions(view, clearance_m, settings, vehicle_ne_m)
+        lost = self._tracker.lost_places(at_ns)
+        score_m = score_grid(view, clearance_m, settings, vehicle_ne_m, height_m, lost)
+        best = pick(view, clearance_m, regions, settings, vehicle_ne_m, height_m, score_m)
+        if not judged:
+            assert pose.height_agl_m is not None
+            best = self._out_of_range(pose.height_agl_m, settings.view.min_height_m)
+        return MapSnapshot(
+            view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, at_ns, judged
+        )
 
     def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
         """A site with what this frame alone says of it, where it judges the ground and the model knows."""

@@ -91,4 +91,3 @@ def _off_square(points: FloatArray) -> float:
     quarter = np.array([1, 1j, -1, -1j])
     square = quarter * (z * quarter.conj()).mean()
     return math.sqrt(float((np.abs(z - square) ** 2).mean()))
-

@@ -66,7 +66,7 @@ class PadState(str, Enum):
 LOST_HIGH = "looks for ground"
 LOST_LOW = "lands where it was seen"
 LOST_LONG = "no site, not seen for too long"
-"""What follows from a lost tag, by the height and the time."""
+"""Consequences of a lost tag, by the height and the time."""
 
 GONE_STATES = (PadState.FOLLOWED, PadState.LOST)
 """States of a pad that was followed: without a site it is not clear, or not seen."""

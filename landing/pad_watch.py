@@ -37,7 +37,7 @@ class PadWatch:
         self._camera = camera
         self._track = PadTracker(settings, decision, camera) if settings is not None and enabled else None
         self._told = False
-        """What lies at the pad's place is known to be the tag."""
+        """True while the thing at the pad's place is known to be the tag."""
 
     def state_dict(self) -> dict[str, Any] | None:
         """All that it knows, as plain values."""

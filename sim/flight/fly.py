@@ -72,7 +72,7 @@ def fly_one(plan: FlightPlan, say: Callable[[str], None] = quiet) -> FlightResul
     plan = _over_photograph(plan, world)
     start = plan.start_ne_m or suggest_start(world, plan.seed)
     if plan.pad is not None:
-        pad = place_pad(world, plan.pad, start, plan.seed)
+        pad = place_pad(world, plan.pad, plan.seed)
         world, start = replace(world, pad=pad), plan.start_ne_m or start_beside(pad, plan.seed)
     result = FlightResult(
         world=world.name,

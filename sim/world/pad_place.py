@@ -18,14 +18,14 @@ from sim.world.start import quiet_margin_m
 ROOM_M = 3.0
 """Good ground beyond the pad's way, m."""
 
-WIDEST_M, NARROWEST_M = 8.0, 2.5
+WIDEST_M, NARROWEST_M = 12.0, 4.0
 """Radius of the circle that a moving pad goes round on, m."""
 
 BESIDE_M = 5.0
 """A flight to a pad starts no farther from it."""
 
-NEAR_M = 14.0
-"""A pad lies no farther from the start."""
+EDGE_M = 10.0
+"""A pad's way stays so far from the edge of the world, m."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,20 @@ def start_beside(pad: GroundPad, seed: int) -> tuple[float, float]:
     return north_m + away_m * math.cos(turn), east_m + away_m * math.sin(turn)
 
 
-def place_pad(world: World, wanted: WantedPad, start_ne_m: tuple[float, float], seed: int) -> GroundPad:
-    """Lay a pad on good ground near the start, with room for its way.
+def place_pad(world: World, wanted: WantedPad, seed: int) -> GroundPad:
+    """Lay a pad on the widest good ground, with room for its way, and so that a camera above sees the world alone.
 
     Raises:
         DataError: There is no such ground.
     """
     margin, norths, easts = quiet_margin_m(world)
-    away = np.hypot(norths - start_ne_m[0], easts - start_ne_m[1])
-    room = np.where(away <= NEAR_M, np.minimum(margin, WIDEST_M + ROOM_M) - 0.05 * away, -np.inf)
-    row, column = np.unravel_index(int(room.argmax()), room.shape)
-    radius_m = float(min(margin[row, column], WIDEST_M + ROOM_M)) - ROOM_M if np.isfinite(room[row, column]) else -1.0
+    south, north, west, east = world.extent_m
+    inside_m = np.minimum(np.minimum(norths - south, north - norths), np.minimum(easts - west, east - easts)) - EDGE_M
+    room_m = np.minimum(margin, inside_m)
+    row, column = np.unravel_index(int(room_m.argmax()), room_m.shape)
+    radius_m = min(float(room_m[row, column]) - ROOM_M, WIDEST_M)
     if radius_m < (NARROWEST_M if wanted.speed_mps else 0.0):
-        raise DataError(f"world {world.name!r} has no room for the pad within {NEAR_M:g} m of the start: another seed")
+        raise DataError(f"world {world.name!r} has no room for the pad: another seed")
     tag, moves = wanted.settings, wanted.speed_mps > 0.0
     phase_rad = float(np.random.default_rng([seed, 23]).uniform(0.0, 2.0 * math.pi))
     middle = (float(norths[row, 0]), float(easts[0, column]))

@@ -28,7 +28,6 @@ SOURCES = (
     "landing/gates.py",
     "landing/ground_scale.py",
     "landing/mistakes.py",
-    "landing/pad.py",
     "landing/pad_fit.py",
     "landing/pad_track.py",
     "landing/pad_watch.py",
