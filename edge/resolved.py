@@ -23,6 +23,7 @@ from landing.camera import CameraModel
 from landing.confidence import SiteConfidence
 from landing.decider import Decider
 from landing.ground_scale import GroundScale, axis_down
+from landing.known_sites import SiteBook
 from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
 from landing.pad import PadFinder, PadSettings
 from landing.picture import PictureSettings
@@ -154,6 +155,10 @@ class ResolvedFlight(ResolvedDecision):
             f"{super().describe()}; lens {self.camera.hfov_deg:.1f} degrees wide "
             f"({self.sources['camera.lens']}), {held}; {self.pad.describe()}; authority {self.authority.level.value}"
         )
+
+    def site_book(self) -> SiteBook:
+        """Return an empty book of known sites for these settings."""
+        return SiteBook(self.decision, self.classes, self.camera, self.confidence)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> ResolvedFlight:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from landing.camera import CameraModel
-from landing.confidence import MOST_COARSER, SiteConfidence, site_score
+from landing.confidence import SiteConfidence, confidence_in
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
@@ -262,11 +262,16 @@ class Decider:
         """A site with what this frame alone says of it, where it judges the ground and the model knows."""
         if self._confidence is None or not judged or not isinstance(selection, LandingSite):
             return selection
-        radius_m, smoothing_px = self._settings.required_radius_m, self._settings.evidence.smoothing_px
-        least_px = self._confidence.disc_px * radius_m / self._confidence.disc_m / MOST_COARSER
-        place = selection.position_ned_m
-        score = site_score(segmentation, self._camera, pose, place, radius_m, smoothing_px, least_px)
-        return selection if score is None else replace(selection, confidence=self._confidence.at(score))
+        told = confidence_in(
+            self._confidence,
+            segmentation,
+            self._camera,
+            pose,
+            selection.position_ned_m,
+            self._settings.required_radius_m,
+            self._settings.evidence.smoothing_px,
+        )
+        return selection if told is None else replace(selection, confidence=told)
 
     def refuse(self, problem: NoSite, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """Decides without a frame that is not worth looking at: nothing of it enters the map.

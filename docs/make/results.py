@@ -128,6 +128,7 @@ def simulated() -> Iterator[Row]:
         "../SAFETY.md",
         "an older decision",
     )
+    yield from surveys()
     name = "last_metres.json"
     data = figures(name)
     words = "; ".join(f"{end.replace('-', ' ')}: {share(d['person_within_2m'])}" for end, d in data["ends"].items())
@@ -137,6 +138,25 @@ def simulated() -> Iterator[Row]:
         words,
         name,
     )
+
+
+def surveys() -> Iterator[Row]:
+    """`edge survey` over photographs of simulated worlds."""
+    ways = {
+        "network": "rendered photographs, the demo network itself",
+        "measured": "its measured mistakes on true labels, worlds of more kinds",
+    }
+    for sensor, words in ways.items():
+        name = f"site_survey-{sensor}.json"
+        data = figures(name)
+        yield Row(
+            f"`touchdown edge survey`, {data['photographs']} photographs of {len(data['surveyed'])} test worlds "
+            f"({data['worlds']}): {words}; places wrong by {data['place_error_m']['sd']:g} m",
+            f"**{data['unsafe']['count']} of {data['sites']} sites unsafe** by the ground truth (95 %: 0 to "
+            f"{percent(data['unsafe']['high'], 1)}); {data['missed_by_2_m']['count']} with bad ground for a vehicle "
+            f"that misses by 2 m; {data['worlds_without_a_site']} worlds without a site",
+            name,
+        )
 
 
 def proving_ground() -> Iterator[Row]:

@@ -166,6 +166,7 @@ class Recorder:
             status.health.text,
             dict(status.counters),
             status.slow,
+            status.fix,
         )
         self._put(1500, status.at_ns, lambda segment: self._write_tick(segment, record))
         event = ""

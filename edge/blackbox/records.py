@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from edge.exact import RecordingError, exact
 from landing.decider import Decision
 from landing.director import DirectorOutput
+from landing.globe import GlobalFix
 from landing.pad import PadSighting
 from landing.site import NoSite
 from landing.types import Pose, Segmentation
@@ -120,6 +121,7 @@ class TickRecord:
         health: Overall state and what is wrong, one line.
         counters: Of the daemon.
         slow: Why decisions were too slow, in words; None when they were not.
+        fix: The vehicle's newest place on the globe; None where it was not known, or not recorded.
     """
 
     at_ns: int
@@ -132,6 +134,7 @@ class TickRecord:
     health: str
     counters: dict[str, int]
     slow: str | None = None
+    fix: GlobalFix | None = None
 
 
 def to_json(value: Any) -> bytes:
