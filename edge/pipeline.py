@@ -171,7 +171,9 @@ class Pipeline:
         motion = None if monitor is None else monitor.motion
         sighting, looked_ms = self._look_for_pad(frame) if problem is None else (None, {})
         now_ns = self._clock_ns()
-        if problem is None:
+        if problem is None and self._pad is None:
+            decision = self.decider.observe(segmentation, pose, now_ns)
+        elif problem is None:
             decision = self.decider.observe(segmentation, pose, now_ns, sighting)
         else:
             decision = self.decider.refuse(problem, pose, frame.captured_at_ns, now_ns)
