@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from edge.cameras import RECORDINGS
 from edge.keys import from_file
 from edge.sections.base import Section
 from edge.sections.camera import CameraSection
@@ -113,7 +114,7 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
 
     camera = config.camera
     source = camera.source
-    for scheme in ("file://", "images://"):
+    for scheme in RECORDINGS:
         if source.startswith(scheme):
             source = scheme + str(folder / source.removeprefix(scheme))
     taxonomy = config.model.taxonomy
