@@ -20,6 +20,7 @@ from edge.exact import RecordingError, exact
 from landing.decider import Decision
 from landing.director import DirectorOutput
 from landing.globe import GlobalFix
+from landing.pad import PadSighting
 from landing.site import NoSite
 from landing.types import Pose, Segmentation
 from landing.vehicle import VehicleStatus
@@ -85,6 +86,7 @@ class StepRecord:
         decision: What was decided.
         ground_down_m: Plane of the ground map; None while it is empty.
         timings_ms: Parts of the time it took.
+        sighting: Tags of the wanted pad in the picture; None without any.
     """
 
     number: int
@@ -96,6 +98,7 @@ class StepRecord:
     decision: Decision
     ground_down_m: float | None
     timings_ms: dict[str, float]
+    sighting: PadSighting | None = None
 
     @property
     def decided_at_ns(self) -> int:

@@ -223,8 +223,8 @@ class Replay:
             self._result.skipped += 1
             return
         if record.problem is None:
-            segmentation = self._segment(record)
-            decision = self._decider.observe(segmentation, record.pose, record.decided_at_ns)
+            segmentation, at_ns = self._segment(record), record.decided_at_ns
+            decision = self._decider.observe(segmentation, record.pose, at_ns, record.sighting)
             self._keep_sites(segmentation, record.pose)
         else:
             decision = self._decider.refuse(record.problem, record.pose, record.captured_at_ns, record.decided_at_ns)
