@@ -1,6 +1,6 @@
 """Hear landing targets, and switch them off and on: `python switch_over_mavlink.py CONNECTION`, as udpin:0.0.0.0:14540.
 
-CONNECTION is a port of the autopilot that passes on what comes on the others, or of a MAVLink router. MAVSDK (`param` of
+CONNECTION is a port of the autopilot, which passes on what comes on others, or of a router. MAVSDK (`param` of
 component 191, `mavlink_direct`) and MAVROS have calls for the same two messages.
 """
 
