@@ -22,7 +22,7 @@ WAITING_TESTS := tests/faults tests/flight tests/browser tests/sitl tests/packag
 # Debian packages that single tests need; without them those tests skip and say so.
 SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
 
-.PHONY: release sbom lint-release minima help demo check test lint types unit system faults docs clean
+.PHONY: release sbom lint-release minima help demo check test lint types unit system faults sitl docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -67,6 +67,11 @@ docs: $(VENV)/.docs
 # Every dependency at its declared minimum, in environments of its own; `make test` runs it too.
 minima: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/packaging/test_minima.py
+
+# Contract, doctor and landings on every autopilot binary named in the environment (ARDUPILOT_SITL, PX4_SITL, and any
+# name that begins so), then the table in docs/setup/versions.md.
+sitl: $(VENV)/.dev
+	$(BIN)/python -m tests.sitl.table; flown=$$?; $(BIN)/python -m docs.make.written; exit $$flown
 
 system:
 	@command -v dpkg >/dev/null 2>&1 || exit 0; \

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.picture_motion import FPS, POSE_EVERY, STEP_S, Film, Pilot, film, wander
 from benchmarks.runner import Figures, benchmark, percentiles
-from landing.calibration_result import QUANTITIES, Calibration, CalibrationError
+from landing.calibration_result import QUANTITIES, CalibrationError, SetupCalibration
 from landing.camera import CameraModel, Mount
 from landing.geometry import FloatArray, Quaternion, multiplied, quaternion_from_euler
 from landing.looks import LookCollector
@@ -70,7 +70,7 @@ def collect(flown: Film, camera: CameraModel, late_s: float, scale: float, seed:
     return collected
 
 
-def errors_of(result: Calibration, true: CameraModel, wrong: CameraModel, mistakes: FloatArray) -> FloatArray:
+def errors_of(result: SetupCalibration, true: CameraModel, wrong: CameraModel, mistakes: FloatArray) -> FloatArray:
     """Errors of the estimates, in their units."""
     # Turn from the wrong mount to the true one, as the wrong mount was rounded.
     turn = true.mount.frd_from_camera @ wrong.mount.frd_from_camera.T

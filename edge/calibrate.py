@@ -19,7 +19,7 @@ from edge.blackbox import views
 from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import Topic, step_from, tick_from
 from edge.resolved import ResolvedFlight
-from landing.calibration_result import Calibration, Estimate
+from landing.calibration_result import SetupCalibration, SetupEstimate
 from landing.camera import CameraModel
 from landing.errors import FileError
 from landing.estimator import EstimatorFrame
@@ -83,7 +83,7 @@ class FlightCalibration:
         flown_s = (start.started_ns + start.utc_offset_ns) / 1e9
         self._day = datetime.fromtimestamp(flown_s, timezone.utc).date().isoformat()
         self._looks = collect(recording, self._flight.camera)
-        self.result: Calibration = calibrate(self._flight.camera, self._looks)
+        self.result: SetupCalibration = calibrate(self._flight.camera, self._looks)
 
     @property
     def complete(self) -> bool:
@@ -139,7 +139,7 @@ class FlightCalibration:
             )
         return found
 
-    def _words(self, estimate: Estimate) -> str:
+    def _words(self, estimate: SetupEstimate) -> str:
         quantity, digits = estimate.quantity, estimate.quantity.digits
         unit = f" {quantity.unit}" if quantity.unit else ""
         if not estimate.told:

@@ -10,14 +10,17 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from edge.cameras import RECORDINGS
 from edge.keys import from_file
 from edge.sections.base import Section
 from edge.sections.camera import CameraSection
 from edge.sections.expert import ExpertSection
 from edge.sections.model import ModelSection
+from edge.sections.ros2 import Ros2Section
 from edge.sections.watch import HealthSection, LogSection, PreviewSection, RecorderSection
 from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
+from landing.pad import PadSettings
 from landing.picture import PictureSettings
 from landing.reading import read_toml
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSection, check_together
@@ -32,12 +35,14 @@ class EdgeConfig(Section):
     link: LinkSection
     picture: PictureSettings = Field(default_factory=PictureSettings)
     decision: DecisionSection = Field(default_factory=DecisionSection)
+    pad: PadSettings = Field(default_factory=PadSettings)
     director: DirectorSection = Field(default_factory=DirectorSection)
     authority: AuthoritySettings = Field(default_factory=AuthoritySettings)
     health: HealthSection = Field(default_factory=HealthSection)
     log: LogSection = Field(default_factory=LogSection)
     recorder: RecorderSection = Field(default_factory=RecorderSection)
     preview: PreviewSection = Field(default_factory=PreviewSection)
+    ros2: Ros2Section = Field(default_factory=Ros2Section)
     expert: ExpertSection = Field(default_factory=ExpertSection)
 
     @model_validator(mode="after")
@@ -109,7 +114,7 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
 
     camera = config.camera
     source = camera.source
-    for scheme in ("file://", "images://"):
+    for scheme in RECORDINGS:
         if source.startswith(scheme):
             source = scheme + str(folder / source.removeprefix(scheme))
     taxonomy = config.model.taxonomy

@@ -20,10 +20,12 @@ BASIC = {
         "calibrated",
     ),
     "decision": ("vehicle_radius_m", "commit_height_m", "strictness"),
+    "pad": ("dictionary", "id", "edge_m", "surface_m", "max_speed_mps"),
     "authority": ("level", "look_height_m", "failsafe"),
     "log": ("events",),
     "recorder": ("folder",),
     "preview": ("listen", "token_file"),
+    "ros2": ("enabled", "namespace", "map_frame"),
 }
 """Keys that an integrator chooses, by table."""
 
@@ -55,6 +57,7 @@ EXPERT = {
     "log": ("level", "events_mb", "status_period_s"),
     "recorder": ("enabled", "budget_mb", "ring_s", "before_s", "after_s", "segment_s", "free_mb", "image_quality"),
     "preview": ("enabled", "fps", "width_px", "history_s"),
+    "ros2": ("body_frame", "picture_fps"),
 }
 """Keys whose defaults fit nearly everybody, by table; written below ``[expert.TABLE]``."""
 

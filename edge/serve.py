@@ -9,13 +9,14 @@ import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.allocator import share_one_heap
 from edge.blackbox.make import make_recorder
 from edge.blackbox.recorder import Recorder
-from edge.cameras import make_camera
+from edge.cameras import RECORDINGS, make_camera
 from edge.claims import claims_of
-from edge.config import load_config
+from edge.config import EdgeConfig, load_config
 from edge.daemon import Daemon
 from edge.ending import LEFT_RUNNING, REST_S, Ending, StoppedError, UnstoppedError
 from edge.log import EventLog, Exact, set_up_text_log
@@ -23,28 +24,32 @@ from edge.observer import Observer
 from edge.parameters import DaemonParameters, read_kept
 from edge.pipeline import Pipeline
 from edge.reload import Reloader
-from edge.resolved import resolve_flight
+from edge.resolved import ResolvedFlight, resolve_flight
 from edge.runtimes import Runtime, load_runtime
 from edge.sdnotify import ServiceNotifier
 from edge.web.make import make_web
 from firmware_bridge.claims import Claims
 from firmware_bridge.link import FlightLink
+from landing.decider import Decider
+from landing.distribution import install_command
 from landing.errors import ConfigError, TouchdownError
 from landing.picture import PictureMonitor
 from landing.reading import sha256_of
 
+if TYPE_CHECKING:
+    from edge.ros.publisher import RosPublisher
+
 logger = logging.getLogger("edge")
 
-RECORDINGS = ("file://", "images://")
 
-
-def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:
+def serve(path: Path, ending: Ending, max_seconds: float | None = None, ros2: bool = False) -> int:
     """Runs the daemon until SIGTERM, SIGINT or the end of a recording.
 
     Args:
         path: Of the configuration.
         ending: In force.
         max_seconds: Stop by itself after so long.
+        ros2: Be a node of the ROS 2 graph, whatever the configuration says.
 
     Returns:
         Exit status.
@@ -62,7 +67,7 @@ def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:
         reloader = Reloader(path, config, events)
         ending.on_hangup = reloader.ask
         try:
-            _run_until_done(path, events, reloader, claims, ending, max_seconds)
+            _run_until_done(path, events, reloader, claims, ending, max_seconds, ros2)
         except StoppedError as stopped:
             logger.info("%s while starting", stopped)
             events.write("stop", reason=str(stopped), starting=True)
@@ -77,7 +82,13 @@ def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:
 
 
 def _run_until_done(
-    path: Path, events: EventLog, reloader: Reloader, claims: Claims, ending: Ending, max_seconds: float | None
+    path: Path,
+    events: EventLog,
+    reloader: Reloader,
+    claims: Claims,
+    ending: Ending,
+    max_seconds: float | None,
+    ros2: bool,
 ) -> None:
     """One run after another, each with the configuration of its time."""
     started = time.monotonic()
@@ -87,7 +98,7 @@ def _run_until_done(
         try:
             claims.take(claims_of(path, reloader.config))
             with ExitStack() as stack:
-                _run(reloader, path, events, stack, ending, left_s)
+                _run(reloader, path, events, stack, ending, left_s, ros2)
         except UnstoppedError:
             raise
         except TouchdownError as error:
@@ -105,7 +116,13 @@ def _run_until_done(
 
 
 def _run(
-    reloader: Reloader, path: Path, events: EventLog, stack: ExitStack, ending: Ending, max_seconds: float | None
+    reloader: Reloader,
+    path: Path,
+    events: EventLog,
+    stack: ExitStack,
+    ending: Ending,
+    max_seconds: float | None,
+    ros2: bool,
 ) -> None:
     ending.check()
     digest = sha256_of(path, "config", ConfigError)
@@ -129,8 +146,33 @@ def _run(
     events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
     decider = flight.decider(flight.camera, time.perf_counter_ns)
     monitor = PictureMonitor(flight.picture, flight.camera)
-    pipeline = Pipeline(runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor)
+    clocks = (time.monotonic_ns, time.perf_counter_ns)
+    pipeline = Pipeline(runtime, decider, flight.camera, *clocks, monitor, flight.pad_finder())
     live = not config.camera.source.startswith(RECORDINGS)
+    observers = _observers(config, flight, runtime, pipeline, decider, link, stack, ros2)
+    daemon = Daemon(
+        config, flight, camera, pipeline, link, events, ServiceNotifier(), live, observers, reloader, runtime.cancel
+    )
+    parameters.connect(link.withhold, daemon.set_status_period)
+    stack.callback(ending.begin)
+    ending.status = LEFT_RUNNING
+    ending.limit_s = config.health.hang_timeout_ms * 1e-3 + REST_S
+    ending.on_end = daemon.stop
+    ending.check()
+    daemon.run(max_seconds)
+
+
+def _observers(
+    config: EdgeConfig,
+    flight: ResolvedFlight,
+    runtime: Runtime,
+    pipeline: Pipeline,
+    decider: Decider,
+    link: FlightLink,
+    stack: ExitStack,
+    ros2: bool,
+) -> tuple[Observer, ...]:
+    """Recorder, page and ROS 2 node, each where it is asked for; `stack` ends them."""
     observers: list[Observer] = []
     recorder: Recorder | None = None
     if config.recorder.enabled:
@@ -143,26 +185,23 @@ def _run(
         server, feed = make_web(config, flight, pipeline.timings, counts)
         stack.enter_context(server)
         observers.append(feed)
-    daemon = Daemon(
-        config,
-        flight,
-        camera,
-        pipeline,
-        link,
-        events,
-        ServiceNotifier(),
-        live,
-        tuple(observers),
-        reloader,
-        runtime.cancel,
-    )
-    parameters.connect(link.withhold, daemon.set_status_period)
-    stack.callback(ending.begin)
-    ending.status = LEFT_RUNNING
-    ending.limit_s = config.health.hang_timeout_ms * 1e-3 + REST_S
-    ending.on_end = daemon.stop
-    ending.check()
-    daemon.run(max_seconds)
+    if ros2 or config.ros2.enabled:
+        observers.append(stack.enter_context(_ros_publisher(config, flight)))
+    return tuple(observers)
+
+
+def _ros_publisher(config: EdgeConfig, flight: ResolvedFlight) -> RosPublisher:
+    """The node that gives answers, imported where it is asked for.
+
+    Raises:
+        ConfigError: The extra is not installed.
+        LinkError: DDS does not start.
+    """
+    try:
+        from edge.ros.publisher import RosPublisher
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"[ros2] enabled: {error.name} is missing; {install_command('ros2')}") from error
+    return RosPublisher(config.ros2, flight, flight.model)
 
 
 def _log_model(events: EventLog, runtime: Runtime, taxonomy: str, warm_ms: float) -> None:

@@ -5,26 +5,15 @@ from pathlib import Path
 
 import cv2
 
-from edge.annotate import annotate
-from edge.cameras.recordings import read_picture
-from edge.look.photo import PhotoFacts
-from edge.look.view import Given, view_of
-from edge.pipeline import Pipeline
-from edge.resolved import resolve_decision
-from edge.runtimes import load_runtime
-from landing.settings import DecisionSection
-from landing.site import NoSite
-from landing.types import Frame
+import touchdown
 
-model, picture, height_m, hfov_deg = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-frame = Frame(read_picture(picture), 0, 0)
-view = view_of((frame.width_px, frame.height_px), PhotoFacts(), Given(height_m, hfov_deg, assume_nadir=True))
-with load_runtime(model) as runtime:
-    flies = resolve_decision(DecisionSection(), runtime.spec)
-    decider = flies.decider(view.camera, settings=flies.decision.single_look())
-    step = Pipeline(runtime, decider, view.camera, lambda: 0, lambda: 0).step(frame, view.pose_at)
-chosen = step.decision.selection
-print(
-    f"no site: {chosen.detail}" if isinstance(chosen, NoSite) else f"site, {chosen.clearance_m:.1f} m clear around it"
-)
-cv2.imwrite(f"{picture.stem}-site.jpg", annotate(step, view.camera, flies.decision))
+model_file, picture, height_m, hfov_deg = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+image_bgr = cv2.imread(str(picture), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+camera = touchdown.CameraModel.from_hfov(image_bgr.shape[1], image_bgr.shape[0], hfov_deg)
+level = touchdown.Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -height_m), height_m)
+with touchdown.load_model(model_file) as model:
+    answer = model.decide(image_bgr, camera, level)
+print(answer.text)
+if answer.ahead_right_m is not None:
+    print("{:.1f} m ahead and {:.1f} m right of the point below".format(*answer.ahead_right_m))
+cv2.imwrite(f"{picture.stem}-site.jpg", answer.annotated())

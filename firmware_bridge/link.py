@@ -19,6 +19,7 @@ from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.dispatcher import LinkDispatcher
+from firmware_bridge.identity import Identity
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.parameters import NoParameters, ParameterTable
 from firmware_bridge.peers import PeerTable
@@ -31,6 +32,7 @@ from firmware_bridge.transport import Transport
 from firmware_bridge.video import VIDEO_COMPONENT
 from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
+from landing.globe import GlobalFix
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
@@ -135,6 +137,11 @@ class FlightLink:
         """The newest pose, with its true time: of a silent autopilot it is an old one."""
         return self._telemetry.history.latest(now_ns)
 
+    def global_fix(self) -> GlobalFix | None:
+        """Return the vehicle's newest place on the globe, however old; None before one was told."""
+        with self._lock:
+            return self._telemetry.fix
+
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """Return the last reported state of the autopilot, and whether it still speaks."""
         with self._lock:
@@ -215,7 +222,7 @@ class FlightLink:
             return SendResult(Refusal.SWITCHED_OFF, reason)
         with self._lock:
             autopilot = self._telemetry.vehicle.autopilot
-            version = self._telemetry.version
+            identity = self._telemetry.identity or Identity(autopilot, 0)
             refused = self._refused(time.monotonic_ns())
         if refused is not None:
             return refused
@@ -227,7 +234,8 @@ class FlightLink:
                 replace(target, pose_at_ns=pose_at_ns),
                 autopilot,
                 form=self.settings.target_frame,
-                version=version,
+                version=identity.version,
+                stage=identity.stage,
                 ned_from_frd=None if pose is None else pose.ned_from_frd,
             )
         except InvalidValueError as error:

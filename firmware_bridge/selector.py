@@ -139,7 +139,7 @@ class AutopilotSelector:
                 f"{1 + len(others)} autopilots are heard: {names}{more}; set system_id to the one "
                 "that carries this computer"
             )
-        id_advice = "give each vehicle an id of its own (SYSID_THISMAV, MAV_SYS_ID)"
+        id_advice = "give each vehicle an id of its own (SYSID_THISMAV, ArduPilot from 4.7 MAV_SYSID, PX4 MAV_SYS_ID)"
         if twins:
             names = " and ".join({str(c): None for c in (served, *twins[:3])})
             return f"several vehicles send under one system id: {names}; {id_advice}"

@@ -15,7 +15,8 @@ Anything else is dropped by the receiver without a word, or flies away from the 
 
 ArduPilot 4.7 takes a second form, MAV_FRAME_LOCAL_FRD (20): the same vector in level axes that turn with the heading,
 which it does not compensate for roll and pitch. That is what a camera on a stabilised gimbal measures. 4.6 drops it
-with a position and reads it as BODY_FRD without one, so there, and on PX4, it is refused here, with the reason.
+with a position and reads it as BODY_FRD without one; 4.7 in development turned it by the wrong sign of the heading
+(https://github.com/ArduPilot/ardupilot/issues/31651). There, and on PX4, it is refused here, with the reason.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ class TargetForm(str, Enum):
 
 
 def choose_form(
-    autopilot: Autopilot, asked: TargetForm = TargetForm.AUTO, version: Version | None = None
+    autopilot: Autopilot, asked: TargetForm = TargetForm.AUTO, version: Version | None = None, stage: str = ""
 ) -> TargetForm:
-    """The form to send, never one that the autopilot drops or misreads.
+    """The form to send, never one that the autopilot drops or misreads. `stage` is empty for a release.
 
     Raises:
         InvalidValueError: It does not take the form asked for; says what it takes.
@@ -78,6 +79,11 @@ def choose_form(
                 f"landing target as local_frd: ArduPilot {version_text(version)} drops it, "
                 f"{least} is needed; send {proven.value}"
             )
+        if stage and version[:2] == LOCAL_FRD_SINCE[:2]:
+            raise InvalidValueError(
+                f"landing target as local_frd: ArduPilot {version_text(version)} {stage} may turn it by the wrong "
+                f"sign of the heading; fly a release, or send {proven.value}"
+            )
         return asked
     name = {Autopilot.ARDUPILOT: "ArduPilot", Autopilot.PX4: "PX4"}[autopilot]
     raise InvalidValueError(f"landing target as {asked.value}: {name} drops it; send {proven.value}")
@@ -89,6 +95,7 @@ def landing_target_message(
     *,
     form: TargetForm = TargetForm.AUTO,
     version: Version | None = None,
+    stage: str = "",
     ned_from_frd: Quaternion | None = None,
 ) -> Any:
     """The LANDING_TARGET for one autopilot.
@@ -115,7 +122,7 @@ def landing_target_message(
         InvalidValueError: The autopilot does not take the form, or the target is not finite, not below the vehicle, or
             too far to be true, or its attitude is not known.
     """
-    chosen = choose_form(autopilot, form, version)
+    chosen = choose_form(autopilot, form, version, stage)
     forward_m, right_m, down_m = _checked_offset(target.offset_frd_m)
     if chosen is TargetForm.LOCAL_FRD:
         forward_m, right_m, down_m = _levelled((forward_m, right_m, down_m), ned_from_frd)

@@ -20,7 +20,7 @@ OUTSTANDING = 16
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClockAnswer:
     """An answered question of ours."""
 
     sent_ns: int  # Our time when we asked
@@ -54,7 +54,7 @@ class Timesync:
             return None
         return timesync(now_ns, message.ts1, message.get_srcSystem(), message.get_srcComponent())
 
-    def answer(self, message: Any, now_ns: int) -> Answer | None:
+    def answer(self, message: Any, now_ns: int) -> ClockAnswer | None:
         """Return the answer to a question of ours; None when it answers somebody else's."""
         sent_ns = message.ts1
         if message.tc1 <= 0 or sent_ns not in self._asked:
@@ -62,7 +62,7 @@ class Timesync:
         self._asked.remove(sent_ns)
         if not 0 <= now_ns - sent_ns <= LONGEST_ROUND_NS:
             return None
-        return Answer(sent_ns, message.tc1, now_ns)
+        return ClockAnswer(sent_ns, message.tc1, now_ns)
 
 
 def _is_for(raw: bytes, own: tuple[int, int]) -> bool:

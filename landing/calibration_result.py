@@ -45,14 +45,14 @@ QUANTITIES = (
     Quantity("field of view", "degrees", 2, 0.0, "lean and turn by 10 degrees and more, and climb and descend"),
     Quantity("rangefinder scale", "", 3, 0.02, "fly across several times a third of the height, and climb and descend"),
 )
-"""All of them, in the order of `Calibration.estimates`; the error of the field of view is a share of it."""
+"""All of them, in the order of `SetupCalibration.estimates`; the error of the field of view is a share of it."""
 
 MOST_FIELD_SHARE = 0.005
 """Standard error of a field of view that is told, as a share of it."""
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SetupEstimate:
     """A number with its standard error.
 
     Attributes:
@@ -96,7 +96,7 @@ class Excitement:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class SetupCalibration:
     """Result of a flight.
 
     Attributes:
@@ -112,7 +112,7 @@ class Calibration:
 
     camera: CameraModel
     latency_s: float
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[SetupEstimate, ...]
     excitement: Excitement
     times_s: FloatArray
     before: FloatArray
@@ -126,6 +126,6 @@ class Calibration:
         return before, after
 
     @property
-    def missing(self) -> tuple[Estimate, ...]:
+    def missing(self) -> tuple[SetupEstimate, ...]:
         """Estimates without evidence."""
         return tuple(estimate for estimate in self.estimates if not estimate.told)

@@ -31,7 +31,7 @@ LEAST_SPREAD_PX = 30.0
 
 @dataclass(frozen=True)
 class Agreement:
-    """What most corners did.
+    """Motion of most corners.
 
     Attributes:
         matrix: Homography of the picture at distance 1, (3, 3).

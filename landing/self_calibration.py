@@ -18,11 +18,18 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from landing.calibration_result import MOST_FIELD_SHARE, QUANTITIES, Calibration, CalibrationError, Estimate, Excitement
+from landing.calibration_result import (
+    MOST_FIELD_SHARE,
+    QUANTITIES,
+    CalibrationError,
+    Excitement,
+    SetupCalibration,
+    SetupEstimate,
+)
 from landing.camera import FRD_FROM_FORWARD_CAMERA, CameraModel
 from landing.geometry import FloatArray
 from landing.looks import LookCollector, Looks
-from landing.mistakes import starts_of, words
+from landing.mistakes import LEAST_GAIN, starts_of, words
 from landing.picture_pairs import CONFIGURED, CameraTrack, Setup
 
 LEAST_LOOKS = 24
@@ -61,7 +68,7 @@ class _Solution:
     mirrored: bool = False
 
 
-def calibrate(camera: CameraModel, collected: LookCollector) -> Calibration:
+def calibrate(camera: CameraModel, collected: LookCollector) -> SetupCalibration:
     """Estimates a set-up from the looks of a flight.
 
     Raises:
@@ -135,9 +142,9 @@ def _best(looks: Looks, track: CameraTrack, whitening: FloatArray) -> _Solution:
     flipped = sorted(starts_of("mirrored"), key=lambda start: _cost(looks, track, whitening, start))[0]
     mirrored = _search(looks, track, whitening, _values(flipped), mirrored=True)
     still = Setup(still=True)
-    if _cost(looks, track, whitening, still) < min(best.cost, mirrored.cost):
+    if _cost(looks, track, whitening, still) + LEAST_GAIN < min(best.cost, mirrored.cost):
         raise CalibrationError(f"{words('frozen', still)}, though the vehicle does")
-    if mirrored.cost < best.cost:
+    if mirrored.cost + LEAST_GAIN < best.cost:
         raise CalibrationError(f"{words('mirrored', flipped)}: put that right first")
     return best
 
@@ -218,7 +225,7 @@ def _told(
     values: FloatArray,
     covariances: tuple[FloatArray, FloatArray],
     fit: float,
-) -> Calibration:
+) -> SetupCalibration:
     """Puts the result together: only numbers with evidence change the camera."""
     by_value = np.stack(
         [
@@ -233,7 +240,7 @@ def _told(
     limits = [quantity.most_error or MOST_FIELD_SHARE * numbers[4] for quantity in QUANTITIES]
     told = errors <= np.array(limits)
     estimates = tuple(
-        Estimate(quantity, float(number), float(error), bool(is_told))
+        SetupEstimate(quantity, float(number), float(error), bool(is_told))
         for quantity, number, error, is_told in zip(QUANTITIES, numbers, errors, told, strict=True)
     )
     changed = turned(camera, np.where(told[1:4], np.radians(numbers[1:4]), 0.0))
@@ -245,7 +252,7 @@ def _told(
     before, after = (collected.looks.off(track, setup).mean(axis=1) * scale for setup in (CONFIGURED, known))
     times_s = (collected.looks.times_ns[:, 1] - collected.looks.times_ns[0, 0]) * 1e-9
     latency_s = float(values[0]) if told[0] else 0.0
-    return Calibration(changed, latency_s, estimates, _excitement(collected, track), times_s, before, after, fit)
+    return SetupCalibration(changed, latency_s, estimates, _excitement(collected, track), times_s, before, after, fit)
 
 
 def _known(camera: CameraModel, changed: CameraModel, values: FloatArray, told: FloatArray) -> Setup:

@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     "models": ("touchdown.models.cli", "Shipped models: list, get, card; may I sell with one?"),
     "safety-case": ("touchdown.safety.cli", "Write the safety case of a configuration, for a reviewer."),
     "explain": ("touchdown.explain", "Tell what an error's code means, and what to do."),
+    "ros2": ("touchdown.ros2", "Be a node of a ROS 2 graph: serve, calibration."),
     "completion": ("touchdown.completion", "Print what makes a shell complete our commands."),
     "report": ("touchdown.report", "Gather what somebody needs to help, without secrets, in one file."),
 }
@@ -48,6 +49,8 @@ MISSING_EXTRAS = {
     "onnxscript": "export",
     "cryptography": "deploy",
     "zstandard": "deploy",
+    "cyclonedds": "ros2",
+    "rosbags": "ros2",
 }
 
 

@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+from docs.make import versions
 from docs.make.card import lists as card_lists
 from docs.make.markdown import table
 from edge.commanding import QUIET
@@ -186,6 +187,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "texts-authority": texts_authority,
     "texts-others": texts_others,
     "texts-reasons": texts_reasons,
+    "versions-known": versions.known,
+    "versions-renamed": versions.renamed,
+    "versions-traps": versions.traps,
+    "versions-flown": versions.flown,
 }
 """Parts that come out the same every time, by name."""
 

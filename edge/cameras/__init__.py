@@ -5,8 +5,10 @@
 | `v4l2:///dev/video0` | a USB or other Video4Linux camera |
 | `csi://0` | a CSI camera of a Jetson, through `gst-launch-1.0` |
 | `rtsp://host/path` | a network stream, through `gst-launch-1.0` |
+| `ros2://camera/image_raw` | a topic of ROS 2, raw or `.../compressed` (extra ``ros2``) |
 | `pipe:COMMAND` | a command that writes raw BGR frames to its standard output |
 | `file://clip.mp4` | a video file |
+| `bag://flight.mcap` | a ROS 2 bag, `?topic=/camera` where it has several (extra ``ros2``) |
 | `images://folder` | a folder of pictures, by name |
 """
 
@@ -15,15 +17,20 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from edge.cameras.bag import BagCamera
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream
 from edge.cameras.pipe import PipeCamera, gstreamer_command
 from edge.cameras.recordings import FolderCamera, VideoCamera
 from edge.cameras.v4l2 import V4l2Camera
+from landing.distribution import install_command
 from landing.errors import CameraError
 
-__all__ = ["Camera", "CameraInfo", "CameraRequest", "CameraTimeout", "EndOfStream", "make_camera"]
+__all__ = ["RECORDINGS", "Camera", "CameraInfo", "CameraRequest", "CameraTimeout", "EndOfStream", "make_camera"]
 
-SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "file://", "images://")
+RECORDINGS = ("file://", "images://", "bag://")
+"""Sources that end; the others are live."""
+
+SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "ros2://", *RECORDINGS)
 
 
 def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
@@ -40,10 +47,19 @@ def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
     folder = base if base is not None else Path()
     if source.startswith("file://"):
         return VideoCamera(request, folder / source.removeprefix("file://"))
+    if source.startswith("bag://"):
+        name, _, query = source.removeprefix("bag://").partition("?")
+        return BagCamera(request, folder / name, query)
     if source.startswith("images://"):
         return FolderCamera(request, folder / source.removeprefix("images://"))
     if source.startswith("v4l2://"):
         return V4l2Camera(request, source.removeprefix("v4l2://"))
+    if source.startswith("ros2://"):
+        try:
+            from edge.cameras.ros2 import RosCamera
+        except ModuleNotFoundError as error:
+            raise CameraError(f"camera.source {source}: {error.name} is missing; {install_command('ros2')}") from error
+        return RosCamera(request)
     if source.startswith("pipe:"):
         try:
             command = shlex.split(source.removeprefix("pipe:"))

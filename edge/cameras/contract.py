@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
 
+from landing.camera import CameraModel
 from landing.errors import CameraError, InvalidValueError
 from landing.problems import Problem
 from landing.types import ByteArray, Frame
@@ -34,6 +35,7 @@ class CameraRequest:
             given, as fast as it is taken, stamped with media time.
         loop: A recording starts again at its end.
         latency_ns: Known time from exposure to arrival; taken off the time of arrival.
+        lens: Lens that the pictures are decided with; a source that tells its own must agree with it.
     """
 
     source: str
@@ -43,6 +45,7 @@ class CameraRequest:
     realtime: bool = True
     loop: bool = False
     latency_ns: int = 0
+    lens: CameraModel | None = None
 
 
 @dataclass(frozen=True)

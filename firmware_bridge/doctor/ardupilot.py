@@ -1,7 +1,7 @@
 """ArduCopter: what its parameters should be for a precision landing, as data.
 
 What each does was flown on ArduCopter 4.6.2 in simulation or is read in its parameter documentation (AC_PrecLand).
-Release 4.7 has renamed and rescaled some.
+Release 4.7 has renamed and rescaled some: centimetres became metres (`versions.RENAMED` holds the pairs).
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ def _fitted(number: int) -> Callable[[Values], bool]:
 
 def _speaks_mavlink(port: int) -> Callable[[Values], bool]:
     return lambda values: values.get(f"SERIAL{port}_PROTOCOL") in (1, 2)
+
+
+_NO_FORWARDING = {1 << 10: "passes no MAVLink on"}  # Of SERIALn_OPTIONS; bit 1 of MAVn_OPTIONS from 4.7 on
+_UNHEARD = "a ground station on such a port does not see the companion's texts, nor the companion's port the rest"
 
 
 def _retries(values: Values) -> bool:
@@ -122,10 +126,11 @@ RANGEFINDER = (
         "farther readings count as none; PLND_ALT_MAX and a slow final descent need it"
     ),
     Rule("RNGFND1_MIN", within(0, 0.5, "m"), since=V4_7, when=_fitted(1)).because(
-        "nearer readings count as none: no height for the last decimetres"
+        "nearer readings count as none: no height for the last decimetres; metres from 4.7 on, not centimetres"
     ),
     Rule("RNGFND1_MAX", within(5, 200, "m"), since=V4_7, when=_fitted(1)).because(
-        "farther readings count as none; PLND_ALT_MAX and a slow final descent need it"
+        "farther readings count as none; PLND_ALT_MAX and a slow final descent need it; metres from 4.7 on, not "
+        "centimetres"
     ),
 )
 
@@ -161,6 +166,22 @@ LINK = (
         Rule(f"SERIAL{n}_BAUD", within(115, math.inf), Level.NOTE, when=_speaks_mavlink(n)).because(
             "slower than 115200 does not carry 50 attitudes a second"
         )
+        for n in range(1, 5)
+    ),
+    *(
+        Rule(
+            f"SERIAL{n}_OPTIONS",
+            bits(clear_bits=1 << 10, names=_NO_FORWARDING),
+            Level.NOTE,
+            before=V4_7,
+            when=_speaks_mavlink(n),
+        ).because(_UNHEARD)
+        for n in range(1, 5)
+    ),
+    *(
+        Rule(
+            f"MAV{n}_OPTIONS", bits(clear_bits=1 << 1, names={1 << 1: "passes no MAVLink on"}), Level.NOTE, since=V4_7
+        ).because(_UNHEARD)
         for n in range(1, 5)
     ),
 )

@@ -21,6 +21,7 @@ from firmware_bridge.doctor.pitfalls import find_pitfalls, timesync_pitfall
 from firmware_bridge.doctor.quality import Quality, measure, quality_findings
 from firmware_bridge.doctor.rules import Rule, judge_all, names_of, number
 from firmware_bridge.doctor.session import Session
+from firmware_bridge.doctor.versions import names_version, renamed_findings, version_finding
 from firmware_bridge.identity import Identity
 from landing.errors import LinkError
 from landing.problems import Problem
@@ -115,12 +116,14 @@ def examine(
     if listen_s > 0:
         report.quality = measure(session, listen_s)
         found(quality_findings(report.quality, session))
-    report.parameters = read_parameters(session, names_of(rules, identity.version))
+    asked = names_version(identity)
+    report.parameters = read_parameters(session, names_of(rules, asked))
     if not report.values:
         why = "what we send does not arrive: check the transmit line, or a router that lets us listen only"
         found([DoctorFinding("parameters", "all", Level.ERROR, "not one could be read", why=why)])
     else:
-        found(judge_all(rules, report.parameters, identity.version))
+        found(judge_all(rules, report.parameters, asked))
+        found(renamed_findings(identity, report.values))
     found(find_pitfalls(identity, report.values))
     if report.quality is not None:
         quality = report.quality
@@ -196,7 +199,10 @@ def _identity_findings(session: Session, identity: Identity) -> list[DoctorFindi
         DoctorFinding("autopilot", "identity", level, f"{identity.name} ({', '.join(details)})", why=why, data=data),
         DoctorFinding("autopilot", "state", Level.OK, state),
     ]
+    version = version_finding(identity)
+    if version is not None:
+        found.append(version)
     if identity.stage:
-        why = "what is known of versions was flown on releases"
+        why = "what is known of versions is of releases; parameters are asked for by their old and new names"
         found.append(DoctorFinding("autopilot", "release", Level.NOTE, f"{identity.stage}: no release", why=why))
     return found

@@ -1,17 +1,19 @@
 """Pitfalls that no single parameter tells: of a firmware's version, and of values together.
 
-Each was flown in simulation (ArduCopter 4.6.2, PX4 1.15.4, main of 2025-03) or is read in source.
+Each was flown in simulation (ArduCopter 4.6.2, PX4 1.15.4, main of 2025-03) or is read in source, which
+docs/setup/versions.md links.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from firmware_bridge.doctor.ardupilot import has_rangefinder
 from firmware_bridge.doctor.findings import DoctorFinding, Level
-from firmware_bridge.doctor.rules import Values
+from firmware_bridge.doctor.rules import Values, number
 from firmware_bridge.identity import Identity, Version, version_text
 from firmware_bridge.target import LOCAL_FRD_SINCE
 from landing.vehicle import Autopilot
@@ -62,6 +64,16 @@ PITFALLS: tuple[Pitfall, ...] = (
         since=LOCAL_FRD_SINCE,
     ),
     Pitfall(
+        "LOCAL_FRD",
+        Autopilot.ARDUPILOT,
+        Level.NOTE,
+        "until December 2025 at least, 4.7 in development turned LOCAL_FRD targets by the heading's wrong sign: away "
+        "from the site, but when heading north or south",
+        "what is sent is BODY_FRD; expert.link.target_frame = 'local_frd' is refused on every 4.7 that is no release",
+        since=LOCAL_FRD_SINCE,
+        before=(4, 8, 0),
+    ),
+    Pitfall(
         "first seconds",
         Autopilot.ARDUPILOT,
         Level.NOTE,
@@ -90,16 +102,25 @@ PITFALLS: tuple[Pitfall, ...] = (
         "after PLD_BTOUT it climbs to PLD_SRCH_ALT, waits PLD_SRCH_TOUT, then lands where it is",
         "PLD_SRCH_TOUT = 0 lands at once; a pilot who does not want the climb takes over",
     ),
+    Pitfall(
+        "registered modes",
+        Autopilot.PX4,
+        Level.NOTE,
+        "a mode that a ROS 2 program registers may stand in for LAND, RTL or precision land; it is told as "
+        "AUTO.EXTERNALn, and what it does with a target is its own affair",
+        "land with PX4's own modes, or try the registered one in simulation first",
+    ),
 )
 # RTL_PLD_MD = 2 was flown broken in 1.15.4 and working on main of 2025-03
 RTL_PRECISION_SINCE: Version = (1, 16, 0)
+_RTL_OWN_LANDING = (0, 5)  # RTL_TYPE: goes to home or a rally point, and lands by RTL's own rules
 
 
 def find_pitfalls(identity: Identity, values: Values) -> list[DoctorFinding]:
     """Return all pitfalls of this autopilot with these parameters."""
     found = [pitfall.finding(identity) for pitfall in PITFALLS]
     if identity.autopilot is Autopilot.ARDUPILOT:
-        found += [_rangefinder(values), _no_retry(values)]
+        found += [_rangefinder(values), _reach(values), _no_retry(values)]
     elif identity.autopilot is Autopilot.PX4:
         found += [_rtl(identity, values)]
     return [finding for finding in found if finding is not None]
@@ -115,6 +136,17 @@ def _rangefinder(values: Values) -> DoctorFinding:
     return _pitfall("rangefinder", Level.WARNING, "none looks down (RNGFNDn_TYPE, RNGFNDn_ORIENT = 25)", "one", why)
 
 
+def _reach(values: Values) -> DoctorFinding | None:
+    """A rangefinder that ends below PLND_ALT_MAX: between the two, and above, a lost target is not tried again."""
+    reach_m = values.get("RNGFND1_MAX", values.get("RNGFND1_MAX_CM", math.nan) / 100.0)
+    highest_m = values.get("PLND_ALT_MAX", math.nan)
+    if not has_rangefinder(values) or not reach_m < highest_m:
+        return None
+    value = f"the rangefinder ends at {number(reach_m)} m, PLND_ALT_MAX is {number(highest_m)} m"
+    why = "above the lower of the two a lost target is not tried again: the vehicle goes on down and looks no more"
+    return _pitfall("reach", Level.NOTE, value, why=why)
+
+
 def _no_retry(values: Values) -> DoctorFinding | None:
     if values.get("PLND_STRICT") != 2:
         return None
@@ -128,9 +160,16 @@ def _rtl(identity: Identity, values: Values) -> DoctorFinding | None:
     if mode == 0:
         return _pitfall("RTL", Level.NOTE, "RTL_PLD_MD = 0: return to launch lands without a target", why=PX4_TRIGGERS)
     if version is not None and version >= RTL_PRECISION_SINCE:
+        if values.get("RTL_TYPE", 0) not in _RTL_OWN_LANDING:
+            value = (
+                f"RTL_PLD_MD = {mode:.0f}, but RTL_TYPE = {values['RTL_TYPE']:.0f} may land by the mission's landing"
+            )
+            return _pitfall(
+                "RTL", Level.NOTE, value, why="there the LAND item's param2 counts: 1 or 2 follows a target"
+            )
         return _pitfall("RTL", Level.OK, f"RTL_PLD_MD = {mode:.0f}: RTL lands on a target")
-    told = "its version is not known" if version is None else version_text(version)
-    value = f"RTL_PLD_MD = {mode:.0f} is ignored by 1.15 (this is {told}): it lands some 5 m off"
+    told = "its version is not known" if version is None else f"this is {version_text(version)}"
+    value = f"RTL_PLD_MD = {mode:.0f} is ignored by 1.15 ({told}): it lands some 5 m off"
     return _pitfall("RTL", Level.ERROR, value, why=f"do not trust RTL with a target; {PX4_TRIGGERS}")
 
 

@@ -1,6 +1,7 @@
 """PX4: what its parameters should be for a precision landing, as data.
 
-What each does was flown on PX4 1.15.4 in simulation or is read in its parameter documentation.
+What each does was flown on PX4 1.15.4 in simulation or is read in its parameter documentation. 1.18 has given the
+sticks' right to interfere other parameters, and has a second estimator of landing targets.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.rules import Rule, Values, anything, bits, one_of, within
 
-V1_14, V1_15 = (1, 14, 0), (1, 15, 0)
+V1_14, V1_18 = (1, 14, 0), (1, 18, 0)
 
 RTL_MODES = {0: "no precision", 1: "if the target is seen", 2: "searches for the target"}
 _MAV_MODES = {
@@ -24,8 +25,17 @@ _MAV_MODES = {
     8: "external vision",
     10: "gimbal",
     11: "onboard, low bandwidth",
+    13: "low bandwidth",
 }
 _NO_YES = {0: "off", 1: "on"}
+_RTL_TYPES = {
+    0: "home or rally point",
+    1: "rally point or a mission's landing",
+    2: "along the mission",
+    3: "nearest of home, rally points and a mission's landing",
+    4: "along the mission, forwards or back",
+    5: "rally points only",
+}
 
 
 def _in_use(instance: int) -> Callable[[Values], bool]:
@@ -40,13 +50,21 @@ PRECISION = (
     Rule("PLD_HACC_RAD", within(0.1, 2, "m", 0.2)).because("it descends only this near to the target's vertical"),
     Rule("PLD_FAPPR_ALT", within(0.05, 3, "m", 0.1)).because("lost below this height, it lands straight down"),
     Rule("PLD_SRCH_ALT", within(3, 50, "m", 10)).because(
-        "without a target it climbs, or descends, to this height above home and waits"
+        "without a target it climbs, or descends, to this height and waits: above home from 1.18 on, before that above "
+        "where its estimator began"
     ),
     Rule("PLD_SRCH_TOUT", within(0, 60, "s", 10)).because("it waits there for so long, then lands in place"),
     Rule("PLD_MAX_SRCH", within(0, 10), Level.NOTE).because("it goes back to search so often"),
     Rule("RTL_PLD_MD", anything(names=RTL_MODES)).because("what RTL does about a target; see 'pitfalls'"),
     Rule("LTEST_MODE", anything(names={0: "moving target", 1: "target stands still"})).because(
         "of landing_target_estimator, which our targets do not need"
+    ),
+    Rule("VTE_EN", one_of((0,), _NO_YES), Level.ERROR, reboot=True, since=V1_18).because(
+        "the vision target estimator publishes a landing target too, from a mission's land point if need be: it and "
+        "ours take turns"
+    ),
+    Rule("RTL_TYPE", anything(names=_RTL_TYPES)).because(
+        "where RTL lands by a mission's own landing, RTL_PLD_MD does not count: the item's param2 does"
     ),
 )
 
@@ -58,12 +76,21 @@ DESCENT = (
     Rule("MPC_LAND_CRWL", within(0.1, 0.5, "m/s")).because("speed near the ground, with a range sensor"),
     Rule("MPC_LAND_ALT1", anything("m")).because("height at which it slows down"),
     Rule("MPC_LAND_ALT2", anything("m")).because("height from which it comes at MPC_LAND_SPEED"),
-    Rule("MPC_LAND_RC_HELP", one_of((1,), _NO_YES, mend=False), Level.NOTE).because(
+    Rule("MPC_LAND_RC_HELP", one_of((1,), _NO_YES, mend=False), Level.NOTE, before=V1_18).because(
         "1 lets the pilot's stick move it during LAND"
     ),
     Rule(
-        "COM_RC_OVERRIDE", bits(set_bits=1, names={1: "sticks take over from auto modes", 2: "and from offboard"})
+        "COM_RC_OVERRIDE",
+        bits(set_bits=1, names={1: "sticks take over from auto modes", 2: "and from offboard"}),
+        before=V1_18,
     ).because("the pilot's stick must take over from a landing"),
+    Rule("MPC_AUTO_NUDGING", anything(names={0: "off", 1: "turn", 2: "move", 3: "turn and move"}), since=V1_18).because(
+        "2 lets the pilot's stick move a landing instead of taking it over; it needs MAN_OVERRIDE_SPD = -1"
+    ),
+    Rule("MAN_OVERRIDE_SPD", within(0.1, 5, "1/s", 1), since=V1_18).because(
+        "the pilot's stick must take over from a landing: moved so fast, in travels a second, it does; below 0 never, "
+        "and a large value asks for a jerk"
+    ),
 )
 
 # Source of the height

@@ -55,6 +55,7 @@ def try_target(
                 identity.autopilot,
                 form=form,
                 version=identity.version,
+                stage=identity.stage,
                 ned_from_frd=None if pose is None else pose.ned_from_frd,
             )
             sent += session.send(message)

@@ -22,6 +22,7 @@ from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray
 from sim.world.actors import ActorState, AnyActor, Sun
 from sim.world.figures import draw_actors
+from sim.world.pad import GroundPad
 from sim.world.photograph import UNKNOWN_GROUND, Photograph
 from sim.world.raster import DeferredPicture, Painter, label_pyramid
 
@@ -70,6 +71,7 @@ class World:
         photograph: The real ground in a world of a picture: beyond it the picture is mirrored and nothing is known.
             None: all of the plane is the world.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
+        pad: A marked pad on it, which is in no raster; None for none.
 
     Raises:
         InvalidValueError: Rasters of the wrong type or shape, or a scale that is not positive.
@@ -88,6 +90,7 @@ class World:
     sun: Sun = DEFAULT_SUN
     photograph: Photograph | None = None
     detail_seed: int | None = None
+    pad: GroundPad | None = None
 
     def __post_init__(self) -> None:
         if not callable(self._held_picture):

@@ -19,6 +19,7 @@ DEFAULTS = {
     "PLD_MAX_SRCH": 3,
     "RTL_PLD_MD": 0,
     "MPC_LAND_SPEED": 0.7,
+    "MPC_LAND_RC_HELP": 0,
     "COM_RC_OVERRIDE": 1,
     "MAV_SYS_ID": 1,
     "MAV_0_CONFIG": 101,

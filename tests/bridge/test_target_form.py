@@ -89,6 +89,18 @@ def test_without_being_asked_the_proven_form_is_sent(version):
     assert choose_form(PX4, TargetForm.AUTO, version) is TargetForm.LOCAL_NED
 
 
+@pytest.mark.parametrize(
+    ("version", "stage"), [((4, 7, 0), "dev"), ((4, 7, 0), "beta"), ((4, 7, 0), ""), ((4, 8, 0), "dev")]
+)
+def test_a_4_7_that_is_no_release_is_not_trusted_with_level_axes(version, stage):
+    """Its yaw had the wrong sign: https://github.com/ArduPilot/ardupilot/issues/31651."""
+    if stage and version[:2] == (4, 7):
+        with pytest.raises(InvalidValueError, match=f"4.7.0 {stage} may turn it by the wrong sign"):
+            choose_form(ARDUPILOT, LOCAL_FRD, version, stage)
+    else:
+        assert choose_form(ARDUPILOT, LOCAL_FRD, version, stage) is LOCAL_FRD
+
+
 def test_without_an_attitude_there_is_no_level_vector():
     target = LandingTarget((0.0, 0.0, 5.0), (0.0, 0.0, 0.0), 1, 1)
     with pytest.raises(InvalidValueError, match="attitude"):

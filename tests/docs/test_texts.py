@@ -28,6 +28,9 @@ SOURCES = (
     "landing/gates.py",
     "landing/ground_scale.py",
     "landing/mistakes.py",
+    "landing/pad_fit.py",
+    "landing/pad_track.py",
+    "landing/pad_watch.py",
     "landing/picker.py",
     "landing/picture.py",
     "landing/pilot.py",
@@ -63,6 +66,8 @@ NOT_SAID = {
     "a pixel shows \0 mm of ground, nearer than the \0 the model was trained for": "a note of `edge look`",
     "does not say from how near and how far it was trained to see the ground, so no height is refused; say it with "
     "`touchdown export range`": "a note of `edge check`",
+    "no site: \0: \0": "a line of `edge look`, the Python API and ROS 2's diagnostics",
+    "site, \0 m clear around it\0\0": "a line of the Python API and of ROS 2's diagnostics",
     "field of view": "a kind of mistake, in metrics",
     "armed; \0 can change on the ground only": "part of <why>",
 }

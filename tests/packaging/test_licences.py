@@ -24,6 +24,7 @@ REFUSED = re.compile(
 ALSO_FREE = re.compile(r"\bOR\b|dual", re.IGNORECASE)
 
 KNOWN = {
+    "apsw": "any licence that the OSI approves, by its own words; over SQLite, which is public domain",
     "cuda-bindings": "NVIDIA's licence: comes with GPU builds of torch; may be passed on with a program",
     "docutils": "public domain and BSD; under the GPL is one file for Emacs, which the wheel does not hold",
     "cuda-pathfinder": "Apache-2.0, not in its metadata",

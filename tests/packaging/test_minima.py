@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.uv import DRAWING, FLIES, IMPORT_ALL, ROOT, environment, oldest_python, run
+from tests.packaging.uv import DRAWING, FLIES, IMPORT_ALL, NODE, ROOT, environment, oldest_python, run
 from tests.trainer import fake_data
 
 pytestmark = pytest.mark.packaging
@@ -24,6 +24,7 @@ EXTRAS = {
     "docs": ("landing",),
     "openvino": ("edge.runtimes",),
     "ortho": ("edge.look",),
+    "ros2": ("edge.dds", "edge.ros"),
     "tools": ("firmware_bridge",),
     "train": ("trainer",),
     "export": ("export",),
@@ -53,6 +54,13 @@ with open_orthophoto(path) as photo, photo.at(0.1, (32, 32)) as reader:
     image, nothing = reader.read(0, 0, 32, 32)
     assert image[16, 16].tolist() == [90, 90, 90] and not nothing[16, 16] and nothing[0, 0]
 """
+NODE_STARTS = """
+import os
+os.environ["CYCLONEDDS_URI"] = "<General><Interfaces><NetworkInterface name='lo'/></Interfaces></General>"
+from edge.dds.graph import RosNode
+RosNode("touchdown", "/touchdown").close()
+import rosbags.highlevel
+"""
 MODEL = ROOT / "models" / "synthetic-unet.onnx"
 
 
@@ -75,7 +83,8 @@ def minimum(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_every_module_imports_and_the_commands_work(minimum: tuple[str, Path], tmp_path: Path) -> None:
     extra, python = minimum
-    without = "" if extra == "campaign" else ",".join(DRAWING)
+    optional = {"campaign": DRAWING, "ros2": NODE}
+    without = ",".join(name for other, names in optional.items() if other != extra for name in names)
     report = json.loads(
         run([python, "-c", IMPORT_ALL, ",".join(EXTRAS[extra]), without], tmp_path, PYTHONPATH=str(ROOT))
     )
@@ -92,6 +101,8 @@ def commands(extra: str, folder: Path) -> list[list[str]]:
         return [[*touchdown, "--help"], check, ["-c", SEGMENT, str(MODEL), "onnxruntime"]]
     if extra == "openvino":
         return [["-c", SEGMENT, str(MODEL), "openvino"]]
+    if extra == "ros2":
+        return [["-c", NODE_STARTS]]
     if extra == "ortho":
         return [["-c", ORTHO]]
     if extra == "docs":

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from landing.distribution import DISTRIBUTION, VERSION
-from tests.packaging.uv import DRAWING, FLIES, IMPORT_ALL, ROOT, environment, run, uv
+from tests.packaging.uv import DRAWING, FLIES, IMPORT_ALL, NODE, ROOT, environment, run, uv
 
 pytestmark = pytest.mark.packaging
 PACKAGES = {*FLIES, "deploy", "export", "trainer"}
@@ -80,7 +80,7 @@ def test_wheel_holds_every_package_and_its_data(dist):
 def test_base_package_alone_imports_all_that_flies_without_torch(dist, tmp_path):
     """A clean environment, into which the wheel is installed by its own name, as from an index, and nothing else."""
     python = environment(tmp_path / "venv", f"{DISTRIBUTION}=={VERSION}", "--find-links", dist)
-    report = json.loads(run([python, "-I", "-c", IMPORT_ALL, ",".join(FLIES), ",".join(DRAWING)], tmp_path))
+    report = json.loads(run([python, "-I", "-c", IMPORT_ALL, ",".join(FLIES), ",".join((*DRAWING, *NODE))], tmp_path))
     bad = {"torch", "torchvision", "segmentation_models_pytorch", "lightning", "onnx", "timm"}
     assert report["count"] > 40 and not bad & set(report["loaded"])
     touchdown = python.with_name("touchdown")

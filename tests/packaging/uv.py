@@ -71,5 +71,11 @@ print(json.dumps({"count": len(names), "loaded": sorted(sys.modules)}))
 DRAWING = ("sim.campaign.pictures", "sim.campaign.plots", "sim.campaign.replay", "sim.campaign.report")
 """Modules of the simulator that the extra `campaign` is for."""
 
+NODE = (
+    *("edge.cameras.ros2", "edge.dds.graph", "edge.dds.messages"),
+    *("edge.ros.answers", "edge.ros.calibration", "edge.ros.publisher"),
+)
+"""Modules that the extra `ros2` is for."""
+
 FLIES = ("landing", "firmware_bridge", "edge", "touchdown", "sim")
 """Packages that the base installation runs."""

@@ -31,6 +31,7 @@ from sim.vehicle.home import Home
 from sim.vehicle.processes import FlightError
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.vehicle.sitl.namespace import loopback_only
+from sim.vehicle.sitl.px4 import start_place
 from sim.world import visit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,6 +160,23 @@ class TestCable:
                 assert px4.recv(64) == b"target"
         finally:
             proxy.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("param set SIH_LOC_LAT0 ${PX4_HOME_LAT}", {"PX4_HOME_LAT": "473977420", "PX4_HOME_LON": "85455940"}),
+        (
+            "param set SIH_LOC_H0 ${PX4_HOME_ALT}",
+            {"PX4_HOME_LAT": "47.3977420", "PX4_HOME_LON": "8.5455940", "PX4_HOME_ALT": "32.34"},
+        ),
+    ],
+)
+def test_px4_is_told_where_it_starts_in_the_units_of_its_version(tmp_path: Path, line: str, told: dict[str, str]):
+    """1.15 takes 1e-7 degrees; from 1.16 on degrees, and a height."""
+    (tmp_path / "init.d-posix").mkdir()
+    (tmp_path / "init.d-posix" / "px4-rc.sihsim").write_text(line + "\n")
+    assert start_place(tmp_path, 47.397742, 8.545594) == told
 
 
 class TestOrders:

@@ -50,6 +50,10 @@ VEHICLE: dict[str, float] = {
 }
 
 
+RANGEFINDER_IN_METRES = {name.removesuffix("_CM"): 0.01 * v for name, v in RANGEFINDER.items() if name.endswith("_CM")}
+"""The same limits by their names from 4.7 on. A file of defaults may name what a version has not: it is passed over."""
+
+
 class ArduPilotSitl:
     """Copter SITL. The world's NED zero is `StartConditions.home`; SITL's own home is the start."""
 
@@ -85,6 +89,7 @@ class ArduPilotSitl:
         return {
             **VEHICLE,
             **RANGEFINDER,
+            **RANGEFINDER_IN_METRES,
             "SIM_WIND_SPD": c.wind[0],
             "SIM_WIND_DIR": c.wind[1],
             "SIM_WIND_TURB": c.gust_mps,

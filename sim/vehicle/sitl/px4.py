@@ -2,7 +2,8 @@
 
 Flown facts used here: its position takes some 35 s after boot and the pre-arm bit of SYS_STATUS says when; precision
 landing starts by DO_SET_MODE auto/precland (4/9), while NAV_LAND and RTL of
-1.15.4 ignore it; the truth is HIL_STATE_QUATERNION. Its SIH has no wind.
+1.15.4 ignore it; the truth is HIL_STATE_QUATERNION. Its SIH has no wind. From 1.16 on the start is told in degrees
+and metres; 1.15 takes 1e-7 degrees, and no height.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sim.vehicle.sitl.leash import leashed
 
 MODEL = "sihsim_quadx"
 GROUND_ALT_M = 32.34
-"""SIH_LOC_H0: PX4 1.15 takes latitude and longitude of the start from outside, not its height."""
+"""SIH_LOC_H0 by default; PX4 1.15 takes latitude and longitude of the start from outside, not its height."""
 
 MAIN_AUTO, SUB_LOITER, SUB_PRECLAND = 4, 3, 9
 INSTANCES = 10
@@ -68,7 +69,7 @@ class Px4Sitl:
             f"udpin:127.0.0.1:{14540 + instance}", f"udp:127.0.0.1:{19410 + instance}", "udpin:127.0.0.1:14550"
         )
         options = ["-d", "-i", str(instance), "-s", "etc/init.d-posix/rcS", "-w", str(scratch), str(data)]
-        place = {"PX4_HOME_LAT": str(round(lat * 1e7)), "PX4_HOME_LON": str(round(lon * 1e7))}
+        place = start_place(data, lat, lon)
         self._process = start_process(
             leashed([str(self._binary), *options]),
             self._folder / "autopilot.log",
@@ -145,6 +146,14 @@ class Px4Sitl:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+def start_place(data: Path, lat_deg: float, lon_deg: float) -> dict[str, str]:
+    """The environment that tells SIH where it starts, in the units of the start-up files in `data`."""
+    scripts = (data / "init.d-posix").glob("px4-rc.*")
+    if any("SIH_LOC_H0" in script.read_text("utf-8", "replace") for script in scripts):
+        return {"PX4_HOME_LAT": f"{lat_deg:.7f}", "PX4_HOME_LON": f"{lon_deg:.7f}", "PX4_HOME_ALT": f"{GROUND_ALT_M:g}"}
+    return {"PX4_HOME_LAT": str(round(lat_deg * 1e7)), "PX4_HOME_LON": str(round(lon_deg * 1e7))}
 
 
 _reserving = threading.Lock()

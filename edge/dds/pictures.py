@@ -1,0 +1,81 @@
+"""Pictures of ROS messages as uint8 BGR arrays; anything else is refused by name.
+
+The messages may come from DDS or from a bag: only their fields are looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from landing.errors import PictureError
+from landing.pictures import MOST_PIXELS, decode, is_whole_jpeg, require_picture
+from landing.types import ByteArray
+
+CHANNELS = {
+    "bgr8": 3,
+    "rgb8": 3,
+    "bgra8": 4,
+    "rgba8": 4,
+    "8UC3": 3,
+    "yuv422": 2,
+    "uyvy": 2,
+    "yuv422_yuy2": 2,
+    "yuyv": 2,
+}
+"""Bytes of a pixel, by encoding (sensor_msgs/image_encodings.hpp)."""
+
+CONVERSIONS = {
+    "rgb8": cv2.COLOR_RGB2BGR,
+    "bgra8": cv2.COLOR_BGRA2BGR,
+    "rgba8": cv2.COLOR_RGBA2BGR,
+    "yuv422": cv2.COLOR_YUV2BGR_UYVY,
+    "uyvy": cv2.COLOR_YUV2BGR_UYVY,
+    "yuv422_yuy2": cv2.COLOR_YUV2BGR_YUY2,
+    "yuyv": cv2.COLOR_YUV2BGR_YUY2,
+}
+
+
+def bgr_of_image(message: Any, topic: str) -> ByteArray:
+    """Return the picture of a `sensor_msgs/Image`, (H, W, 3); a view of the message where it is bgr8.
+
+    Raises:
+        PictureError: An encoding without colour or of more bits, or sizes that do not agree.
+    """
+    width_px, height_px, step = int(message.width), int(message.height), int(message.step)
+    pixel = CHANNELS.get(message.encoding)
+    if pixel is None:
+        raise PictureError(
+            f"{topic}: encoding {str(message.encoding)[:40]!r} cannot be decided on: expected colour of 8 bits, one of "
+            f"{', '.join(CHANNELS)}"
+        )
+    data = np.frombuffer(message.data, np.uint8)
+    whole = 0 < width_px * height_px <= MOST_PIXELS and step >= width_px * pixel and data.size >= height_px * step
+    if not whole:
+        raise PictureError(
+            f"{topic}: a picture of {width_px}x{height_px} px, {step} bytes a row, has {data.size} bytes: damaged"
+        )
+    rows = data[: height_px * step].reshape(height_px, step)
+    pixels = rows[:, : width_px * pixel].reshape(height_px, width_px, pixel)
+    conversion = CONVERSIONS.get(message.encoding)
+    return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
+
+
+def bgr_of_compressed(message: Any, topic: str) -> ByteArray:
+    """Return the picture of a `sensor_msgs/CompressedImage`, (H, W, 3).
+
+    Raises:
+        PictureError: It is damaged, cut short, without colour or of more bits.
+    """
+    data = bytes(message.data)
+    if data.startswith(b"\xff\xd8") and not is_whole_jpeg(data):
+        raise PictureError(f"{topic}: a JPEG without its end")
+    require_picture(data, f"{topic}: a picture", PictureError)
+    image = decode(data, cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise PictureError(f"{topic}: {len(data)} bytes of format {str(message.format)[:40]!r} are no picture")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
+        raise PictureError(f"{topic}: format {str(message.format)[:40]!r} has no colour of 8 bits")
+    return np.ascontiguousarray(image[..., :3])
