@@ -41,7 +41,7 @@ QUANTITIES = (
     Quantity("latency", "ms", 0, 5.0, "rock it: lean and turn quickly to both sides, and start and stop sharply"),
     Quantity("mount roll", "degrees", 2, 0.25, "climb and descend by a third of the height, and fly across"),
     Quantity("mount pitch", "degrees", 2, 0.25, "climb and descend by a third of the height, and fly across"),
-    Quantity("mount yaw", "degrees", 2, 0.25, "fly straight across, several times a third of the height"),
+    Quantity("mount yaw", "degrees", 2, 0.5, "fly straight across, several times a third of the height"),
     Quantity("field of view", "degrees", 2, 0.0, "lean and turn by 10 degrees and more, and climb and descend"),
     Quantity("rangefinder scale", "", 3, 0.02, "fly across several times a third of the height, and climb and descend"),
 )

@@ -133,6 +133,7 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
     assert result.returncode == 2
     assert [line.split(":")[0] for line in lines] == [
         "ok   config",
+        "warn calibration",
         "ok   authority",
         "ok   model",
         "ok   flight",
@@ -140,11 +141,11 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
         "ok   camera",
         "FAIL link",
     ]
-    assert "advise" in lines[1] and "commands nothing" in lines[1]
-    assert "nearest-colour, 14 classes of synthetic, 128x128" in lines[2]
-    assert "touchdown export range" in lines[4]
-    assert "160x120" in lines[5] and "Hz" in lines[5]
-    assert "nothing comes" in lines[6]
+    assert "advise" in lines[2] and "commands nothing" in lines[2]
+    assert "nearest-colour, 14 classes of synthetic, 128x128" in lines[3]
+    assert "touchdown export range" in lines[5]
+    assert "160x120" in lines[6] and "Hz" in lines[6]
+    assert "nothing comes" in lines[7]
     result = call("edge", "check", "-c", config, "--skip-link", "--skip-camera", "--json")
     assert result.returncode == 0
     report = json.loads(result.stdout)
