@@ -14,6 +14,9 @@ from landing.ground_view import GridOfBool, GridOfFloat, GroundView, any_set
 from landing.picker import HALF_DIAGONAL
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 
+STEP_M = 0.25
+"""A disc that a look contradicts shrinks by this much at a time."""
+
 BAD_GROUND = "not landable"
 """Fault of a place whose ground was seen and is not clearly landable."""
 
@@ -109,6 +112,27 @@ class GroundEvidence:
             if cells is not None and self._within(cells, north_m, east_m, radii_m[role]):
                 return role.value
         return BAD_GROUND if self._within(self.bad, north_m, east_m, radii_m[None]) else None
+
+    def agreed_m(
+        self, north_m: float, east_m: float, widest_m: float, least_m: float, radii_m: Mapping[Role | None, float]
+    ) -> float | None:
+        """Return the widest disc at a place that nothing speaks against, m; None where that is too narrow.
+
+        Args:
+            north_m: Of the place, m.
+            east_m: Of the place, m.
+            widest_m: Where nothing does at all, m.
+            least_m: Least radius, m.
+            radii_m: See `fault`, for the vehicle with its margin, whose radius is under None.
+        """
+        clearance_m = widest_m
+        while True:
+            beyond_m = clearance_m - radii_m[None]
+            if self.fault(north_m, east_m, {role: radius_m + beyond_m for role, radius_m in radii_m.items()}) is None:
+                return clearance_m
+            clearance_m -= STEP_M
+            if clearance_m < least_m:
+                return None
 
     def _centre(self, row: int, column: int) -> tuple[float, float]:
         return (self.south_west_m[0] + (row + 0.5) * self.cell_m, self.south_west_m[1] + (column + 0.5) * self.cell_m)

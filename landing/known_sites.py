@@ -1,6 +1,6 @@
 """Sites seen on the way: places on the globe with room for a landing, and what became of them. Pure: time is given.
 
-The present map forgets, and an estimator's reset may empty it. Places on the globe stay where they are. Once a second
+The present map forgets, and an estimator's reset may empty it. Places on the globe stay where they are. Twice a second
 the map's widest clear places are noted, and every known place within the map is looked at again.
 """
 
@@ -21,7 +21,7 @@ from landing.surface import surface_at
 from landing.taxonomy import Surface, Taxonomy
 from landing.types import Pose, Segmentation
 
-LOOK_PERIOD_NS = 1_000_000_000
+LOOK_PERIOD_NS = 500_000_000
 FIX_FRESH_NS = 3_000_000_000
 """A place on the globe that is older does not place the ground."""
 
@@ -30,7 +30,7 @@ PLACE_ERROR_M = 2.0
 
 MOST_SITES, MOST_A_LOOK = 48, 8
 CONFIRMED_LOOKS = 3
-"""Looks, a second apart, after which a site counts."""
+"""Looks, `LOOK_PERIOD_NS` apart, after which a site counts."""
 
 LASTING_FAULTS = 3
 """Looks in a row that show bad ground, after which it is bad for the run. One alone may be of ground that came into
@@ -57,7 +57,7 @@ class KnownSite:
         surface: What it lies on; None where all landable ground is alike.
         confidence: By the frame that found it; None where there is none.
         first_seen_ns, last_seen_ns: Capture times of the first and newest look that showed it clear.
-        looks: How many did, one a second at most, since anything spoke against it.
+        looks: How many did, two a second at most, since anything spoke against it.
         bad: What spoke against it: a hazard role, or ground that is not landable; empty while nothing does.
         bad_ns: Capture time of the newest look that did.
         faults: Looks in a row that showed its ground to be bad.
@@ -189,10 +189,8 @@ class SiteBook:
             return site
         if site.faults >= LASTING_FAULTS or (site.bad in MOVERS and at_ns - site.bad_ns < OCCUPIED_NS):
             return site
-        beyond_m = site.clearance_m - required_m
-        around = {role: radius_m + beyond_m for role, radius_m in self._radii_m.items()}
-        narrower = clearance_m < site.clearance_m and evidence.fault(*place, around) is not None
-        room_m = clearance_m if narrower else max(clearance_m, site.clearance_m)
+        agreed_m = evidence.agreed_m(*place, site.clearance_m, required_m, self._radii_m) or required_m
+        room_m = max(agreed_m, clearance_m)
         return replace(site, bad="", faults=0, looks=site.looks + 1, last_seen_ns=at_ns, clearance_m=room_m)
 
     def _note(self, sites: list[KnownSite], clear: ClearPlace, look: SiteLook, fix: GlobalFix) -> None:
@@ -212,7 +210,14 @@ class SiteBook:
                     return
                 replaced.append(site)
         sites[:] = [site for site in sites if site not in replaced]
-        sites.append(self._described(place, position, clear, look))
+        found = self._described(place, position, clear, look)
+        # Looks at a disc that holds the vehicle's at the new place were looks at that too.
+        inside_m = self._settings.required_radius_m
+        held = [site for site in replaced if site.place.distance_m(place) + inside_m <= site.clearance_m]
+        if held:
+            first_ns, looks = min(site.first_seen_ns for site in held), max(site.looks for site in held)
+            found = replace(found, first_seen_ns=first_ns, looks=max(1, looks))
+        sites.append(found)
 
     def _described(
         self, place: GlobalPlace, position: tuple[float, float, float], clear: ClearPlace, look: SiteLook

@@ -144,17 +144,19 @@ def surveys() -> Iterator[Row]:
     """`edge survey` over photographs of simulated worlds."""
     ways = {
         "network": "rendered photographs, the demo network itself",
-        "measured": "its measured mistakes on true labels, worlds of more kinds",
+        "measured": "its measured mistakes on true labels, as if it knew all classes",
+        "network-scenes": "rendered photographs, the demo network itself, which knows no slope, crop or scrub",
     }
-    for sensor, words in ways.items():
-        name = f"site_survey-{sensor}.json"
+    for way, words in ways.items():
+        name = f"site_survey-{way}.json"
         data = figures(name)
+        bad = ", ".join(f"{count} on {ground}" for ground, count in data["bad_ground"].items())
         yield Row(
             f"`touchdown edge survey`, {data['photographs']} photographs of {len(data['surveyed'])} test worlds "
             f"({data['worlds']}): {words}; places wrong by {data['place_error_m']['sd']:g} m",
-            f"**{data['unsafe']['count']} of {data['sites']} sites unsafe** by the ground truth (95 %: 0 to "
-            f"{percent(data['unsafe']['high'], 1)}); {data['missed_by_2_m']['count']} with bad ground for a vehicle "
-            f"that misses by 2 m; {data['worlds_without_a_site']} worlds without a site",
+            f"**unsafe sites by the ground truth: {share(data['unsafe'])}**{f', {bad}' if bad else ''}; "
+            f"{data['missed_by_2_m']['count']} with bad ground for a vehicle that misses by 2 m; "
+            f"{data['worlds_without_a_site']} worlds without a site",
             name,
         )
 

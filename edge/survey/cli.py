@@ -29,7 +29,7 @@ import click
 @click.option("--pitch-deg", type=click.FloatRange(-180, 90), help="Pitch of the camera; -90 looks straight down.")
 @click.option("--assume-nadir", is_flag=True, help="Take a view of unknown pitch as one straight down.")
 @click.option(
-    "--looks", default=2, show_default=True, type=click.IntRange(1, 50), help="Photographs that must show a site clear."
+    "--looks", default=3, show_default=True, type=click.IntRange(1, 50), help="Photographs that must show a site clear."
 )
 @click.option(
     "--place-error-m",

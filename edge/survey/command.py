@@ -27,8 +27,9 @@ from landing.reading import absence
 from landing.settings import DecisionSection
 from landing.site_list import ListedSite, spread
 
-LOOKS = 2
-"""Photographs that must show a site clear: a network that errs on one often does not on the next."""
+LOOKS = 3
+"""Photographs that must show a site clear: a network that errs on one, or on two side by side, often does not on the
+next."""
 
 
 @dataclass(frozen=True)

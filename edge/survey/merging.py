@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,6 @@ from landing.globe import GlobalPlace
 from landing.ground_evidence import ClearPlace, GroundEvidence
 from landing.site_list import ListedSite
 from landing.taxonomy import Role, Surface
-
-STEP_M = 0.25
-"""A disc that a photograph contradicts shrinks by this much at a time."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +79,6 @@ class MergeRules:
     looks: int
     radii_m: Mapping[Role | None, float]
 
-    def around(self, clearance_m: float) -> dict[Role | None, float]:
-        """Radii within which nothing may speak against a disc of a clearance, m."""
-        more_m = clearance_m - self.required_m
-        return {role: radius_m + more_m for role, radius_m in self.radii_m.items()}
-
 
 def merge(looks: Sequence[PhotoLook], rules: MergeRules) -> MergedSites:
     """Join the sites of photographs.
@@ -114,7 +106,10 @@ def merge(looks: Sequence[PhotoLook], rules: MergeRules) -> MergedSites:
         away_m = np.hypot(middles[:, 0] - north_m, middles[:, 1] - east_m)
         near = [int(i) for i in np.flatnonzero(away_m <= reach_m + candidate.clear.clearance_m)]
         places = [(looks[i], north_m - middles[i, 0], east_m - middles[i, 1]) for i in near]
-        clearance_m = _agreed_m(places, candidate.clear.clearance_m, rules)
+        clearance_m: float | None = candidate.clear.clearance_m
+        for look, n, e in places:
+            if clearance_m is not None:
+                clearance_m = look.evidence.agreed_m(n, e, clearance_m, rules.least_m, rules.radii_m)
         if clearance_m is None:
             merged.contradicted += 1
             continue
@@ -134,17 +129,6 @@ def _reach_m(evidence: GroundEvidence) -> float:
     south, west = evidence.south_west_m
     north, east = south + rows * evidence.cell_m, west + columns * evidence.cell_m
     return float(np.hypot(max(abs(south), abs(north)), max(abs(west), abs(east))))
-
-
-def _agreed_m(places: Iterable[tuple[PhotoLook, float, float]], widest_m: float, rules: MergeRules) -> float | None:
-    """Return the widest disc that no photograph contradicts, m; None where that is too narrow."""
-    clearance_m = widest_m
-    for look, north_m, east_m in places:
-        while look.evidence.fault(north_m, east_m, rules.around(clearance_m)) is not None:
-            clearance_m -= STEP_M
-            if clearance_m < rules.least_m:
-                return None
-    return clearance_m
 
 
 def _listed(candidate: PhotoCandidate, own: PhotoLook, showing: Sequence[PhotoLook], clearance_m: float) -> ListedSite:

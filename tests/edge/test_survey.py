@@ -62,7 +62,7 @@ def take(path: Path, ground: np.ndarray, at: tuple[float, float], heading_deg: f
     return save_geotagged(path, picture, height_m=HEIGHT_M, hfov_deg=HFOV_DEG, **tagged)
 
 
-def grid(folder: Path, ground: np.ndarray, ends: Iterable[float] = (-30.0, -10.0, 10.0, 30.0)) -> Path:
+def grid(folder: Path, ground: np.ndarray, ends: Iterable[float] = (-30.0, -18.0, -6.0, 6.0, 18.0, 30.0)) -> Path:
     """Photographs of the whole area, each second line flown back."""
     folder.mkdir()
     for line, east_m in enumerate(ends):
@@ -82,11 +82,11 @@ def away_m(report: SurveyReport, place: tuple[float, float]) -> float:
 
 def test_sites_of_overlapping_photographs_are_one_and_lie_where_they_are(model_path: Path, tmp_path: Path) -> None:
     report = survey(model_path, tmp_path / "out", grid(tmp_path / "photos", area()))
-    assert report.looked == 16 and not report.skipped and len(report.sites) == 2
+    assert report.looked == 36 and not report.skipped and len(report.sites) == 2
     assert away_m(report, BIG) < 0.6 and away_m(report, SMALL) < 0.6
     wide, narrow = report.sites
     assert 6.0 < wide.clearance_m < 9.0 and 4.0 < narrow.clearance_m < 7.0  # trees keep their own clearance
-    assert wide.looks >= 2 and wide.seen == "2026-11-28T12:00:00" and ".jpg" in wide.source
+    assert wide.looks >= 3 and wide.seen == "2026-11-28T12:00:00" and ".jpg" in wide.source
     assert wide.place.altitude_m == pytest.approx(410.0, abs=0.1)
     written = (tmp_path / "out" / "sites.geojson").read_text()
     assert [s.clearance_m for s in read_features(written, "x")] == [round(s.clearance_m, 2) for s in report.sites]

@@ -109,11 +109,11 @@ def test_a_site_is_found_placed_on_the_globe_and_confirmed():
     assert told["seen_s"] == 8.0 and told["confirmed"] and json.dumps(told)
 
 
-def test_looks_come_once_a_second():
+def test_looks_come_twice_a_second():
     book, view = book_of(), view_of(lawn())
     for _ in range(10):
         look_at(book, view, 5)
-    assert book.sites[0].looks == 1 and not book.due(5 * S + S // 2) and book.due(6 * S)
+    assert book.sites[0].looks == 1 and not book.due(5 * S + S // 4) and book.due(5 * S + S // 2)
 
 
 def test_a_place_without_room_to_come_back_to_is_none():
