@@ -38,7 +38,7 @@ class LastResort:
     Attributes:
         position_ned_m: Local NED; down is the ground plane.
         near: Who is nearer to it than their clearance: person, vehicle, or empty.
-        ground: Of its cell: clean, not clean, obstacle or water.
+        ground: Of its cell: clean, doubtful, obstacle or water.
     """
 
     position_ned_m: tuple[float, float, float]
@@ -93,6 +93,6 @@ def least_bad(
     room_m += np.minimum(distance_m(~view.free, view.cell_m, False), ROOM_M)
     worth = room_m + view.probability - WATER_COST * water - OBSTACLE_COST * obstacle - WAY_COST * away_m
     row, column = divmod(int(np.where(candidates, worth, -math.inf).argmax()), columns)
-    ground = "clean" if view.free[row, column] else "not clean"
+    ground = "clean" if view.free[row, column] else "doubtful"
     ground = "water" if water[row, column] else "obstacle" if obstacle[row, column] else ground
     return LastResort((*view.centre_of(row, column), view.ground_down_m), near, ground)

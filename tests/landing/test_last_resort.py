@@ -86,7 +86,7 @@ def test_nobody_is_landed_beside_where_another_place_is_in_reach(people, cars, w
 
 def test_then_water_and_obstacles_are_kept_from():
     found, _ = pick_from(view_of(water=[(0.0, 0.0, 6.0)], obstacles=[(8.0, 0.0, 3.0)], landable=False))
-    assert found is not None and found.ground == "not clean" and found.near == ""
+    assert found is not None and found.ground == "doubtful" and found.near == ""
     assert math.dist(found.position_ned_m[:2], (0.0, 0.0)) > 6.0
     assert math.dist(found.position_ned_m[:2], (8.0, 0.0)) > 3.0
     sea, _ = pick_from(view_of(water=[(0.0, 0.0, 40.0)]))
@@ -131,7 +131,7 @@ def tick(
     authority = AuthoritySettings(level=level, failsafe=failsafe, begin_in_air=True)
     events = EventLog(None)
     control = Control(DirectorSettings(), link, events, authority)
-    place = LastResort((3.0, -2.0, 0.0), "", "not clean")
+    place = LastResort((3.0, -2.0, 0.0), "", "doubtful")
     chosen = selection or NoSite(NoSiteReason.NOTHING_LANDABLE, "no landable ground in view")
     for k in range(60):
         now_ns = 1000 * S + k * S // 20
@@ -158,7 +158,7 @@ def test_a_failsafe_landing_without_a_site_is_led_there_and_it_is_said():
     link = tick()
     assert len(link.targets) == 60 and link.targets[-1].offset_frd_m == pytest.approx((3.0, -2.0, 6.0))
     assert [t for t in link.texts if "failsafe" in t] == [
-        "No site in a failsafe: lands on the least bad ground, not clean"
+        "No site in a failsafe: lands on the least bad ground, doubtful"
     ]
 
 
