@@ -1,4 +1,4 @@
-"""A flat world seen from above: a picture, its labels, its scale and who moves in it.
+"""A world seen from above: a picture, its labels, its scale and who moves in it.
 
 North is up in the rasters. The centre of the pixel in column ``origin_px[0]`` and row ``origin_px[1]`` is NED (0, 0);
 the ground is the plane at down 0.
@@ -70,6 +70,8 @@ class World:
         photograph: The real ground in a world of a picture: beyond it the picture is mirrored and nothing is known.
             None: all of the plane is the world.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
+        heights_m: float32, shape (H, W), of the ground above down 0; None for a flat world. Pictures show them;
+            labels, actors and distances know nothing of them.
 
     Raises:
         InvalidValueError: Rasters of the wrong type or shape, or a scale that is not positive.
@@ -88,6 +90,7 @@ class World:
     sun: Sun = DEFAULT_SUN
     photograph: Photograph | None = None
     detail_seed: int | None = None
+    heights_m: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not callable(self._held_picture):
