@@ -24,6 +24,7 @@ from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.decision_groups import Grid
+from landing.pad import PadSighting
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation
@@ -54,9 +55,11 @@ class Recorder(Decider):
         super().__init__(*arguments)
         self.steps: list[Step] = []
 
-    def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
+    def observe(
+        self, segmentation: Segmentation, pose: Pose | None, now_ns: int, sighting: PadSighting | None = None
+    ) -> Decision:
         self.steps.append((segmentation, pose, now_ns))
-        return super().observe(segmentation, pose, now_ns)
+        return super().observe(segmentation, pose, now_ns, sighting)
 
 
 def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel]:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from deploy.errors import BundleError
+from edge.cameras import RECORDINGS
 from edge.config import EdgeConfig, load_config
 from landing.errors import ConfigError
 from landing.reading import read_text
@@ -32,7 +33,6 @@ MODEL_PATH: Key = ("model", "path")
 CALIBRATION: Key = ("camera", "calibration")
 TAXONOMY: Key = ("expert.model", "taxonomy")
 _CARRIED = {MODEL_PATH, CALIBRATION}
-_RECORDINGS = ("file://", "images://")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_configuration(path: Path) -> Configuration:
             "which nothing may change: name an absolute path, as "
             f'"/var/log/touchdown/{Path(value).name}"'
         )
-    for scheme in _RECORDINGS:
+    for scheme in RECORDINGS:
         source = tomllib.loads(text)["camera"]["source"]
         if source.startswith(scheme) and not source.removeprefix(scheme).startswith("/"):
             raise BundleError(

@@ -6,6 +6,8 @@ from typing import Literal
 
 import click
 
+from edge.survey.cli import survey
+
 CONFIG = click.option(
     "--config", "-c", "config_path", type=click.Path(dir_okay=False), help="Configuration file (TOML)."
 )
@@ -14,6 +16,9 @@ CONFIG = click.option(
 @click.group(name="edge")
 def cli() -> None:
     """The onboard daemon: see, decide, tell the autopilot where to land."""
+
+
+cli.add_command(survey)
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from edge.cameras import RECORDINGS
 from edge.keys import from_file
 from edge.sections.base import Section
 from edge.sections.camera import CameraSection
@@ -19,6 +20,7 @@ from edge.sections.ros2 import Ros2Section
 from edge.sections.watch import HealthSection, LogSection, PreviewSection, RecorderSection
 from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
+from landing.pad import PadSettings
 from landing.picture import PictureSettings
 from landing.reading import read_toml
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSection, check_together
@@ -33,6 +35,7 @@ class EdgeConfig(Section):
     link: LinkSection
     picture: PictureSettings = Field(default_factory=PictureSettings)
     decision: DecisionSection = Field(default_factory=DecisionSection)
+    pad: PadSettings = Field(default_factory=PadSettings)
     director: DirectorSection = Field(default_factory=DirectorSection)
     authority: AuthoritySettings = Field(default_factory=AuthoritySettings)
     health: HealthSection = Field(default_factory=HealthSection)
@@ -111,7 +114,7 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
 
     camera = config.camera
     source = camera.source
-    for scheme in ("file://", "images://"):
+    for scheme in RECORDINGS:
         if source.startswith(scheme):
             source = scheme + str(folder / source.removeprefix(scheme))
     taxonomy = config.model.taxonomy

@@ -20,6 +20,7 @@ from landing.authority_io import AuthorityOutput
 from landing.decider import Decision
 from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
 from landing.ground_scale import metres_down
+from landing.pad_track import PadState
 from landing.settings import AuthorityLevel, AuthoritySettings, DirectorSettings
 from landing.site import LandingSite, NoSite
 from landing.speed import Load, Slowness, SpeedMonitor
@@ -90,6 +91,7 @@ class Control:
         self.slow: Slowness | None = None
         self._too_high = False
         self._caution = ""
+        self._pad_told: tuple[PadState, str] | None = None
         self._sending = False
         self._site: LandingSite | None = None
         self._no_site_reason = ""
@@ -130,6 +132,7 @@ class Control:
         self._say(now_ns, output)
         self._say_height(now_ns, output, vehicle)
         self._say_surface(now_ns, output, decision)
+        self._say_pad(now_ns, decision)
         if self.slow is not before:
             self._say_speed(now_ns, before, output)
         self._announcer.tick(now_ns)
@@ -158,6 +161,16 @@ class Control:
         self._events.write("site-caution", surface=surface.to_mapping())
         if not output.transitions:  # else it is in the text of the transition
             self._announcer.say(now_ns, "surface", f"Site on {surface.text}", Severity.NOTICE)
+
+    def _say_pad(self, now_ns: int, decision: Decision | None) -> None:
+        """Once when the marked pad is followed, lost or refused."""
+        report = None if decision is None else decision.pad
+        if report is None or not report.text or report.kind == self._pad_told:
+            return
+        self._pad_told = report.kind
+        self._events.write("pad", **vars(report))
+        severity = Severity.INFO if report.state is PadState.FOLLOWED else Severity.WARNING
+        self._announcer.say(now_ns, "pad", report.text, severity)
 
     def _say_speed(self, now_ns: int, before: Slowness | None, output: DirectorOutput) -> None:
         """Once when decisions become too slow, every half minute after, and once when it ends."""

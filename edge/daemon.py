@@ -88,7 +88,9 @@ class Daemon:
         settings = LoopSettings(
             flight.director, flight.authority, flight.max_frame_age_ms, config.health, config.model.threads_of_one
         )
-        self._loop: FlightLoop[Frame] = FlightLoop(settings, pipeline, link, events, self._started_ns, notifier)
+        self._loop: FlightLoop[Frame] = FlightLoop(
+            settings, pipeline, link, events, self._started_ns, notifier, flight.site_book()
+        )
         self.counters = self._loop.counters
         limits = CaptureLimits(config.camera.start_timeout_ms / 1e3, config.camera.stall_timeout_ms / 1e3)
         self._capture = CaptureLoop(camera, self._loop, limits, events, self._stop, live)

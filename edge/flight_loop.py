@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from edge.alarms import LinkAlarms
 from edge.control import Control, ControlLink
 from edge.ground import GroundWatch
+from edge.known import KnownSites
 from edge.log import EventLog
 from edge.mailbox import Mailbox
 from edge.observer import DaemonStatus
@@ -26,6 +27,8 @@ from firmware_bridge.report import LinkStatus, SendResult
 from landing.decider import Decision
 from landing.descent import DescentWatch
 from landing.director import DirectorOutput
+from landing.globe import GlobalFix
+from landing.known_sites import SiteBook
 from landing.settings import AuthoritySettings, DirectorSettings
 from landing.speed import Load
 from landing.types import Frame, Pose
@@ -49,6 +52,9 @@ class LoopLink(ControlLink, Protocol):
 
     def status(self, now_ns: int) -> LinkStatus:
         """Return the state of the link."""
+
+    def global_fix(self) -> GlobalFix | None:
+        """Return the vehicle's newest place on the globe."""
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
         """Send our state."""
@@ -107,6 +113,7 @@ class FlightLoop(Generic[F]):
         events: Takes every change.
         started_ns: Monotonic time of the start.
         notifier: To the service manager; silent by default.
+        book: Keeps the sites that are seen; None keeps none.
 
     Attributes:
         mailbox: The newest frame that nobody has taken.
@@ -125,6 +132,7 @@ class FlightLoop(Generic[F]):
         events: EventLog,
         started_ns: int,
         notifier: ServiceNotifier | None = None,
+        book: SiteBook | None = None,
     ) -> None:
         self.mailbox: Mailbox[F] = Mailbox()
         self.decision: Decision | None = None
@@ -140,6 +148,7 @@ class FlightLoop(Generic[F]):
         self._vitals = Vitals(settings.health, events, notifier or ServiceNotifier({}), started_ns)
         self._alarms = LinkAlarms(link, events)
         self._ground = GroundWatch(events)
+        self._known = None if book is None else KnownSites(book, events, link.global_fix)
         self._descent = DescentWatch()
         self._inference_ms: float | None = None
         self._status: Callable[[], DaemonStatus] | None = None
@@ -197,6 +206,8 @@ class FlightLoop(Generic[F]):
         step = self.pipeline.step(frame, pose_at, upcoming)
         self._inference_ms = step.timings_ms.get("inference")
         self._ground.observe(step.decision)
+        if self._known is not None:
+            self._known.observe(step)
         self.decision = step.decision
         self.counters.decisions += 1
         self._vitals.pipeline.arrived(step.decision.decided_at_ns)
@@ -227,6 +238,7 @@ class FlightLoop(Generic[F]):
         if now_ns - self._recorded_ns >= RECORD_PERIOD_NS:
             self._recorded_ns = now_ns
             self._events.write("status", state=output.state, rates_hz=health.rates_hz, **self.totals())
+        fix = link.global_fix()
         self._status = lambda: DaemonStatus(
             now_ns,
             self._started_ns,
@@ -241,6 +253,8 @@ class FlightLoop(Generic[F]):
             self.counts(),
             self.control.authority,
             slow,
+            fix,
+            None if self._known is None else self._known.book,
         )
         return output
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -289,6 +289,12 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def utc_text(ago_s: float = 0.0) -> str:
+    """Return the wall clock's time so many seconds ago, UTC, ISO 8601."""
+    now = datetime.now(timezone.utc)  # noqa: TID251 - for readers of a list only
+    return (now - timedelta(seconds=ago_s)).isoformat(timespec="seconds")
 
 
 def _line(event: str, data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,6 +17,8 @@ from firmware_bridge.report import LinkStatus
 from landing.authority_io import AuthorityOutput
 from landing.decider import Decision
 from landing.director import DirectorOutput
+from landing.globe import GlobalFix
+from landing.known_sites import SiteBook
 from landing.types import Pose
 from landing.vehicle import VehicleStatus
 
@@ -41,6 +43,8 @@ class DaemonStatus:
         counters: Since the start, by name.
         authority: State and reason of what may be commanded; None in `advise`.
         slow: Why decisions are too slow, in words; None while they are not.
+        fix: The vehicle's newest place on the globe; None while it is not known.
+        book: Sites seen on the way; None where none are kept. It goes on changing.
     """
 
     at_ns: int
@@ -56,6 +60,8 @@ class DaemonStatus:
     counters: Mapping[str, int]
     authority: AuthorityOutput | None = None
     slow: str | None = None
+    fix: GlobalFix | None = None
+    book: SiteBook | None = None
 
 
 class Observer(Protocol):

@@ -54,6 +54,7 @@ WAY_DOWN = (
         "Does the room look right to you?",
     ),
     PilotText(", on <surface>", "What the place lies on, and why somebody may come there."),
+    PilotText(", on pad <number>", "The place is the marked pad.", "Is it the right one?"),
     PilotText("<height> m above the site", "The last metres.", "Watch the ground."),
     PilotText("airborne again", "You have taken off again. It starts anew."),
     PilotText("mode <mode>", "You left the landing. It looks for a place again."),
@@ -137,6 +138,54 @@ EVIDENCE = (
     ),
 )
 """Reasons of pictures, pose, link and speed."""
+
+PAD = (
+    PilotText(
+        "Pad followed: it moves at <speed> m/s",
+        "The marked pad is the place, and it moves. The vehicle is led to where it will be.",
+        "Watch. Nobody looks around over a pad that moves.",
+    ),
+    PilotText("Pad followed", "The marked pad is the place from now on.", "Watch that it is the right one."),
+    PilotText(
+        "Pad lost: looks for ground",
+        "The tag is out of sight, and there is height to look for another place.",
+        "Fly over the pad, or let it land on ground.",
+    ),
+    PilotText(
+        "Pad lost: lands where it was seen",
+        "The tag is out of sight close to the ground. A pad that stands is where it was.",
+        "Watch. Take over if the vehicle is not above the pad.",
+    ),
+    PilotText(
+        "Pad lost: no site, not seen for too long",
+        "The tag was out of sight for too long close to the ground. No target is sent.",
+        "Take over, or let guard climb.",
+    ),
+    PilotText(
+        "Pad not used: several tags of its number are in the picture: <number>",
+        "Two tags with the pad's number are in view. One of them is wrong.",
+        "Take one of them away. Meanwhile it looks for ground.",
+    ),
+    PilotText(
+        "Pad not used: its tag does not lie flat: <number> px off a square",
+        "The tag stands, is bent, or is on somebody's shirt.",
+        "Lay the tag flat. If it lies flat: check the lens and the mount.",
+    ),
+    PilotText(
+        "Pad not used: its tag has the wrong size: <size> m by the height",
+        "By the height the tag is bigger or smaller than the configuration says.",
+        "Measure the black square, and write it as edge_m. Check the height.",
+    ),
+    PilotText("Pad not used: its tag is mirrored", "The print is mirrored.", "Print it anew."),
+    PilotText("Pad not used: its tag is not below the camera", "The tag is near the horizon.", "Fly above it."),
+    PilotText("Pad not used: its tag has no size", "The tag's corners are one point.", "Fly nearer."),
+    PilotText(
+        "Pad not used: it moves too fast: <speed> m/s, at most <speed> m/s",
+        "The pad moves, or moves faster than the configuration allows.",
+        "Let it stand, or raise max_speed_mps, at most 1 m/s.",
+    ),
+)
+"""Whole texts on the marked pad."""
 
 NO_SITE = (
     PilotText(
@@ -303,6 +352,16 @@ NO_SITE = (
         "site-lost: site not seen for <seconds> s; <why no other>",
         "The place left the picture.",
         "Take over if you land.",
+    ),
+    PilotText(
+        "site-lost: pad <number>: <what is there>",
+        "The marked pad is in view and not clear: somebody or something is on it, or too close.",
+        "Wait until it is clear. Take over if low.",
+    ),
+    PilotText(
+        "site-lost: pad <number> not seen for <seconds> s",
+        "The marked pad was out of sight for too long close to the ground.",
+        "Take over, or let guard climb.",
     ),
 )
 """Reasons for which there is no site: `landing.site.NoSiteReason`, then the detail."""

@@ -15,6 +15,7 @@ from landing.decider import Decision
 from landing.errors import CameraError
 from landing.ground_view import GridOfFloat, GroundView
 from landing.motion import MotionReport
+from landing.pad import PadFinder, PadSighting
 from landing.picture import PictureMonitor
 from landing.problems import Problem
 from landing.site import NoSite
@@ -51,7 +52,9 @@ class Decides(Protocol):
     last_view: GroundView | None
     last_clearance_m: GridOfFloat | None
 
-    def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
+    def observe(
+        self, segmentation: Segmentation, pose: Pose | None, now_ns: int, sighting: PadSighting | None = None
+    ) -> Decision:
         """Add a frame and decide."""
 
     def refuse(self, problem: NoSite, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
@@ -74,7 +77,8 @@ class Step:
         decision: The site, or why there is none.
         view: The newest ground map: a refused frame leaves the one before; None while empty.
         clearance_m: Clearance around each cell of the view, m; None where nothing was picked from it.
-        timings_ms: ``preprocess, inference, pose, map, pick, total`` and ``age`` (from capture to decision).
+        timings_ms: ``preprocess, inference, pose, pad, map, pick, total`` and ``age`` (from capture to decision).
+        sighting: Tags of the wanted pad in it; None without any.
     """
 
     frame: Frame
@@ -86,6 +90,7 @@ class Step:
     view: GroundView | None
     clearance_m: GridOfFloat | None
     timings_ms: dict[str, float]
+    sighting: PadSighting | None = None
 
 
 class Pipeline:
@@ -98,6 +103,7 @@ class Pipeline:
         clock_ns: Monotonic time; a replay brings media time.
         stopwatch_ns: Measures durations.
         monitor: Refuses bad pictures; None takes all.
+        pad: Looks for the wanted pad's tag; None where there is none.
     """
 
     def __init__(
@@ -108,7 +114,9 @@ class Pipeline:
         clock_ns: Callable[[], int],
         stopwatch_ns: Callable[[], int],
         monitor: PictureMonitor | None = None,
+        pad: PadFinder | None = None,
     ) -> None:
+        self._pad = pad
         self._monitor = monitor
         self.runtime = runtime
         self.decider = decider
@@ -161,21 +169,32 @@ class Pipeline:
         monitor = self._monitor
         problem = None if monitor is None else monitor.refusal(frame, pose)
         motion = None if monitor is None else monitor.motion
+        sighting, looked_ms = self._look_for_pad(frame) if problem is None else (None, {})
         now_ns = self._clock_ns()
-        if problem is None:
+        if problem is None and self._pad is None:
             decision = self.decider.observe(segmentation, pose, now_ns)
+        elif problem is None:
+            decision = self.decider.observe(segmentation, pose, now_ns, sighting)
         else:
             decision = self.decider.refuse(problem, pose, frame.captured_at_ns, now_ns)
         done = self._stopwatch_ns()
         timings_ms = model_ms
         timings_ms["pose"] = (posed - handed_on) * 1e-6
-        timings_ms.update(decision.timings_ms)
+        timings_ms.update({**looked_ms, **decision.timings_ms})
         timings_ms["total"] = (done - started - (handed_on - segmented)) * 1e-6
         timings_ms["age"] = (self._clock_ns() - frame.captured_at_ns) * 1e-6
         self.timings.add(timings_ms)
         decider = self.decider
         view, clearance_m = decider.last_view, decider.last_clearance_m
-        return Step(frame, segmentation, pose, problem, motion, decision, view, clearance_m, timings_ms)
+        return Step(frame, segmentation, pose, problem, motion, decision, view, clearance_m, timings_ms, sighting)
+
+    def _look_for_pad(self, frame: Frame) -> tuple[PadSighting | None, dict[str, float]]:
+        """Return the tags in a frame, and the time that it took."""
+        if self._pad is None:
+            return None, {}
+        began = self._stopwatch_ns()
+        sighting = self._pad.look(frame.image_bgr)
+        return sighting, {"pad": (self._stopwatch_ns() - began) * 1e-6}
 
     def _submit(self, frame: Frame) -> None:
         if (frame.width_px, frame.height_px) != self._size:

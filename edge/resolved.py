@@ -23,7 +23,9 @@ from landing.camera import CameraModel
 from landing.confidence import SiteConfidence
 from landing.decider import Decider
 from landing.ground_scale import GroundScale, axis_down
+from landing.known_sites import SiteBook
 from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
+from landing.pad import PadFinder, PadSettings
 from landing.picture import PictureSettings
 from landing.redaction import redact
 from landing.settings import AuthoritySettings, DecisionSection, DecisionSettings, DirectorSettings
@@ -122,6 +124,7 @@ class ResolvedFlight(ResolvedDecision):
         latency_ms: From exposure to arrival.
         max_frame_age_ms: Older frames are dropped.
         link: How the autopilot is reached and what is asked of it.
+        pad: The marked pad that is wanted.
     """
 
     director: DirectorSettings
@@ -131,6 +134,18 @@ class ResolvedFlight(ResolvedDecision):
     latency_ms: float
     max_frame_age_ms: float
     link: LinkSettings
+    pad: PadSettings = field(default_factory=PadSettings, kw_only=True)
+
+    def decider(
+        self, camera: CameraModel, clock_ns: Callable[[], int] | None = None, settings: DecisionSettings | None = None
+    ) -> Decider:
+        """Return a decision for a camera, with the pad; `settings` take the place of those that fly."""
+        chosen = self.decision if settings is None else settings
+        return Decider(chosen, self.classes, camera, clock_ns, self.scale(camera), self.confidence, self.pad)
+
+    def pad_finder(self) -> PadFinder | None:
+        """Return what looks for the pad's tag in pictures; None where no pad is wanted."""
+        return PadFinder(self.pad) if self.pad.enabled else None
 
     def describe(self) -> str:
         """One line for people."""
@@ -138,8 +153,12 @@ class ResolvedFlight(ResolvedDecision):
         held = "on a gimbal" if mount.gimbal else f"fixed at pitch {mount.pitch_deg:g} degrees"
         return (
             f"{super().describe()}; lens {self.camera.hfov_deg:.1f} degrees wide "
-            f"({self.sources['camera.lens']}), {held}; authority {self.authority.level.value}"
+            f"({self.sources['camera.lens']}), {held}; {self.pad.describe()}; authority {self.authority.level.value}"
         )
+
+    def site_book(self) -> SiteBook:
+        """Return an empty book of known sites for these settings."""
+        return SiteBook(self.decision, self.classes, self.camera, self.confidence)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> ResolvedFlight:
@@ -165,6 +184,7 @@ class ResolvedFlight(ResolvedDecision):
                 ground_range=_GROUND_RANGE.validate_python(values.get("ground_range")),
                 input_px=_INPUT_PX.validate_python(values.get("input_px")),
                 confidence=_CONFIDENCE.validate_python(values.get("confidence")),
+                pad=PadSettings.model_validate(values.get("pad", {})),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise RecordingError(f"the recorded flight settings cannot be read: {error}") from error
@@ -244,7 +264,12 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     decided = resolve_decision(config.decision, spec, config.model.taxonomy)
     camera = config.camera
     lens = next(n for n in ("hfov_deg", "calibration", "fx") if getattr(camera, n) is not None)
-    sections = {"director": config.director, "authority": config.authority, "picture": config.picture}
+    sections = {
+        "director": config.director,
+        "authority": config.authority,
+        "picture": config.picture,
+        "pad": config.pad,
+    }
     sources = {**decided.sources, "camera.lens": lens}
     for name, section in sections.items():
         sources.update(_sources(name, section))
@@ -267,6 +292,7 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
         ground_range=decided.ground_range,
         input_px=decided.input_px,
         confidence=decided.confidence,
+        pad=config.pad,
     )
 
 

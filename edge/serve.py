@@ -146,7 +146,8 @@ def _run(
     events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
     decider = flight.decider(flight.camera, time.perf_counter_ns)
     monitor = PictureMonitor(flight.picture, flight.camera)
-    pipeline = Pipeline(runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor)
+    clocks = (time.monotonic_ns, time.perf_counter_ns)
+    pipeline = Pipeline(runtime, decider, flight.camera, *clocks, monitor, flight.pad_finder())
     live = not config.camera.source.startswith(RECORDINGS)
     observers = _observers(config, flight, runtime, pipeline, decider, link, stack, ros2)
     daemon = Daemon(

@@ -119,6 +119,18 @@ def holder_of(claim: Claim) -> str:
     return "another process"
 
 
+def leave_alone(connection: str, baud: int, tool: str) -> None:
+    """Keep a tool off the link of a daemon that runs.
+
+    Raises:
+        HeldError: A daemon holds the link.
+    """
+    link = Claim.of_link(connection, baud)
+    holder = holder_of(link) if link is not None else ""
+    if holder:
+        raise HeldError(f"{link} is held by {holder}; stop it first, or give {tool} another way to the autopilot")
+
+
 def _hold(claim: Claim) -> ExitStack | None:
     """Bind the names; None when another process has."""
     with ExitStack() as stack:

@@ -98,6 +98,36 @@ def monitor(**given: Any) -> None:
 
 
 @cli.command()
+@click.argument("sites", type=FILE, required=False)
+@LINK
+@BAUD
+@CONFIG
+@TIMEOUT
+@click.option("--most", default=8, show_default=True, type=click.IntRange(1, 100), help="Set at most so many of ours.")
+@click.option(
+    "--above-ground-m",
+    type=click.FloatRange(0, 500),
+    help="Height of a point above its site; 15 on ArduPilot, 0 on PX4 where left out.",
+)
+@click.option("--clear", is_flag=True, help="Take ours away, and leave the pilot's.")
+@click.option("--memory", type=FILE, help="File that remembers which are ours; in the user's state folder by default.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; show what would be there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def rally(**given: Any) -> None:
+    """Set known sites as rally points: RTL and failsafes then fly to ground that was seen to be clear.
+
+    SITES is GeoJSON, as `touchdown edge survey` writes it and the live page serves it at /sites.geojson. Without it
+    the rally points are shown. The pilot's own points stay; an update replaces only ours.
+    """
+    from firmware_bridge.rally_command import RallyOptions, run
+
+    options = RallyOptions(**given)
+    if options.sites is not None and options.clear:
+        raise click.UsageError("SITES and --clear do not go together")
+    run(options, click.echo)
+
+
+@cli.command()
 @click.argument("path", type=FILE)
 @click.option(
     "--passphrase",

@@ -30,6 +30,7 @@ from firmware_bridge.dialect import command_long, enum_words, mavlink
 from firmware_bridge.vehicle import AutopilotId, mode_number
 from landing.command import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
+from landing.globe import GlobalFix, GlobalPlace
 from landing.types import Pose
 from landing.vehicle import FLIGHT_MODES, Autopilot
 
@@ -39,45 +40,20 @@ PROGRESS_WITHIN_NS = 3_000_000_000  # After IN_PROGRESS the autopilot has this l
 TRIES = 5
 OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
 GLOBAL_FRESH_NS = 1_000_000_000
-METRES_PER_DEGREE = 111_319.49  # Of latitude on WGS-84's equatorial radius, 6378137 m x pi / 180
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
 
 RESULT_WORDS = enum_words("MAV_RESULT_")
 
 
-@dataclass(frozen=True)
-class GlobalFix:
-    """The same place in both frames at the same moment."""
-
-    at_ns: int  # Monotonic time
-    latitude_deg: float  # WGS-84, as the longitude
-    longitude_deg: float
-    altitude_m: float  # Above mean sea level
-    position_ned_m: tuple[float, float, float]  # In the estimator's local frame
-
-    @classmethod
-    def paired(cls, message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
-        """Pair a GLOBAL_POSITION_INT with the pose at its time; None when that has no position."""
-        if pose is None or pose.position_ned_m is None or (message.lat == 0 and message.lon == 0):
-            return None
-        return cls(at_ns, message.lat * 1e-7, message.lon * 1e-7, message.alt * 1e-3, pose.position_ned_m)
-
-    def global_of(self, position_ned_m: tuple[float, float, float]) -> tuple[float, float, float]:
-        """Latitude and longitude in degrees and altitude in metres of a place nearby.
-
-        Raises:
-            InvalidValueError: It is not finite or too far away to be meant.
-        """
-        north_m, east_m, down_m = (
-            there - here for there, here in zip(position_ned_m, self.position_ned_m, strict=True)
-        )
-        away_m = math.hypot(north_m, east_m, down_m)
-        if not away_m <= FARTHEST_M:
-            raise InvalidValueError(f"position {position_ned_m} is {away_m:.0f} m away, at most {FARTHEST_M:.0f} m")
-        latitude_deg = self.latitude_deg + north_m / METRES_PER_DEGREE
-        narrower = math.cos(math.radians(self.latitude_deg))
-        longitude_deg = self.longitude_deg + east_m / (METRES_PER_DEGREE * narrower)
-        return latitude_deg, longitude_deg, self.altitude_m - down_m
+def fix_of(message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
+    """Pair a GLOBAL_POSITION_INT with the pose at its time; None when that has no position, or the message no fix."""
+    if pose is None or pose.position_ned_m is None or (message.lat == 0 and message.lon == 0):
+        return None
+    try:
+        place = GlobalPlace(message.lat * 1e-7, message.lon * 1e-7, message.alt * 1e-3)
+    except InvalidValueError:
+        return None
+    return GlobalFix(at_ns, place, pose.position_ned_m, pose.frame)
 
 
 def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | None, confirmation: int) -> Any:
@@ -103,7 +79,10 @@ def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | No
 
 
 def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix: GlobalFix) -> Any:
-    latitude_deg, longitude_deg, altitude_m = fix.global_of(position_ned_m)
+    away_m = math.dist(position_ned_m, fix.position_ned_m)
+    if not away_m <= FARTHEST_M:
+        raise InvalidValueError(f"position {position_ned_m} is {away_m:.0f} m away, at most {FARTHEST_M:.0f} m")
+    place = fix.global_of(position_ned_m)
     change_mode = float(mavlink.MAV_DO_REPOSITION_FLAGS_CHANGE_MODE)
     return mavlink.MAVLink_command_int_message(
         to.system,
@@ -116,9 +95,9 @@ def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix
         change_mode if to.autopilot is Autopilot.PX4 else 0.0,
         0.0,
         math.nan,  # heading: as it is
-        round(latitude_deg * 1e7),
-        round(longitude_deg * 1e7),
-        altitude_m,
+        round(place.latitude_deg * 1e7),
+        round(place.longitude_deg * 1e7),
+        place.altitude_m,
     )
 
 

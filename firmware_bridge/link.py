@@ -32,6 +32,7 @@ from firmware_bridge.transport import Transport
 from firmware_bridge.video import VIDEO_COMPONENT
 from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
+from landing.globe import GlobalFix
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
@@ -135,6 +136,11 @@ class FlightLink:
     def latest_pose(self, now_ns: int) -> Pose | None:
         """The newest pose, with its true time: of a silent autopilot it is an old one."""
         return self._telemetry.history.latest(now_ns)
+
+    def global_fix(self) -> GlobalFix | None:
+        """Return the vehicle's newest place on the globe, however old; None before one was told."""
+        with self._lock:
+            return self._telemetry.fix
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """Return the last reported state of the autopilot, and whether it still speaks."""

@@ -18,6 +18,7 @@ from landing.validation import first_problem
 MODE_RATE_HZ = 5.0  # Asked rate of HEARTBEAT, which tells the mode, where we may command
 STICK_RATE_HZ = 10.0  # Asked rate of the pilot's sticks, where we may command
 GLOBAL_RATE_HZ = 5.0  # Asked rate of GLOBAL_POSITION_INT, where we may command
+PLACE_RATE_HZ = 1.0  # The same where we may not: it places known sites on the globe
 RateHz = Annotated[float, Field(ge=0.1, le=400)]
 OffsetM = Annotated[float, Field(ge=-5, le=5)]
 Table = TypeVar("Table", bound=BaseModel)

@@ -13,7 +13,7 @@ from typing import Any
 
 from firmware_bridge.battery import BATTERY_RATE_HZ, BATTERY_STREAM
 from firmware_bridge.clock import NS_PER_MS, ClockMap
-from firmware_bridge.commands import CommandTracker, GlobalFix
+from firmware_bridge.commands import CommandTracker, fix_of
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS, EstimatorState
 from firmware_bridge.frames import ReceivedFrame
@@ -26,7 +26,7 @@ from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.rangefinders import RangeReadings, stuck_words
 from firmware_bridge.report import Alarm, AlarmKind
 from firmware_bridge.selector import AutopilotSelector, ServedChange
-from firmware_bridge.settings import STICK_RATE_HZ, LinkSettings
+from firmware_bridge.settings import PLACE_RATE_HZ, STICK_RATE_HZ, LinkSettings
 from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
 from firmware_bridge.timesync import ClockAnswer
@@ -34,6 +34,7 @@ from firmware_bridge.transport import Arrival, Peer, peer_name
 from firmware_bridge.vehicle import AutopilotId, VehicleTracker, autopilot_of, is_autopilot_heartbeat
 from landing.command import CommandRequest
 from landing.geometry import quaternion_from_euler
+from landing.globe import GlobalFix
 from landing.vehicle import Autopilot
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,7 @@ class Telemetry:
         self.streams = StreamRequests(settings.asked_rates_hz(), SUBSTITUTES)  # Requested messages and their rates
         self.peers = PeerTable()  # Senders on the connection; bytes to frames, with counters
         self.command_tracker = CommandTracker()  # Our commands, until they are acknowledged
-        self._fix: GlobalFix | None = None
-        self._fix_frame = self.history.frame
+        self.fix: GlobalFix | None = None  # The newest place on the globe
         self.selector = AutopilotSelector(settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S))
         self._own_ids: tuple[int, Peer] | None = None
         self.identity: Identity | None = None  # Firmware of the autopilot, once it is told
@@ -166,7 +166,7 @@ class Telemetry:
         """Begin to ask the autopilot for a command; `request` gives the messages."""
         nobody = AutopilotId(0, 0, Autopilot.UNKNOWN, 0)
         to = replace(self.autopilot or nobody, autopilot=self.vehicle.autopilot)
-        fix = self._fix if self._fix_frame == self.history.frame else None
+        fix = self.fix if self.fix is not None and self.fix.frame == self.history.frame else None
         self.command_tracker.ask(request, to, fix, now_ns)
 
     def request(self, now_ns: int) -> Any:
@@ -266,7 +266,7 @@ class Telemetry:
             self.vehicle.forget()
             self.command_tracker.withdraw()
             self.clock.reset()
-            self._fix = None
+            self.fix = None
             self._start_anew(now_ns)
         sticks = STICK_STREAMS.get(served.id.autopilot)
         for name in ESTIMATOR_STREAMS.get(served.id.autopilot, ()):
@@ -275,6 +275,8 @@ class Telemetry:
         if self._settings.commands and sticks is not None:
             self.streams.add(sticks, STICK_RATE_HZ, 0)
             self.streams.add(BATTERY_STREAM, BATTERY_RATE_HZ, 0, optional=True)
+        if not self._settings.commands:
+            self.streams.add("GLOBAL_POSITION_INT", PLACE_RATE_HZ, 0, optional=True)
         log.info("link: autopilot %s", served)
 
     def _on_heartbeat(self, message: Any, now_ns: int) -> None:
@@ -370,9 +372,7 @@ class Telemetry:
     def _on_global_position(self, message: Any, now_ns: int) -> None:
         offset_ns = self.clock.offset_ns
         if offset_ns is not None:
-            at_ns = message.time_boot_ms * NS_PER_MS + offset_ns
-            self._fix = GlobalFix.paired(message, self.history.at(at_ns), now_ns)
-            self._fix_frame = self.history.frame
+            self.fix = fix_of(message, self.history.at(message.time_boot_ms * NS_PER_MS + offset_ns), now_ns)
 
     def _stamp(self, boot_ms: int, now_ns: int) -> int | None:
         """Stamp for the pose history, in the autopilot's own clock, after learning from it.
@@ -393,7 +393,7 @@ class Telemetry:
         self.reboots += 1
         self.history.clear()
         self._estimator.clear()
-        self._fix = None
+        self.fix = None
         self.vehicle.mission.forget()
         self.identity = None  # it may have been given another firmware
         self._quaternion_at_ns = None

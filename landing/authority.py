@@ -341,20 +341,23 @@ class Authority:
             self._stop(inputs, modes, somebody.text)
             return
         too_high = inputs.output.descend_to_m is not None
-        committed = height_m is not None and height_m <= self._commit_height_m
+        low = height_m is not None and height_m <= self._commit_height_m
+        committed = low and not inputs.output.pad_gone  # no landing beside a pad that has left
         high = height_m is not None and height_m > settings.alert_height_m
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
         if not committed and not too_high and self._site.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, self._disappointed(inputs))
-        elif self._should_look(height_m) and self._ask(inputs, Hold(), modes.hold):
+        elif self._should_look(inputs, height_m) and self._ask(inputs, Hold(), modes.hold):
             self._landing.looked = True
             words = f"looks around for {settings.look_s:g} s"
             self._enter(AuthorityState.LOOK, words, inputs.now_ns)
 
-    def _should_look(self, height_m: float | None) -> bool:
-        settings = self._settings
+    def _should_look(self, inputs: AuthorityInput, height_m: float | None) -> bool:
+        settings, target = self._settings, inputs.output.target
         if height_m is None or settings.look_s <= 0.0 or self._landing.looked:
             return False
+        if target is not None and target.velocity_ne_mps != (0.0, 0.0):
+            return False  # who stops is left behind
         return NOT_BELOW_M <= height_m <= settings.look_height_m
 
     def _look(self, inputs: AuthorityInput, modes: FlightModes) -> None:

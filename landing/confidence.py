@@ -200,3 +200,18 @@ def site_score(
     corners = np.rint((rim - (left, top)) * (1 << _RIM_BITS)).astype(np.int32)
     cv2.fillConvexPoly(disc, corners, 1, shift=_RIM_BITS)
     return float(part[disc > 0].min()) / 255.0
+
+
+def confidence_in(
+    curve: SiteConfidence,
+    segmentation: Segmentation,
+    camera: CameraModel,
+    pose: Pose,
+    centre_ned_m: tuple[float, float, float],
+    radius_m: float,
+    smoothing_px: int,
+) -> Confidence | None:
+    """Return the confidence in a disc on the ground by one frame alone; see `site_score`."""
+    least_px = curve.disc_px * radius_m / curve.disc_m / MOST_COARSER
+    score = site_score(segmentation, camera, pose, centre_ned_m, radius_m, smoothing_px, least_px)
+    return None if score is None else curve.at(score)

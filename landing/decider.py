@@ -10,18 +10,21 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from landing.camera import CameraModel
-from landing.confidence import MOST_COARSER, SiteConfidence, site_score
+from landing.confidence import SiteConfidence, confidence_in
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
 from landing.ground_scale import GroundScale, HeightLimit
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.groundmap import GroundMap
+from landing.pad import PadSettings, PadSighting
+from landing.pad_track import PadReport
+from landing.pad_watch import PadWatch
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, least, pick, score_grid
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
-from landing.taxonomy import Taxonomy
+from landing.taxonomy import Role, Taxonomy
 from landing.tracker import STANDING_ROLES, MapSnapshot, SiteTracker
 from landing.types import FARTHEST_M, Pose, Segmentation
 
@@ -47,6 +50,7 @@ class Decision:
             elsewhere is not.
         frame: Local frame of the site.
         restarted: Why the ground map began anew with this frame; None where it did not.
+        pad: Word on the marked pad; None where none is configured.
     """
 
     selection: Selection
@@ -56,6 +60,7 @@ class Decision:
     intruder: Intruder | None = None
     frame: EstimatorFrame = FIRST_FRAME
     restarted: str | None = None
+    pad: PadReport | None = None
 
     def in_frame(self, frame: EstimatorFrame) -> Decision | None:
         """The same decision in another local frame; None where its places are not known there."""
@@ -86,6 +91,7 @@ class Decider:
         clock_ns: Callable[[], int] | None = None,
         scale: GroundScale | None = None,
         confidence: SiteConfidence | None = None,
+        pad: PadSettings | None = None,
     ) -> None:
         """Sets up an empty map.
 
@@ -96,6 +102,7 @@ class Decider:
             clock_ns: Only to measure how long the parts take; the decision does not depend on it.
             scale: Of the model and the camera; frames from beyond its range are not used. None: the range is not known.
             confidence: Curve of the model, where it has one that holds for this vehicle.
+            pad: The marked pad that is wanted; None, or one that is not enabled, for ground alone.
         """
         self._settings = settings
         self._taxonomy = taxonomy
@@ -106,6 +113,7 @@ class Decider:
         self._plane = GroundPlane()
         self._tracker = SiteTracker(settings, taxonomy.surfaces)
         self._height_limit = HeightLimit(scale, camera)
+        self._pad = PadWatch(pad, settings, camera)
         self._frame: EstimatorFrame | None = None
         self._pose: Pose | None = None
         self._restarted: str | None = None
@@ -132,6 +140,7 @@ class Decider:
         state = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         pose, frame = self._pose, self._frame
         state["within_range"] = self._height_limit.within
+        state["pad"] = self._pad.state_dict()
         state["pose"] = None if pose is None else asdict(pose)
         state["frame"] = None if frame is None else asdict(frame)
         return state
@@ -156,6 +165,7 @@ class Decider:
             prefix = f"{part}."
             owner.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         self._height_limit.within = bool(state.get("within_range", False))
+        self._pad.load_state_dict(state.get("pad"))
         self._pose = _POSE.validate_python(state["pose"])
         self._frame = _FRAME.validate_python(state["frame"])
 
@@ -166,19 +176,24 @@ class Decider:
         self._plane = GroundPlane()
         self._tracker.reset()
         self._height_limit.within = False
+        self._pad.reset()
         self.last_view = self.last_clearance_m = None
 
-    def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
+    def observe(
+        self, segmentation: Segmentation, pose: Pose | None, now_ns: int, sighting: PadSighting | None = None
+    ) -> Decision:
         """Adds a frame and decides.
 
         Args:
             segmentation: Stamped with the frame's capture time.
             pose: At that capture time; None when it is not known.
             now_ns: Monotonic time of the decision.
+            sighting: Tags of the wanted pad in its picture, by `landing.pad.PadFinder`.
         """
         started = self._now()
         captured_ns = segmentation.captured_at_ns
         self._follow(pose)
+        self._tracker.lead(self._pad.observe(sighting, pose, self._plane.down_m, captured_ns))
         refused = self._refuse(pose)
         if refused is not None or pose is None:
             assert refused is not None
@@ -194,9 +209,10 @@ class Decider:
         if too_high is not None:
             return self._decision(too_high, now_ns, captured_ns, started, 0)
         judged = pose.height_agl_m >= self._settings.view.min_height_m
+        segmentation = self._pad.cleared(segmentation, pose, captured_ns)
         shown = self._map.update(segmentation, self._camera, pose, down_m, judged=judged)
         mapped = self._now()
-        view = self._map.view(captured_ns)
+        view = self._pad.placed(self._map.view(captured_ns), captured_ns)
         if view is None or (shown == 0 and self._tracker.site is None):
             self.last_view, self.last_clearance_m = view, None
             reason = NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "the camera does not see the ground")
@@ -207,36 +223,55 @@ class Decider:
         }
         height_m = down_m - pose.position_ned_m[2]
         intruder = self._tracker.intruder(view, moving_clearance_m, vehicle, height_m, captured_ns)
-        hazard_clearance_m = hazard_clearance_grid(
-            view, self._taxonomy, self._settings, STANDING_ROLES, self._settings.standing_clearance.share(height_m)
-        )
-        anybody_m = least(moving_clearance_m.values())
-        hazard_clearance_m = least((hazard_clearance_m, anybody_m))
-        clearance_m = clearance_grid(view, hazard_clearance_m)
-        regions = clean_regions(view, clearance_m, self._settings, vehicle)
-        score_m = score_grid(
-            view, clearance_m, self._settings, vehicle, height_m, self._tracker.lost_places(captured_ns)
-        )
-        best = pick(view, clearance_m, regions, self._settings, vehicle, height_m, score_m)
-        if not judged:
-            best = self._out_of_range(pose.height_agl_m, self._settings.view.min_height_m)
-        snapshot = MapSnapshot(
-            view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
-        )
-        selection = self._with_confidence(self._tracker.update(snapshot), segmentation, pose, judged)
-        self.last_view, self.last_clearance_m = view, clearance_m
+        snapshot = self._snapshot(view, moving_clearance_m, vehicle, pose, height_m, captured_ns, judged)
+        selection = self._pad.unseen(captured_ns) or self._tracker.update(snapshot)
+        selection = self._with_confidence(selection, segmentation, pose, judged)
+        self.last_view, self.last_clearance_m = view, snapshot.clearance_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
+
+    def _snapshot(
+        self,
+        view: GroundView,
+        moving_clearance_m: Mapping[Role, GridOfFloat],
+        vehicle_ne_m: tuple[float, float],
+        pose: Pose,
+        height_m: float,
+        at_ns: int,
+        judged: bool,
+    ) -> MapSnapshot:
+        """The map with its clearances, scores and best place."""
+        settings = self._settings
+        share = settings.standing_clearance.share(height_m)
+        standing_m = hazard_clearance_grid(view, self._taxonomy, settings, STANDING_ROLES, share)
+        anybody_m = least(moving_clearance_m.values())
+        hazard_clearance_m = least((standing_m, anybody_m))
+        clearance_m = clearance_grid(view, hazard_clearance_m)
+        regions = clean_regions(view, clearance_m, settings, vehicle_ne_m)
+        lost = self._tracker.lost_places(at_ns)
+        score_m = score_grid(view, clearance_m, settings, vehicle_ne_m, height_m, lost)
+        best = pick(view, clearance_m, regions, settings, vehicle_ne_m, height_m, score_m)
+        if not judged:
+            assert pose.height_agl_m is not None
+            best = self._out_of_range(pose.height_agl_m, settings.view.min_height_m)
+        return MapSnapshot(
+            view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, at_ns, judged
+        )
 
     def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
         """A site with what this frame alone says of it, where it judges the ground and the model knows."""
         if self._confidence is None or not judged or not isinstance(selection, LandingSite):
             return selection
-        radius_m, smoothing_px = self._settings.required_radius_m, self._settings.evidence.smoothing_px
-        least_px = self._confidence.disc_px * radius_m / self._confidence.disc_m / MOST_COARSER
-        place = selection.position_ned_m
-        score = site_score(segmentation, self._camera, pose, place, radius_m, smoothing_px, least_px)
-        return selection if score is None else replace(selection, confidence=self._confidence.at(score))
+        told = confidence_in(
+            self._confidence,
+            segmentation,
+            self._camera,
+            pose,
+            selection.position_ned_m,
+            self._settings.required_radius_m,
+            self._settings.evidence.smoothing_px,
+        )
+        return selection if told is None else replace(selection, confidence=told)
 
     def refuse(self, problem: NoSite, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """Decides without a frame that is not worth looking at: nothing of it enters the map.
@@ -248,6 +283,7 @@ class Decider:
             now_ns: Monotonic time of the decision.
         """
         self._follow(pose)
+        self._tracker.lead(self._pad.observe(None, pose, self._plane.down_m, captured_ns))
         return self._decision(self._while_blind(problem, pose), now_ns, captured_ns, self._now(), 0)
 
     def _follow(self, pose: Pose | None) -> None:
@@ -268,6 +304,7 @@ class Decider:
                 self._map.moved(shift)
                 self._plane.moved(shift.offset_ned_m[2])
                 self._tracker.moved(shift)
+                self._pad.moved(shift)
         elif self._pose is not None:
             problem = _impossible(self._pose, pose)
             if problem is not None:
@@ -324,7 +361,8 @@ class Decider:
         expected = (NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.NO_HEIGHT, NoSiteReason.BAD_PICTURE)
         height_m = down_m - pose.position_ned_m[2]
         low = height_m <= max(self._settings.view.min_height_m, 0.5)
-        return site if refused.reason in expected and low else refused
+        stays = refused.reason in expected and low
+        return (self._pad.unseen(pose.at_ns) or site) if stays else refused
 
     def _now(self) -> int:
         return self._clock_ns() if self._clock_ns is not None else 0
@@ -338,7 +376,8 @@ class Decider:
                 timings["pick"] = (done - mapped) * 1e-6
             timings["decide"] = (done - started) * 1e-6
         frame = FIRST_FRAME if self._frame is None else self._frame
-        return Decision(selection, now_ns, captured_ns, timings, frame=frame, restarted=self._restarted)
+        pad, restarted = self._pad.report(captured_ns), self._restarted
+        return Decision(selection, now_ns, captured_ns, timings, frame=frame, restarted=restarted, pad=pad)
 
 
 def _impossible(before: Pose, now: Pose) -> str | None:

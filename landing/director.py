@@ -18,6 +18,7 @@ import numpy as np
 
 from landing.decider import Decision
 from landing.gates import Gate, evidence_gates, height_above_m
+from landing.pad_track import GONE_STATES
 from landing.settings import DirectorSettings
 from landing.site import GROUND_REASONS, Intruder, LandingSite, NoSite
 from landing.types import LandingTarget, Pose
@@ -93,6 +94,7 @@ class DirectorOutput:
         intruder: Who is at the site by the newest decision; then there is no target.
         descend_to_m: Height above ground below which frames are used, where the vehicle is above it; None otherwise.
         bad_ground: By the newest decision there is no site, and the ground is why.
+        pad_gone: By the newest decision the pad that was followed is lost or not clear, and there is no site.
     """
 
     state: DirectorState
@@ -102,6 +104,7 @@ class DirectorOutput:
     intruder: Intruder | None = None
     descend_to_m: float | None = None
     bad_ground: bool = False
+    pad_gone: bool = False
 
 
 class Director:
@@ -146,7 +149,10 @@ class Director:
         descend_to_m = self._descend_to_m(inputs)
         selection = None if inputs.decision is None else inputs.decision.selection
         bad = isinstance(selection, NoSite) and selection.reason in GROUND_REASONS
-        return DirectorOutput(self._state, self._reason, target, tuple(self._transitions), intruder, descend_to_m, bad)
+        pad = None if inputs.decision is None else inputs.decision.pad
+        gone = bad and pad is not None and pad.state in GONE_STATES
+        transitions = tuple(self._transitions)
+        return DirectorOutput(self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone)
 
     def _step(self, inputs: DirectorInput) -> LandingTarget | None:
         vehicle, now_ns = inputs.vehicle, inputs.now_ns
@@ -278,8 +284,10 @@ class Director:
 def _target(site: LandingSite, pose: Pose) -> LandingTarget:
     """The site as seen from the vehicle: NED offset turned into body axes, m."""
     assert pose.position_ned_m is not None
-    offset_ned = np.asarray(site.position_ned_m) - np.asarray(pose.position_ned_m)
+    place_ned_m = site.place_ned_m(pose.at_ns)  # a pad that moves is led, up to the moment of the pose
+    offset_ned = np.asarray(place_ned_m) - np.asarray(pose.position_ned_m)
     # The last decimetres: the height is no better than this, and "above us" would mean nothing.
     offset_ned[2] = max(float(offset_ned[2]), MIN_DOWN_M)
     forward, right, down = (float(v) for v in pose.rotation_ned_from_frd.T @ offset_ned)
-    return LandingTarget((forward, right, down), site.position_ned_m, site.last_seen_ns, pose.at_ns)
+    velocity = (0.0, 0.0) if site.pad is None else site.pad.velocity_ne_mps
+    return LandingTarget((forward, right, down), place_ned_m, site.last_seen_ns, pose.at_ns, velocity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -66,6 +67,29 @@ GROUND_REASONS = (
 
 
 @dataclass(frozen=True)
+class Pad:
+    """A marked pad that a site lies on.
+
+    Attributes:
+        tag: Its number.
+        velocity_ne_mps: North and east, m/s; 0 while it is not told from standing.
+    """
+
+    tag: int
+    velocity_ne_mps: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def speed_mps(self) -> float:
+        """Over ground, m/s."""
+        return math.hypot(*self.velocity_ne_mps)
+
+    @property
+    def moves(self) -> bool:
+        """True while it is known to move."""
+        return self.velocity_ne_mps != (0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class LandingSite:
     """Chosen ground.
 
@@ -77,6 +101,7 @@ class LandingSite:
         first_seen_ns, last_seen_ns: Capture times of the first and newest frame supporting it.
         confidence: By the newest frame; None where that does not show the whole site, or the model says none.
         surface: What it lies on; None where the taxonomy calls all landable ground alike.
+        pad: The marked pad that it is; its position is then that at `last_seen_ns`. None for ground.
     """
 
     position_ned_m: tuple[float, float, float]
@@ -86,6 +111,16 @@ class LandingSite:
     last_seen_ns: int
     confidence: Confidence | None = None
     surface: Surface | None = None
+    pad: Pad | None = None
+
+    def place_ned_m(self, at_ns: int) -> tuple[float, float, float]:
+        """Return its place at a monotonic time: ground stays, a pad moves on as it did."""
+        if self.pad is None:
+            return self.position_ned_m
+        passed_s = (at_ns - self.last_seen_ns) * 1e-9
+        north_m, east_m, down_m = self.position_ned_m
+        north_mps, east_mps = self.pad.velocity_ne_mps
+        return north_m + north_mps * passed_s, east_m + east_mps * passed_s, down_m
 
     @property
     def text(self) -> str:
@@ -96,6 +131,8 @@ class LandingSite:
     @property
     def on_words(self) -> str:
         """Its surface as the end of a text, such as ``, on road: traffic may come``; empty where it has none."""
+        if self.pad is not None:
+            return f", on pad {self.pad.tag}"
         return "" if self.surface is None else f", on {self.surface.text}"
 
 

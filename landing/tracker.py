@@ -14,7 +14,7 @@ from landing.estimator import FrameShift
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.picker import Candidate, LostPlace, Regions, any_within
 from landing.settings import DecisionSettings
-from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
+from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Pad, Selection
 from landing.surface import mean_quality, surface_at
 from landing.taxonomy import HAZARD_ROLES, Role, Surface
 
@@ -78,6 +78,8 @@ class SiteTracker:
         self._lost: list[tuple[LostPlace, int]] = []
         """Places and times (ns) of sites that were lost because of their ground."""
         self._approaches = Approaches(settings)
+        self._pad_clear_since_ns: int | None = None
+        """Time since which the pad is clear again after it was not."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that it knows, as plain values."""
@@ -88,6 +90,7 @@ class SiteTracker:
             "better_since_ns": self._better_since_ns,
             "lost": [[*place, at_ns] for place, at_ns in self._lost],
             "approach": self._approaches.state_dict(),
+            "pad_clear_since_ns": self._pad_clear_since_ns,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -95,20 +98,42 @@ class SiteTracker:
         site = state["site"]
         if site is not None:
             surface = None if site["surface"] is None else Surface(**site["surface"])
-            site = LandingSite(**{**site, "position_ned_m": tuple(site["position_ned_m"]), "surface": surface})
+            told = site.get("pad")
+            pad = None if told is None else Pad(told["tag"], tuple(told["velocity_ne_mps"]))
+            position = tuple(site["position_ned_m"])
+            site = LandingSite(**{**site, "position_ned_m": position, "surface": surface, "pad": pad})
         self.site = site
         self._chosen_quality = state["chosen_quality"]
         self._bad_since_ns = state["bad_since_ns"]
         self._better_since_ns = state["better_since_ns"]
         self._lost = [(LostPlace(float(n), float(e), float(r)), int(at_ns)) for n, e, r, at_ns in state["lost"]]
         self._approaches.load_state_dict(state["approach"])
+        self._pad_clear_since_ns = state.get("pad_clear_since_ns")
 
     def forget(self) -> None:
         """Drops the site."""
         self.site = None
         self._bad_since_ns = None
         self._better_since_ns = None
+        self._pad_clear_since_ns = None
         self._approaches.forget()
+
+    def lead(self, pad: LandingSite | None) -> None:
+        """Take a marked pad in place of the ground's site; None: there is none, or no more.
+
+        What the map says of its ground still ends it (`update`, `intruder`).
+        """
+        site = self.site
+        if pad is None:
+            if site is not None and site.pad is not None:
+                self.forget()
+            return
+        if site is None or site.pad is None:
+            self.forget()
+            self.site = pad
+            return
+        first_ns = max(pad.first_seen_ns, self._pad_clear_since_ns or 0)
+        self.site = replace(pad, clearance_m=site.clearance_m, area_m2=site.area_m2, first_seen_ns=first_ns)
 
     def reset(self) -> None:
         """Forgets everything, as at start."""
@@ -148,7 +173,7 @@ class SiteTracker:
             height_m: Of the vehicle above the ground.
             at_ns: Capture time of the frame.
         """
-        place = self.site.position_ned_m[:2] if self.site is not None else None
+        place = self.site.place_ned_m(at_ns)[:2] if self.site is not None else None
         if place is None and height_m <= self._settings.commit_height_m:
             place = vehicle_ne_m
         cell = view.cell_of(*place) if place is not None else None
@@ -173,6 +198,8 @@ class SiteTracker:
         """The site to use after a frame."""
         if self.site is None:
             return self._take(snapshot.best, snapshot)
+        if self.site.pad is not None:
+            return self._update_pad(self.site, self.site.pad, snapshot)
         at_ns, height_m = snapshot.at_ns, snapshot.height_m
         committed = height_m <= self._settings.commit_height_m
         cell = snapshot.view.cell_of(*self.site.position_ned_m[:2])
@@ -208,6 +235,25 @@ class SiteTracker:
         else:
             self._better_since_ns = None
         return self.site
+
+    def _update_pad(self, site: LandingSite, pad: Pad, snapshot: MapSnapshot) -> Selection:
+        """The pad while the map has nothing against it; it is not left for another place."""
+        view, at_ns = snapshot.view, snapshot.at_ns
+        cell = view.cell_of(*site.place_ned_m(at_ns)[:2])
+        problem = self._problem(snapshot, cell, snapshot.height_m <= self._settings.commit_height_m)
+        if problem is None and cell is not None:
+            if self._bad_since_ns is not None and at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
+                self._pad_clear_since_ns = at_ns  # it is confirmed anew
+            self._bad_since_ns = None
+            clearance_m, area_m2 = float(snapshot.clearance_m[cell]), snapshot.regions.area_m2(*cell)
+            first_ns = max(site.first_seen_ns, self._pad_clear_since_ns or 0)
+            self.site = replace(site, clearance_m=clearance_m, area_m2=area_m2, first_seen_ns=first_ns)
+            return self.site
+        if self._bad_since_ns is None:
+            self._bad_since_ns = at_ns
+        if at_ns - self._bad_since_ns < self._settings.lost_after_s * 1e9:
+            return site
+        return NoSite(NoSiteReason.SITE_LOST, f"pad {pad.tag}: {problem}")
 
     def _note_loss(self, snapshot: MapSnapshot, cell: tuple[int, int] | None) -> None:
         """Remembers where the ground was no good; who comes to a site goes again."""

@@ -171,9 +171,11 @@ class LandingTarget:
         position_ned_m: The site in the estimator's local frame (absolute), m.
         evidence_at_ns: Monotonic capture time of the newest frame that supports the site.
         pose_at_ns: Monotonic time of the pose the offset was computed with.
+        velocity_ne_mps: North and east of a pad that moves, m/s; 0 for ground.
     """
 
     offset_frd_m: tuple[float, float, float]
     position_ned_m: tuple[float, float, float]
     evidence_at_ns: int
     pose_at_ns: int
+    velocity_ne_mps: tuple[float, float] = (0.0, 0.0)

@@ -120,6 +120,13 @@ def seeds_of(text: str) -> list[int]:
     help="A fault below a height: camera-stall, link-cut, daemon-kill, autopilot-restart, intruder; without "
     "seconds for the rest of the flight. May be given several times.",
 )
+@click.option(
+    "--pad",
+    "pad_text",
+    metavar="DICTIONARY:ID:EDGE_M[@SPEED_MPS]",
+    help="A marked pad near the start, which the daemon is told to land on: apriltag_36h11:7:0.6, or with @0.5 one "
+    "that moves at 0.5 m/s.",
+)
 @option("--hfov-deg", type=Range(20.0, 120.0), default=80.0, help="Horizontal field of view of the camera, degrees.")
 @option("--size", default="640x480", callback=_size, metavar="WxH", help="Pictures of the camera, pixels.")
 @click.option("--fps", type=Range(1.0, 60.0), help="Frame rate, Hz.  [default: 10; on the simulated clock 5]")
@@ -138,6 +145,7 @@ def land(
     gsd_m: float | None,
     intruder_m: float | None,
     faults: tuple[str, ...],
+    pad_text: str | None,
     size: tuple[int, int],
     fps: float | None,
     out: Path,
@@ -160,12 +168,14 @@ def land(
 
     from sim.flight.plan import REAL_FPS, SHARED_MACHINE, SIMULATED_FPS, Fault, FlightPlan, PlannedFault, parse_fault
     from sim.world import check_world_spec
+    from sim.world.pad_place import parse_pad
     from sim.world.spec import is_photo, photo_with
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     numbers = seeds_of(seeds)
     planned = tuple(parse_fault(fault) for fault in faults)  # a misspelt one is told before anything starts
+    pad = None if pad_text is None else parse_pad(pad_text)
     same["world"] = photo_with(same["world"], gsd_m=gsd_m)
     check_world_spec(same["world"])
     model = model if model is not None else find_demo_model()
@@ -188,6 +198,7 @@ def land(
             faults=planned if intruder_m is None else (*intruders, *planned),
             width_px=size[0],
             height_px=size[1],
+            pad=pad,
             **same,
         )
         real = replace(plan, fps=fps or REAL_FPS, settings=SHARED_MACHINE | plan.settings)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edge.cameras import RECORDINGS, Camera, CameraRequest, EndOfStream, make_camera
+from edge.cameras.bag import is_bag
 from landing.types import Frame
 
 
@@ -71,8 +72,8 @@ def open_stream(
     """Open a camera or a recording.
 
     Args:
-        source: A video file, a folder of pictures, or an address as `camera.source` in `edge.toml` has it, such as
-            ``v4l2:///dev/video0``.
+        source: A video file, a ROS 2 bag, a folder of pictures, or an address as `camera.source` in
+            `edge.toml` has it, such as ``v4l2:///dev/video0``.
         width_px: Columns to ask for; a recording has its own.
         height_px: Rows to ask for.
         fps: Frame rate to ask for, Hz; None takes the source's own.
@@ -84,7 +85,8 @@ def open_stream(
     """
     text = str(source)
     if "://" not in text and not text.startswith("pipe:"):
-        text = f"{'images' if Path(text).is_dir() else 'file'}://{text}"
+        path = Path(text)
+        text = f"{'bag' if is_bag(path) else 'images' if path.is_dir() else 'file'}://{text}"
     live = not text.startswith(RECORDINGS)
     camera = make_camera(CameraRequest(text, width_px, height_px, fps, live, latency_ns=round(latency_s * 1e9)))
     camera.open()

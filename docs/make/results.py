@@ -128,6 +128,7 @@ def simulated() -> Iterator[Row]:
         "../SAFETY.md",
         "an older decision",
     )
+    yield from surveys()
     name = "last_metres.json"
     data = figures(name)
     words = "; ".join(f"{end.replace('-', ' ')}: {share(d['person_within_2m'])}" for end, d in data["ends"].items())
@@ -137,6 +138,27 @@ def simulated() -> Iterator[Row]:
         words,
         name,
     )
+
+
+def surveys() -> Iterator[Row]:
+    """`edge survey` over photographs of simulated worlds."""
+    ways = {
+        "network": "rendered photographs, the demo network itself",
+        "measured": "its measured mistakes on true labels, as if it knew all classes",
+        "network-scenes": "rendered photographs, the demo network itself, which knows no slope, crop or scrub",
+    }
+    for way, words in ways.items():
+        name = f"site_survey-{way}.json"
+        data = figures(name)
+        bad = ", ".join(f"{count} on {ground}" for ground, count in data["bad_ground"].items())
+        yield Row(
+            f"`touchdown edge survey`, {data['photographs']} photographs of {len(data['surveyed'])} test worlds "
+            f"({data['worlds']}): {words}; places wrong by {data['place_error_m']['sd']:g} m",
+            f"**unsafe sites by the ground truth: {share(data['unsafe'])}**{f', {bad}' if bad else ''}; "
+            f"{data['missed_by_2_m']['count']} with bad ground for a vehicle that misses by 2 m; "
+            f"{data['worlds_without_a_site']} worlds without a site",
+            name,
+        )
 
 
 def proving_ground() -> Iterator[Row]:

@@ -143,6 +143,7 @@ class Recorder:
             replace(step.decision, timings_ms={}),
             None if step.view is None else step.view.ground_down_m,
             step.timings_ms,
+            step.sighting,
         )
         # After a gap, and at the head of each file, a replay needs to know what the decider knew.
         file = self._files
@@ -165,6 +166,7 @@ class Recorder:
             status.health.text,
             dict(status.counters),
             status.slow,
+            status.fix,
         )
         self._put(1500, status.at_ns, lambda segment: self._write_tick(segment, record))
         event = ""

@@ -127,7 +127,10 @@ def _start_of(path: Path) -> Start | None:
     if first is None:
         return None
     if first.topic != Topic.START.value:
-        raise RecordingError(f"{path} is no recording of touchdown: it does not begin with a start")
+        raise RecordingError(
+            f"{path} is no recording of touchdown: it does not begin with a start; a ROS 2 bag is for "
+            "`touchdown edge look`"
+        )
     return start_from(first.data, str(path))
 
 

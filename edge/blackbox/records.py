@@ -19,6 +19,8 @@ from pydantic import TypeAdapter
 from edge.exact import RecordingError, exact
 from landing.decider import Decision
 from landing.director import DirectorOutput
+from landing.globe import GlobalFix
+from landing.pad import PadSighting
 from landing.site import NoSite
 from landing.types import Pose, Segmentation
 from landing.vehicle import VehicleStatus
@@ -84,6 +86,7 @@ class StepRecord:
         decision: What was decided.
         ground_down_m: Plane of the ground map; None while it is empty.
         timings_ms: Parts of the time it took.
+        sighting: Tags of the wanted pad in the picture; None without any.
     """
 
     number: int
@@ -95,6 +98,7 @@ class StepRecord:
     decision: Decision
     ground_down_m: float | None
     timings_ms: dict[str, float]
+    sighting: PadSighting | None = None
 
     @property
     def decided_at_ns(self) -> int:
@@ -117,6 +121,7 @@ class TickRecord:
         health: Overall state and what is wrong, one line.
         counters: Of the daemon.
         slow: Why decisions were too slow, in words; None when they were not.
+        fix: The vehicle's newest place on the globe; None where it was not known, or not recorded.
     """
 
     at_ns: int
@@ -129,6 +134,7 @@ class TickRecord:
     health: str
     counters: dict[str, int]
     slow: str | None = None
+    fix: GlobalFix | None = None
 
 
 def to_json(value: Any) -> bytes:

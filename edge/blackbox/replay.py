@@ -36,10 +36,13 @@ from edge.resolved import ResolvedFlight, resolve_decision, resolve_flight
 from edge.runtimes import Runtime
 from landing.decider import Decision
 from landing.director import Director, DirectorInput
+from landing.globe import GlobalFix
+from landing.ground_view import GroundView
+from landing.known_sites import SiteBook, SiteLook
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, Selection
 from landing.spec import ModelSpec
-from landing.types import Frame, Segmentation
+from landing.types import Frame, Pose, Segmentation
 
 MOVED_M = 0.5
 """Sites further apart than this are different sites to a person."""
@@ -142,6 +145,7 @@ class Replay:
     Args:
         recording: To go through.
         replacement: What is to be different.
+        book: Keeps the sites that are seen, placed by the recorded places on the globe; None keeps none.
 
     Attributes:
         flies: What it decides with.
@@ -151,7 +155,9 @@ class Replay:
         ConfigError: The other configuration does not fit the network.
     """
 
-    def __init__(self, recording: Recording, replacement: Replacement | None = None) -> None:
+    def __init__(
+        self, recording: Recording, replacement: Replacement | None = None, book: SiteBook | None = None
+    ) -> None:
         self._recording = recording
         instead = replacement if replacement is not None else Replacement()
         self._runtime = instead.runtime
@@ -175,6 +181,9 @@ class Replay:
         self._segmentation: Segmentation | None = None
         self._jpeg: bytes | None = None
         self._following = False
+        self._book = book
+        self._fix: GlobalFix | None = None
+        self._view: GroundView | None = None
         self._director_memory: dict[str, Any] | None = None
 
     def run(self, progress: Callable[[StepRecord, Decision], None] | None = None) -> ReplayReport:
@@ -214,7 +223,9 @@ class Replay:
             self._result.skipped += 1
             return
         if record.problem is None:
-            decision = self._decider.observe(self._segment(record), record.pose, record.decided_at_ns)
+            segmentation, at_ns = self._segment(record), record.decided_at_ns
+            decision = self._decider.observe(segmentation, record.pose, at_ns, record.sighting)
+            self._keep_sites(segmentation, record.pose)
         else:
             decision = self._decider.refuse(record.problem, record.pose, record.captured_at_ns, record.decided_at_ns)
         self._replayed[record.decided_at_ns] = decision
@@ -223,6 +234,13 @@ class Replay:
         self._compare(record, replace(decision, timings_ms={}))
         if progress is not None:
             progress(record, decision)
+
+    def _keep_sites(self, segmentation: Segmentation, pose: Pose | None) -> None:
+        before, self._view = self._view, self._decider.last_view
+        view, clearance_m = self._view, self._decider.last_clearance_m
+        if self._book is not None and view is not None and view is not before and clearance_m is not None:
+            assert pose is not None  # the frame went into the map
+            self._book.look(SiteLook(segmentation, pose, view, clearance_m), self._fix)
 
     def _segment(self, record: StepRecord) -> Segmentation:
         if self._runtime is None:
@@ -266,6 +284,7 @@ class Replay:
 
     def _tick(self, record: TickRecord) -> None:
         """Steps the director from where the tick before left it."""
+        self._fix = record.fix
         before, self._director_memory = self._director_memory, record.memory
         if before is None:
             self._director.load_state_dict(record.memory)

@@ -8,6 +8,7 @@
 | `ros2://camera/image_raw` | a topic of ROS 2, raw or `.../compressed` (extra ``ros2``) |
 | `pipe:COMMAND` | a command that writes raw BGR frames to its standard output |
 | `file://clip.mp4` | a video file |
+| `bag://flight.mcap` | a ROS 2 bag, `?topic=/camera` where it has several (extra ``ros2``) |
 | `images://folder` | a folder of pictures, by name |
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from edge.cameras.bag import BagCamera
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream
 from edge.cameras.pipe import PipeCamera, gstreamer_command
 from edge.cameras.recordings import FolderCamera, VideoCamera
@@ -25,7 +27,7 @@ from landing.errors import CameraError
 
 __all__ = ["RECORDINGS", "Camera", "CameraInfo", "CameraRequest", "CameraTimeout", "EndOfStream", "make_camera"]
 
-RECORDINGS = ("file://", "images://")
+RECORDINGS = ("file://", "images://", "bag://")
 """Sources that end; the others are live."""
 
 SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "ros2://", *RECORDINGS)
@@ -45,6 +47,9 @@ def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
     folder = base if base is not None else Path()
     if source.startswith("file://"):
         return VideoCamera(request, folder / source.removeprefix("file://"))
+    if source.startswith("bag://"):
+        name, _, query = source.removeprefix("bag://").partition("?")
+        return BagCamera(request, folder / name, query)
     if source.startswith("images://"):
         return FolderCamera(request, folder / source.removeprefix("images://"))
     if source.startswith("v4l2://"):

@@ -19,8 +19,11 @@ import numpy as np
 
 from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
+from edge.cameras.bag import SUFFIXES as BAG_SUFFIXES
+from edge.cameras.bag import is_bag
 from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
+from edge.look.bag import BagTelemetry
 from edge.look.georeference import is_orthophoto
 from edge.look.labels import LabelMaps
 from edge.look.ortho import OrthoLook, OrthoWindow, ortho_record, ortho_view, site_features
@@ -47,6 +50,8 @@ from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.terminal import printable, quiet_decoders
 from landing.types import ByteArray, Frame, Pose
+
+Telemetry = VideoTelemetry | BagTelemetry
 
 ZOOM_CHANGE = 0.02
 """Frames whose zoom differs by more from the first frame's are not decided on."""
@@ -161,7 +166,9 @@ class Looker:
             if self.options.out is not None:
                 self._output = stack.enter_context(LookOutput(self.options.out, self.options.report))
             for path in paths:
-                if path.is_dir():
+                if is_bag(path):
+                    self._video(path, runtime, flies)
+                elif path.is_dir():
                     self._folder(path, runtime, flies)
                 elif path.suffix.lower() in VIDEO_SUFFIXES:
                     self._video(path, runtime, flies)
@@ -169,8 +176,8 @@ class Looker:
                     self._pictures([path], runtime, flies)
                 else:
                     raise DataError(
-                        f"{path}: expected a photo ({' '.join(PICTURE_SUFFIXES)}), a folder or a "
-                        f"video ({' '.join(VIDEO_SUFFIXES)})"
+                        f"{path}: expected a photo ({' '.join(PICTURE_SUFFIXES)}), a folder, a "
+                        f"video ({' '.join(VIDEO_SUFFIXES)}) or a ROS 2 bag ({' '.join(BAG_SUFFIXES)})"
                     )
             if self._output is not None:
                 self._output.close(self.summary.skipped)
@@ -268,8 +275,9 @@ class Looker:
     @quiet_decoders()
     def _video(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         settings = flies.decision.single_look() if self.options.independent else flies.decision
-        telemetry = telemetry_beside(path)
-        with make_camera(CameraRequest(f"file://{path}", realtime=False)) as camera:
+        bag = is_bag(path)
+        telemetry: Telemetry | None = BagTelemetry(path) if bag else telemetry_beside(path)
+        with make_camera(CameraRequest(f"{'bag' if bag else 'file'}://{path}", realtime=False)) as camera:
             size_px = (camera.info.width_px, camera.info.height_px)
             first = None if telemetry is None else telemetry.at(0.0)
             facts = PhotoFacts() if telemetry is None or first is None else telemetry.facts(first, size_px)
@@ -281,7 +289,8 @@ class Looker:
                     "a video without positions: its frames build one map as if the camera hovered "
                     "level; for a moving camera use --independent"
                 )
-            lens = view.camera if telemetry is None else replace(view.camera, mount=Mount.on_gimbal())
+            carried = telemetry is not None and telemetry.on_gimbal
+            lens = replace(view.camera, mount=Mount.on_gimbal()) if carried else view.camera
             decider = flies.decider(lens, time.perf_counter_ns, settings)
             now_ns = 0
             pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
@@ -319,7 +328,7 @@ class Looker:
                 self._done(record, step)
 
     def _frame_view(
-        self, telemetry: VideoTelemetry, at_s: float, size_px: tuple[int, int], first: TelemetryEntry | None
+        self, telemetry: Telemetry, at_s: float, size_px: tuple[int, int], first: TelemetryEntry | None
     ) -> tuple[View, TelemetryEntry] | str:
         """View and telemetry of a frame, or why there is none."""
         entry = telemetry.at(at_s)

@@ -61,6 +61,10 @@ HEIGHT_ABOVE_TAKE_OFF = ("RelativeAltitude",)
 NEAR_NADIR_DEG = 15.0
 """A camera that looked straight down was tilted by no more, with the vehicle that carried it."""
 
+HEADING = ("GimbalYawDegree", "CameraYawDegree", "CameraYaw", "FlightYawDegree")
+TRUE_NORTH = "T"
+"""EXIF counts a direction from true north, or from the magnetic one, which is of no use without a date."""
+
 PITCH = ("GimbalPitchDegree", "CameraPitchDegree", "CameraPitch")
 ROLL = ("GimbalRollDegree", "CameraRollDegree", "CameraRoll")
 
@@ -101,6 +105,10 @@ class PhotoFacts:
         roll_deg: Roll of the camera.
         unusable: Kind of picture that is never decided on, in words.
         fisheye: True where the lens bends straight lines so far that a focal length says little.
+        heading_deg: Direction of the camera over the ground, or of the upper edge of a picture straight down,
+            clockwise from true north.
+        latitude_deg, longitude_deg: Of the camera, WGS-84.
+        taken: Time of the exposure by the camera's clock, ISO 8601; empty where it is not told.
     """
 
     size_px: tuple[int, int] = (0, 0)
@@ -116,6 +124,10 @@ class PhotoFacts:
     roll_deg: Fact | None = None
     unusable: str | None = None
     fisheye: bool = False
+    heading_deg: Fact | None = None
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    taken: str = ""
 
 
 def read_facts(path: Path) -> PhotoFacts:
@@ -157,7 +169,42 @@ def read_facts(path: Path) -> PhotoFacts:
         _unusable(base, xmp),
         _text(base, ExifTags.Base.Make).lower().startswith(FISHEYE_MAKES)
         or re.search(rb"ModelType\W{1,12}fisheye", xmp) is not None,
+        _heading(gps, xmp),
+        *_place(gps),
+        _taken(detail),
     )
+
+
+def _heading(gps: Mapping[int, Any], xmp: bytes) -> Fact | None:
+    """Direction of the camera; XMP counts from true north."""
+    fact = _of_xmp(xmp, HEADING) or xmp_number(xmp, "Yaw", "Camera")
+    if fact is None and _text(gps, ExifTags.GPS.GPSImgDirectionRef) == TRUE_NORTH:
+        fact = _of_exif(gps, ExifTags.GPS.GPSImgDirection, "EXIF GPSImgDirection")
+    return fact if fact is not None and abs(fact.value) <= 360.0 else None
+
+
+def _place(gps: Mapping[int, Any]) -> tuple[float | None, float | None]:
+    """Latitude and longitude, degrees; 0, 0 is written where there is no fix."""
+    places = []
+    for value_tag, side_tag, negative in (
+        (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S"),
+        (ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W"),
+    ):
+        value = gps.get(value_tag)
+        parts = [number_of(part) for part in value] if isinstance(value, tuple) and len(value) == 3 else [None]
+        known = [part for part in parts if part is not None and part >= 0.0]
+        if len(known) != 3:
+            return None, None
+        degrees = known[0] + known[1] / 60.0 + known[2] / 3600.0
+        places.append(-degrees if _text(gps, side_tag).upper() == negative else degrees)
+    latitude_deg, longitude_deg = places
+    usable = abs(latitude_deg) <= 90.0 and abs(longitude_deg) <= 180.0 and (latitude_deg or longitude_deg)
+    return (latitude_deg, longitude_deg) if usable else (None, None)
+
+
+def _taken(detail: Mapping[int, Any]) -> str:
+    found = re.fullmatch(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)", _text(detail, ExifTags.Base.DateTimeOriginal))
+    return "" if found is None else f"{found[1]}-{found[2]}-{found[3]}T{found[4]}"
 
 
 def _xmp_of(image: Image.Image, base: Mapping[int, Any]) -> bytes:

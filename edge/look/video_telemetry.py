@@ -58,7 +58,10 @@ class VideoTelemetry:
 
     Attributes:
         source: File name, for people.
+        on_gimbal: The camera's attitude is a gimbal's, and the vehicle is taken as level.
     """
+
+    on_gimbal = True
 
     def __init__(self, entries: list[TelemetryEntry], source: str) -> None:
         self._entries = sorted(entries, key=lambda e: e.at_s)

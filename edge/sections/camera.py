@@ -43,7 +43,8 @@ class CameraSection(Section):
     """
 
     source: str = Field(
-        description="v4l2:///dev/video0, csi://0, rtsp://..., pipe:COMMAND, ros2://TOPIC, file://clip.mp4 or images://folder"
+        description="v4l2:///dev/video0, csi://0, rtsp://..., pipe:COMMAND, ros2://TOPIC, file://clip.mp4, "
+        "bag://flight.mcap or images://folder"
     )
     width_px: int = Field(ge=16, le=16384, description="picture width, px")
     height_px: int = Field(ge=16, le=16384, description="picture height, px")

@@ -7,6 +7,7 @@
     GET /healthz                200 while the control loop ticks
     GET /readyz                 200 while decisions are good
     GET /metrics                for Prometheus
+    GET /sites.geojson          sites seen in this run
     GET /register_service       for BlueOS
 
 A look is drawn when somebody watches, and once a second for the history; viewers that are slow get fewer looks, never
@@ -39,6 +40,7 @@ from edge.web.feed import Feed
 from edge.web.history import History
 from edge.web.metrics import CONTENT_TYPE, render
 from edge.web.preview_frame import PreviewFrame, draw_preview
+from edge.web.sites import SitesPage
 from landing.camera import CameraModel
 from landing.redaction import redact, redact_all
 from landing.settings import DecisionSettings
@@ -193,6 +195,7 @@ class WebServer:
         app.router.add_get("/healthz", self._get_health)
         app.router.add_get("/readyz", self._get_ready)
         app.router.add_get("/metrics", self._get_metrics)
+        app.router.add_get("/sites.geojson", SitesPage(self._feed).get)
         self._loop.set_exception_handler(_note_error)
         runner = web.AppRunner(
             app,

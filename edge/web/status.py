@@ -9,9 +9,13 @@ from edge.observer import DaemonStatus
 from edge.timings import Percentiles
 from edge.web.feed import HeldGate
 from firmware_bridge.messages import HealthState
+from landing.known_sites import SiteBook
 from landing.site import LandingSite, NoSite
 
 READY_STATES = (HealthState.OK, HealthState.STANDBY)
+SHOWN = 5
+"""Known sites on the page; `/sites.geojson` has all."""
+
 ALIVE_WITHIN_NS = 2_000_000_000
 """The control loop ticks twenty times a second; so much later it has stopped."""
 
@@ -67,6 +71,7 @@ def describe(
             for h in held
         ],
         "site": _site(selection, now_ns),
+        "known_sites": None if status.book is None else known(status.book, now_ns),
         "no_site": selection.detail if isinstance(selection, NoSite) else "",
         "vehicle": {
             "autopilot": vehicle.autopilot.value,
@@ -93,6 +98,17 @@ def describe(
         "latency_ms": {name: {"p50": round(p.p50_ms, 1), "p95": round(p.p95_ms, 1)} for name, p in percentiles.items()},
         "counters": dict(status.counters),
         **more,
+    }
+
+
+def known(book: SiteBook, now_ns: int) -> dict[str, Any]:
+    """Sites seen on the way, those that count first, the widest first."""
+    sites = sorted(book.sites, key=lambda s: (not s.confirmed, bool(s.bad), -s.clearance_m))
+    return {
+        "confirmed": sum(site.confirmed for site in sites),
+        "bad": sum(bool(site.bad) for site in sites),
+        "unplaced": book.unplaced,
+        "best": [site.to_mapping(now_ns) for site in sites[:SHOWN] if site.confirmed],
     }
 
 

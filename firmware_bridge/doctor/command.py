@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_bridge.claims import Claim, HeldError, holder_of
+from firmware_bridge.claims import leave_alone
 from firmware_bridge.doctor.boot import reboot
 from firmware_bridge.doctor.examination import Examination, Repair, examine, repair, repair_findings
 from firmware_bridge.doctor.findings import DoctorFinding, Level
@@ -17,7 +17,7 @@ from firmware_bridge.doctor.session import TOOL_COMPONENT, Session
 from firmware_bridge.doctor.show import busy, closing_line, has_rich, line_of, print_table
 from firmware_bridge.doctor.trial import try_target
 from firmware_bridge.events import EventTail
-from firmware_bridge.settings import LinkSettings, ToolConfig, load_tool_config
+from firmware_bridge.settings import ToolConfig, load_tool_config
 from landing.errors import ConfigError, DataError, TouchdownError
 
 ROUNDS = 2  # Some parameters can be seen only after the boot that others need
@@ -85,7 +85,8 @@ def _teller(options: DoctorOptions, echo: Echo) -> Callable[[DoctorFinding], Non
 def _examine_and_mend(options: DoctorOptions, tell: Callable[[DoctorFinding], None]) -> Examination:
     config = load_tool_config(options.config)
     settings = config.settings(options.connection, options.baud, TOOL_COMPONENT)
-    _leave_a_daemon_alone(settings)
+    # The doctor asks, reboots and tries targets: never on the link of a daemon that runs.
+    leave_alone(settings.connection, settings.baud, "the doctor")
     latency = _latency(options, config)
     with Session(settings) as session:
         report = examine(session, listen_s=options.listen_s, latency=latency, timeout_s=options.timeout_s, say=tell)
@@ -97,18 +98,6 @@ def _examine_and_mend(options: DoctorOptions, tell: Callable[[DoctorFinding], No
                 report.findings.append(finding)
                 tell(finding)
     return report
-
-
-def _leave_a_daemon_alone(settings: LinkSettings) -> None:
-    """The doctor asks, reboots and tries targets: never on the link of a daemon that runs.
-
-    Raises:
-        HeldError: A daemon holds the link.
-    """
-    link = Claim.of_link(settings.connection, settings.baud)
-    holder = holder_of(link) if link is not None else ""
-    if holder:
-        raise HeldError(f"{link} is held by {holder}; stop it first, or give the doctor another way to the autopilot")
 
 
 def _latency(options: DoctorOptions, config: ToolConfig) -> Latency | None:

@@ -19,6 +19,7 @@ from landing.camera import CameraModel
 from landing.geometry import FloatArray, matrix_from_quaternion, quaternion_from_euler
 from landing.types import ByteArray, Pose
 from sim.camera.effects import Effects
+from sim.camera.printed import draw_pad
 from sim.world.figures import draw_actors
 from sim.world.heights import ground_places
 from sim.world.label_view import LOWEST_M, straight_pixels
@@ -86,6 +87,7 @@ def render(
     truth = view.labels() if labels or with_detail else None
     if with_detail and truth is not None:
         view.add_detail(image, truth)
+    draw_pad(image, world, camera, view.pose, t_s)
     view.draw_actors(image, truth, t_s)
     view.paint_sky(image, truth)
     if effects is not None and effects != NO_EFFECTS:

@@ -8,6 +8,7 @@ from landing.camera import CameraModel
 from landing.types import ByteArray, Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects
+from sim.camera.printed import draw_pad
 from sim.world import World
 from sim.world.label_view import label_view
 
@@ -38,6 +39,17 @@ class CameraSensor:
             classes = label_view(world, self.camera, pose, t_s, size_px)
             painted = world.taxonomy.palette_bgr[classes].astype(np.int16)
             painted += self._grain.integers(-GRAIN, GRAIN + 1, painted.shape, dtype=np.int16)
-            return np.asarray(np.clip(painted, 0, 255), dtype=np.uint8)
+            image = np.asarray(np.clip(painted, 0, 255), dtype=np.uint8)
+            self._print_pad(image, classes, world, pose, t_s)
+            return image
         image, _ = render(world, self.camera, pose, t_s, self.effects, motion=motion, labels=False)
         return image
+
+    def _print_pad(self, image: ByteArray, classes: ByteArray, world: World, pose: Pose, t_s: float) -> None:
+        """Draws the pad below those who stand on it."""
+        if world.pad is None:
+            return
+        on_top = np.isin(classes, list(world.actor_class_ids.values()))
+        above = image[on_top]
+        draw_pad(image, world, self.camera, pose, t_s)
+        image[on_top] = above

@@ -19,6 +19,7 @@ from landing.decider import Decision
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.ground_view import GridOfFloat, GroundView
 from landing.groundmap import GroundMap
+from landing.pad import PadSighting
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
@@ -68,8 +69,10 @@ class Baseline(ABC):
         self._plane = GroundPlane()
         self._site: LandingSite | None = None
 
-    def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
-        """Decide with one frame."""
+    def observe(
+        self, segmentation: Segmentation, pose: Pose | None, now_ns: int, sighting: PadSighting | None = None
+    ) -> Decision:
+        """Decide with one frame; it knows no pads."""
         if pose is not None and pose.frame != self._frame:
             self._frame = pose.frame
             self.reset()

@@ -78,6 +78,8 @@ def daemon_config(
         sections["authority"] = {"level": plan.authority, "begin_in_air": True}
         if plan.guard_s is not None:
             sections["authority"]["max_total_s"] = plan.guard_s
+    if plan.pad is not None:
+        sections["pad"] = plan.pad.settings.model_dump(exclude_none=True)
     for name, values in plan.settings.items():
         sections.setdefault(name, {}).update(values)
     lines = ["# Written by touchdown sim land."]

@@ -30,8 +30,13 @@ from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
 from sim.vehicle.sitl.namespace import loopback_only
+from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import World, parse_world_spec, save_world, suggest_start
+from sim.world.pad_place import place_pad, start_beside
 from sim.world.start import photo_height_m
+
+CONTACT_M = 0.03
+"""A vehicle no higher than this is on the ground, m."""
 
 
 def quiet(_text: str) -> None:
@@ -66,6 +71,9 @@ def fly_one(plan: FlightPlan, say: Callable[[str], None] = quiet) -> FlightResul
     world = parse_world_spec(plan.world, plan.seed)
     plan = _over_photograph(plan, world)
     start = plan.start_ne_m or suggest_start(world, plan.seed)
+    if plan.pad is not None:
+        pad = place_pad(world, plan.pad, plan.seed)
+        world, start = replace(world, pad=pad), plan.start_ne_m or start_beside(pad, plan.seed)
     result = FlightResult(
         world=world.name,
         seed=plan.seed,
@@ -151,8 +159,14 @@ def _conditions(plan: FlightPlan, start: tuple[float, float]) -> StartConditions
         wind=plan.wind,
         gust_mps=plan.gust_mps,
         seed=plan.seed,
-        parameters=plan.parameters,
+        parameters={**_moving_target(plan), **plan.parameters},
     )
+
+
+def _moving_target(plan: FlightPlan) -> dict[str, float]:
+    """Parameters of ArduPilot for a pad that moves: as the doctor sets them, and bit 0, moving target."""
+    moves = plan.pad is not None and plan.pad.speed_mps > 0.0
+    return {"PLND_OPTIONS": 1 + PLND_PARAMETERS["PLND_OPTIONS"]} if moves else {}
 
 
 def _proxy(plan: FlightPlan, daemon_link: str, stack: ExitStack) -> LinkProxy | None:
@@ -205,7 +219,20 @@ def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: G
     if people:
         away_m = min(person.distance_m(down.north_m, down.east_m) for person in people)
         result.person_m = round(away_m, 2)
+    if world.pad is not None:
+        first = _first_contact(track)
+        result.pad_miss_m = round(math.dist((first.north_m, first.east_m), world.pad.at(first.boot_s)), 3)
     _measure_miss(result, tail, station, down)
+
+
+def _first_contact(track: list[TruthSample]) -> TruthSample:
+    """Return the sample at which the vehicle came down: a pad that moves goes on below it, for the ground does not."""
+    first = track[-1]
+    for sample in reversed(track):
+        if sample.height_m > CONTACT_M:
+            break
+        first = sample
+    return first
 
 
 def _measure_miss(result: FlightResult, tail: DaemonEvents, station: GroundStation, down: TruthSample) -> None:

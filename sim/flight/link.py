@@ -21,6 +21,7 @@ from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
 from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
+from landing.globe import GlobalFix
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 from sim.vehicle.autopilot.core import LinkId, StandInAutopilot
@@ -159,6 +160,10 @@ class InProcessLink:
     def latest_pose(self, now_ns: int) -> Pose | None:
         """Return the newest pose."""
         return self.telemetry.history.latest(now_ns)
+
+    def global_fix(self) -> GlobalFix | None:
+        """Return the vehicle's newest place on the globe."""
+        return self.telemetry.fix
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """Return the autopilot's own description."""

@@ -20,11 +20,14 @@ from sim.flight.too_slow import too_slow
 from sim.vehicle.autopilot_process import AutopilotProcess
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, TooLateError
-from sim.world import World, visit
+from sim.world import Timetable, World, visit
+from sim.world.pad import GroundPad
 
 SAY_S, SAY_WALL_S = 5.0, 15.0
 FOREVER_S = 3600.0
 WALK_MPS = 1.4
+RIDE_S = 300.0
+"""Somebody on a pad who stays goes with it for so long."""
 
 
 class FollowedDaemon(Protocol):
@@ -288,6 +291,9 @@ class PilotedFlight:
         assert site is not None
         origin_n_m, origin_e_m = self._station.origin_ne_m or (0.0, 0.0)
         north_m, east_m, _ = site["position_ned_m"]
+        if self.world.pad is not None and site.get("pad") is not None:
+            self._step_on(planned, self.world.pad)
+            return
         walker = visit(
             "person",
             (origin_n_m + north_m, origin_e_m + east_m),
@@ -297,6 +303,24 @@ class PilotedFlight:
             stay_s=math.inf if planned.for_s is None else planned.for_s,
             style=3,
         )
+        self._enter(walker)
+
+    def _step_on(self, planned: PlannedFault, pad: GroundPad) -> None:
+        """Somebody walks to where the pad will be, and stands on it as it goes."""
+        stay_s = RIDE_S if planned.for_s is None else planned.for_s
+        arrives_s = self._station.boot_s + planned.walk_m / WALK_MPS
+        turn = math.radians(planned.from_deg)
+        times = [arrives_s + step for step in range(math.ceil(stay_s) + 1)]
+        places = [pad.at(t_s) for t_s in times]
+
+        def away(place: tuple[float, float]) -> tuple[float, float]:
+            return place[0] + planned.walk_m * math.cos(turn), place[1] + planned.walk_m * math.sin(turn)
+
+        times = [self._station.boot_s, *times, times[-1] + planned.walk_m / WALK_MPS]
+        places = [away(places[0]), *places, away(places[-1])]
+        self._enter(Timetable("person", tuple(times), tuple(places), style=3))
+
+    def _enter(self, walker: Timetable) -> None:
         self.world = self.world.with_actors(walker)
         give_order(self._plan.out / ORDERS, walker)
 

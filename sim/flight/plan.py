@@ -11,6 +11,7 @@ from typing import Any
 from landing.errors import InvalidValueError
 from landing.settings import AuthoritySettings
 from sim.world.model import DiscTruth
+from sim.world.pad_place import WantedPad
 
 SHARED_MACHINE: dict[str, dict[str, Any]] = {
     "director": {"max_decision_age_s": 1.0},
@@ -117,6 +118,7 @@ class FlightPlan:
         faults: On the way down.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
+        pad: A marked pad, near the start and in the daemon's configuration; None for none.
         clock: `real`: processes of their own; `simulated`: in this process, see `sim.flight.simulated`.
         ends_when_slow: A pilot who hovers without a site gives up as soon as the daemon turns out too slow for this
             machine.
@@ -159,6 +161,7 @@ class FlightPlan:
     faults: tuple[PlannedFault, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pad: WantedPad | None = None
     clock: str = "real"
     ends_when_slow: bool = False
 
@@ -205,6 +208,7 @@ class FlightResult:
         miss_m: From that site to the touchdown, both true.
         miss_estimated_m: The same in the estimator's own frame: the guidance's own share.
         person_m: From the touchdown to the nearest person then; None without any.
+        pad_miss_m: From the first contact with the ground to the middle of the marked pad then; None without any.
         seconds: From the order to land to the touchdown.
         sites: All sites the daemon chose, in order, each with its event; in world NED.
         manual_takeovers: Descents that the pilot stopped because the site was lost.
@@ -234,6 +238,7 @@ class FlightResult:
     miss_m: float | None = None
     miss_estimated_m: float | None = None
     person_m: float | None = None
+    pad_miss_m: float | None = None
     seconds: float | None = None
     manual_takeovers: int = 0
     sites: list[dict[str, Any]] = field(default_factory=list)
@@ -261,6 +266,8 @@ class FlightResult:
             words += f"{where}, {self.seconds:.0f} s"
         if self.miss_m is not None:
             words += f", {self.miss_m:.2f} m from the site"
+        if self.pad_miss_m is not None:
+            words += f", {self.pad_miss_m:.2f} m from the pad"
         if self.person_m is not None:
             words += f", {self.person_m:.1f} m from a person"
         if self.reason:

@@ -175,7 +175,7 @@ class SimulatedDaemon:
         if world.photograph is not None:
             sensor = PhotoSensor(world, shutter, runtime)
             monitor = ResolvedPictureMonitor(flight.picture, camera, sensor)
-        pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, monitor)
+        pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, monitor, flight.pad_finder())
         rules = LoopSettings(flight.director, flight.authority, flight.max_frame_age_ms, settings.health)
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, pipeline, link, self._events, clock.now_ns)
         self._flight = SimulatedLoop(clock, link, self._loop, sensor, OrderedCamera(plan, link, sensor, effects))

@@ -22,6 +22,7 @@ from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray
 from sim.world.actors import ActorState, AnyActor, Sun
 from sim.world.figures import draw_actors
+from sim.world.pad import GroundPad
 from sim.world.photograph import UNKNOWN_GROUND, Photograph
 from sim.world.raster import DeferredPicture, Painter, label_pyramid
 
@@ -67,11 +68,10 @@ class World:
         taxonomy: Of the labels.
         origin_px: Column and row of NED (0, 0).
         actors: They are not in the rasters.
-        photograph: The real ground in a world of a picture: beyond it the picture is mirrored and nothing is known.
-            None: all of the plane is the world.
+        photograph: The real ground of a picture's world, mirrored and unknown beyond; None: all of the plane is real.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
-        heights_m: float32, shape (H, W), of the ground above down 0; None for a flat world. Pictures show them;
-            labels, actors and distances know nothing of them.
+        heights_m: Of the ground above down 0, float32 (H, W), for pictures alone; None for a flat world.
+        pad: A marked pad on it, which is in no raster; None for none.
 
     Raises:
         InvalidValueError: Rasters of the wrong type or shape, or a scale that is not positive.
@@ -91,6 +91,7 @@ class World:
     photograph: Photograph | None = None
     detail_seed: int | None = None
     heights_m: npt.NDArray[np.float32] | None = None
+    pad: GroundPad | None = None
 
     def __post_init__(self) -> None:
         if not callable(self._held_picture):
@@ -305,12 +306,13 @@ class World:
         names = {c.id: c.name for c in self.taxonomy.classes}
         classes = tuple(names.get(int(i), UNKNOWN_GROUND) for i in np.unique(cells))
         person_m, hazard_m = self.hazard_distances_m(north_m, east_m, t_s)
-        to_actor = self.nearest_actor_m(north_m, east_m, t_s)
         return DiscTruth(
             fraction_landable=float(landable.mean()),
             all_landable=bool(landable.all()),
             classes=classes,
-            clearance_m=min(to_actor, self._look_up(self._to_unlandable_m, north_m, east_m)),
+            clearance_m=min(
+                self.nearest_actor_m(north_m, east_m, t_s), self._look_up(self._to_unlandable_m, north_m, east_m)
+            ),
             hazard_m=hazard_m,
             person_m=person_m,
         )

@@ -6,13 +6,19 @@ import math
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from landing.camera import CameraModel
 from landing.errors import DataError
+from landing.geometry import FloatArray
 from sim.world.model import World
 
 LEAST_PHOTO_M = 5.0
 """Least start height over a photograph that shows very little, m."""
+
+
+ACTOR_CLEARANCE_M = 4.0
+"""Distance of safe ground from everybody's way, m."""
 
 
 def photo_height_m(world: World, camera: CameraModel) -> float:
@@ -20,6 +26,28 @@ def photo_height_m(world: World, camera: CameraModel) -> float:
     _, north_m, _, east_m = world.known_extent_m
     fits_m = min(2 * east_m * camera.fx / camera.width_px, 2 * north_m * camera.fy / camera.height_px)
     return max(LEAST_PHOTO_M, fits_m)
+
+
+def _step(world: World) -> int:
+    return max(1, round(0.25 / world.gsd_m))
+
+
+def quiet_margin_m(world: World) -> tuple[npt.NDArray[np.float32], FloatArray, FloatArray]:
+    """Return the radius of the largest vehicle that may stand on each place, m, with nobody's way near it.
+
+    Returns:
+        The radius, shape (H, W), each 0.25 m or so; north of each row, (H, 1), and east of each column, (1, W), m.
+    """
+    step = _step(world)
+    margin = world.margin_m[::step, ::step].copy()
+    rows, columns = margin.shape
+    norths = (world.origin_px[1] - np.arange(rows) * step)[:, None] * world.gsd_m
+    easts = (np.arange(columns) * step - world.origin_px[0])[None, :] * world.gsd_m
+    for actor in world.actors:  # nobody may come near the safe ground while we land
+        for n, e in actor.path_ne_m:
+            away = np.hypot(norths - n, easts - e) - ACTOR_CLEARANCE_M
+            np.minimum(margin, away, out=margin)
+    return margin, np.asarray(norths, np.float64), np.asarray(easts, np.float64)
 
 
 def suggest_start(
@@ -39,16 +67,9 @@ def suggest_start(
     if not world.judged:
         return 0.0, 0.0
     rng = np.random.default_rng([seed, 11])
-    step = max(1, round(0.25 / world.gsd_m))
-    margin = world.margin_m[::step, ::step].copy()
-    rows, columns = margin.shape
-    norths = (world.origin_px[1] - np.arange(rows) * step)[:, None] * world.gsd_m
-    easts = (np.arange(columns) * step - world.origin_px[0])[None, :] * world.gsd_m
-    clearance_m = 4.0
-    for actor in world.actors:  # nobody may come near the safe ground while we land
-        for n, e in actor.path_ne_m:
-            away = np.hypot(norths - n, easts - e) - clearance_m
-            np.minimum(margin, away, out=margin)
+    step = _step(world)
+    margin, norths, easts = quiet_margin_m(world)
+    columns = margin.shape[1]
     roomy = margin >= vehicle_radius_m + 0.5
     if not roomy.any():
         raise DataError(

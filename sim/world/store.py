@@ -13,6 +13,7 @@ from landing.errors import DataError, TouchdownError
 from landing.taxonomy import Taxonomy
 from sim.world.actors import Sun, actor_from_json, actor_to_json
 from sim.world.model import World
+from sim.world.pad import GroundPad
 from sim.world.photo import read_labels, read_picture
 from sim.world.photograph import Photograph
 
@@ -34,6 +35,7 @@ def save_world(world: World, folder: str | Path) -> None:
         "photograph": None if world.photograph is None else asdict(world.photograph),
         "detail_seed": world.detail_seed,
         "sun": asdict(world.sun),
+        "pad": None if world.pad is None else world.pad.to_json(),
         "actors": [actor_to_json(actor) for actor in world.actors],
         "taxonomy": world.taxonomy.model_dump(mode="json"),
     }
@@ -86,6 +88,7 @@ def load_world(folder: str | Path) -> World:
             sun=Sun(**light),
             photograph=None if data["photograph"] is None else Photograph(**data["photograph"]),
             detail_seed=data["detail_seed"],
+            pad=None if data.get("pad") is None else GroundPad.from_json(data["pad"]),
         )
     except TouchdownError as error:
         raise DataError(f"world folder {source}: {error}") from error

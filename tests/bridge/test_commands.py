@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from firmware_bridge.commands import ANSWER_WITHIN_NS, FARTHEST_M, TRIES, CommandTracker, GlobalFix, command_message
+from firmware_bridge.commands import ANSWER_WITHIN_NS, FARTHEST_M, TRIES, CommandTracker, command_message, fix_of
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
@@ -18,6 +18,7 @@ from firmware_bridge.vehicle import (
 )
 from landing.command import AnswerKind, CommandRequest, FlyTo, Hold, Land
 from landing.errors import InvalidValueError
+from landing.globe import GlobalFix, GlobalPlace
 from landing.types import Pose
 from landing.vehicle import FLIGHT_MODES, Autopilot, Sticks
 from sim.vehicle.home import Home
@@ -32,7 +33,7 @@ QUAD = mavlink.MAV_TYPE_QUADROTOR
 
 def fix_at(ned=(0.0, 0.0, -10.0), at_ns=0):
     lat, lon = HOME.global_from_ned(ned[0], ned[1])
-    return GlobalFix(at_ns, lat, lon, HOME.alt_m - ned[2], ned)
+    return GlobalFix(at_ns, GlobalPlace(lat, lon, HOME.alt_m - ned[2]), ned)
 
 
 def ack(command, result):
@@ -253,8 +254,9 @@ def test_sticks_and_modes_are_asked_for_where_something_may_be_commanded(autopil
         request = telemetry.request(now_ns)
         if request is not None:
             asked_for.add(mavlink.mavlink_map[int(request.param1)].msgname)
-    wanted = {"HEARTBEAT", "GLOBAL_POSITION_INT", stream}
+    wanted = {"HEARTBEAT", stream}
     assert asked_for >= wanted if commands else not asked_for & wanted
+    assert "GLOBAL_POSITION_INT" in asked_for  # it places known sites
     other = {"RC_CHANNELS", "MANUAL_CONTROL"} - {stream}
     assert not asked_for & other
 
@@ -262,9 +264,11 @@ def test_sticks_and_modes_are_asked_for_where_something_may_be_commanded(autopil
 def test_the_fix_pairs_both_frames_at_the_same_moment():
     message = mavlink.MAVLink_global_position_int_message(0, 0, 0, 584_000, 0, 0, 0, 0, 0)
     pose = Pose(0, None, (1.0, 2.0, -3.0))
-    assert GlobalFix.paired(message, pose, 0) is None  # no fix yet: zeros
+    assert fix_of(message, pose, 0) is None  # no fix yet: zeros
     message.lat, message.lon = -353_632_621, 1_491_652_374
-    assert GlobalFix.paired(message, None, 0) is None
-    fix = GlobalFix.paired(message, pose, 5)
+    assert fix_of(message, None, 0) is None
+    fix = fix_of(message, pose, 5)
     assert fix is not None and fix.at_ns == 5
-    assert fix.global_of((1.0, 2.0, -3.0)) == (pytest.approx(-35.3632621), pytest.approx(149.1652374), 584.0)
+    place = fix.global_of((1.0, 2.0, -3.0))
+    assert (place.latitude_deg, place.longitude_deg) == (pytest.approx(-35.3632621), pytest.approx(149.1652374))
+    assert place.altitude_m == 584.0

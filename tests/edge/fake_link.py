@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import LinkStatus, SendResult
 from landing.estimator import FIRST_FRAME
 from landing.geometry import quaternion_from_euler
+from landing.globe import GlobalFix
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot, VehicleStatus
 
@@ -23,6 +25,7 @@ class FakeLink:
         self.armed = True
         self.landing = False
         self.frame = FIRST_FRAME
+        self.fix: GlobalFix | None = None
         self.heartbeats: list[tuple[int, HealthState]] = []
         self.targets: list[tuple[int, LandingTarget]] = []
         self.texts: list[tuple[str, Severity]] = []
@@ -37,6 +40,9 @@ class FakeLink:
 
     def latest_pose(self, now_ns: int) -> Pose | None:
         return self.pose_at(now_ns)
+
+    def global_fix(self) -> GlobalFix | None:
+        return None if self.fix is None else replace(self.fix, at_ns=time.monotonic_ns())
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
         return VehicleStatus(

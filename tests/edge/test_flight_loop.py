@@ -72,7 +72,9 @@ def test_the_daemons_threads_and_one_thread_give_the_same_outputs(tmp_path: Path
         decider = Decider(flight.decision, flight.classes, flight.camera)
         pipeline = Pipeline(runtime, decider, flight.camera, lambda: now[0], time.perf_counter_ns)
         rules = LoopSettings(flight.director, flight.authority, flight.max_frame_age_ms, rig.config.health)
-        again: FlightLoop[Frame] = FlightLoop(rules, pipeline, link, events, rig.daemon._started_ns)
+        again: FlightLoop[Frame] = FlightLoop(
+            rules, pipeline, link, events, rig.daemon._started_ns, book=flight.site_book()
+        )
         for name, args, result, state in calls:
             link.alive, link.posing, link.landing, link.height_m, link.frame = state
             if name == "decide":

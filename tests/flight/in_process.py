@@ -21,6 +21,7 @@ from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.decision_groups import Grid
+from landing.known_sites import SiteBook
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Frame, Pose, Segmentation
 from sim.flight.link import InProcessLink, LinkFaults
@@ -97,11 +98,13 @@ class InProcessFlight:
         self.events: list[dict[str, Any]] = []
         log = EventLog(None)
         log.listeners.append(lambda line: self.events.append({**line, "t_s": self.t_s}))
-        decider = Decider(DecisionSettings(grid=Grid(cells=160)), TAXONOMY, CAMERA)
+        decision = DecisionSettings(grid=Grid(cells=160))
+        decider = Decider(decision, TAXONOMY, CAMERA)
+        self.book = SiteBook(decision, TAXONOMY, CAMERA)
         self._runtime = PerfectRuntime()
         pipeline = Pipeline(self._runtime, decider, CAMERA, lambda: self.now_ns, no_stopwatch)
         rules = LoopSettings(DirectorSettings(), authority)
-        self.loop: FlightLoop[Frame] = FlightLoop(rules, pipeline, self.link, log, BOOT_NS)
+        self.loop: FlightLoop[Frame] = FlightLoop(rules, pipeline, self.link, log, BOOT_NS, book=self.book)
         self.people = people
         self.ground = ground or (lambda n, e: np.full(n.shape, GRASS))
         self.now_ns = BOOT_NS

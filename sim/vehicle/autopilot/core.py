@@ -20,6 +20,7 @@ from sim.vehicle.autopilot.flight import FlightController
 from sim.vehicle.autopilot.mission_protocol import MissionProtocol
 from sim.vehicle.autopilot.modes import Mode, RefusedError
 from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.rally import RallyProtocol
 from sim.vehicle.autopilot.telemetry import TelemetryMessages
 
 TICK_MS = 10
@@ -68,7 +69,8 @@ class StandInAutopilot:
         yaw_rad = math.radians(config.start_yaw_deg)
         self.vehicle.place(config.start_n_m, config.start_e_m, height or 0.0, yaw_rad, flying=flying)
         self.flight = FlightController(self.vehicle, self.parameters, self._say, config)
-        mission = MissionProtocol(self.flight.mission, config.home, self._send)
+        rally = RallyProtocol(self.flight.rally, self._send, lambda: self._now_ms)
+        mission = MissionProtocol(self.flight.mission, config.home, self._send, rally)
         self._telemetry = TelemetryMessages(self.flight, config.home, mission)
         self._links: dict[LinkId, _LinkState] = {}
         self._outbox: list[tuple[LinkId, Any]] = []

@@ -15,6 +15,7 @@ from sim.vehicle.autopilot.mission import Leg, MissionFlight
 from sim.vehicle.autopilot.modes import ARMABLE, NEEDS_POSITION, Mode, RefusedError
 from sim.vehicle.autopilot.parameters import ParameterStore
 from sim.vehicle.autopilot.precision_landing import InertialSample, PrecisionLanding, Say
+from sim.vehicle.autopilot.rally import RallyPoints
 
 THROTTLE_LOW_AFTER_MS = 1050
 MAYBE_LANDED_AFTER_MS = THROTTLE_LOW_AFTER_MS + 200
@@ -56,6 +57,7 @@ class FlightController:
         self.target = PrecisionLanding(parameters.in_force, say, config.frame_rules)
         self.rules = LandingRules(parameters.in_force, self.target, say)
         self.mission = MissionFlight(parameters.in_force)
+        self.rally = RallyPoints(parameters, config.home)
         self._horizontal = HorizontalControl()
         self._vertical = VerticalControl()
         self.boot(0.01)
@@ -76,13 +78,13 @@ class FlightController:
         self._guided_ned = self._guided_v = (0.0, 0.0, 0.0)
         self._guided_until_ms = 0
         self._motors_at_ms = 0
-        self._begin_way_home()
         self.mission.boot()
         self._yaw_rad = self.vehicle.yaw_rad
         self._repositioned = False
         self._controlling = False
         self.vehicle.motors_on = False
         self.estimate = self._estimator.estimate(loop_s)
+        self._begin_way_home()
         self.target.boot(loop_s)
         self.rules.start()
 
@@ -250,6 +252,7 @@ class FlightController:
 
     def _begin_way_home(self) -> None:
         self._rtl, self._rtl_since_ms = _Rtl.CLIMB, self.now_ms
+        self._way_home = self.rally.way_home(self.estimate.n_m, self.estimate.e_m)
 
     def _set_limits(self) -> None:
         self._horizontal.limit(self._p, self._lean_max_rad())
@@ -365,16 +368,17 @@ class FlightController:
 
     def _return(self, dt_s: float) -> None:
         est = self.estimate
-        up_m = max(0.01 * self._p["RTL_ALT"], -self._guided_ned[2])
+        n, e, point_m = self._way_home
+        up_m = max(0.01 * self._p["RTL_ALT"], -self._guided_ned[2], point_m)
         if self._rtl is _Rtl.LAND:
             self._land(dt_s)
             return
-        n = e = 0.0
+        away_m = math.hypot(est.n_m - n, est.e_m - e)
         if self._rtl is _Rtl.CLIMB:
             n, e, _ = self._guided_ned
             if abs(-est.d_m - up_m) < 0.3:
                 self._rtl = _Rtl.RETURN
-        elif self._rtl is _Rtl.RETURN and math.hypot(est.n_m, est.e_m) < 1.0:
+        elif self._rtl is _Rtl.RETURN and away_m < 1.0:
             self._rtl, self._rtl_since_ms = _Rtl.LOITER, self.now_ms
         elif (
             self._rtl is _Rtl.LOITER

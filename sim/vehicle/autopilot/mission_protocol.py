@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle.autopilot.mission import MissionFlight, StoredItem
+from sim.vehicle.autopilot.rally import RALLY, RallyProtocol
 from sim.vehicle.home import Home
 
-Send = Callable[[Hashable, Any], None]
+Handler = Callable[[Hashable, Any], None]
 _MISSION: int = mavlink.MAV_MISSION_TYPE_MISSION
 MOST_ITEMS = 200
 
@@ -22,15 +24,16 @@ class MissionProtocol:
         mission: Whose items they are.
         home: Item 0, and the origin of the others.
         send: To a link.
+        rally: Takes what is of rally points.
     """
 
-    def __init__(self, mission: MissionFlight, home: Home, send: Send) -> None:
+    def __init__(self, mission: MissionFlight, home: Home, send: Handler, rally: RallyProtocol) -> None:
         self._mission = mission
         self._home = home
         self._send = send
         self._incoming: list[StoredItem] = []
         self._expected = 0
-        self.handlers: dict[str, Callable[[Hashable, Any], None]] = {
+        own: dict[str, Callable[[Hashable, Any], None]] = {
             "MISSION_COUNT": self._on_count,
             "MISSION_ITEM_INT": self._on_item,
             "MISSION_REQUEST_LIST": self._on_list,
@@ -38,6 +41,14 @@ class MissionProtocol:
             "MISSION_CLEAR_ALL": self._on_clear,
             "MISSION_SET_CURRENT": self._on_set_current,
         }
+        self.handlers = {name: partial(self._take, handler, rally.handlers.get(name)) for name, handler in own.items()}
+
+    def _take(self, own: Handler, rally: Handler | None, link: Hashable, message: Any) -> None:
+        """Hand a message on to what its type is of."""
+        of_rally = getattr(message, "mission_type", _MISSION) == RALLY
+        handler = rally if of_rally else own
+        if handler is not None:
+            handler(link, message)
 
     def current(self) -> Any:
         """MISSION_CURRENT as of now."""

@@ -1,0 +1,230 @@
+"""`touchdown bridge rally`, from options to exit status: known sites become rally points of the autopilot."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firmware_bridge.claims import leave_alone
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor.parameters import read_parameters
+from firmware_bridge.doctor.session import TOOL_COMPONENT, Session
+from firmware_bridge.rally import ACCEPTED, NO_SPACE, RallyError, RallyPoint, read_rally, refusal, without, write_rally
+from firmware_bridge.rally_memory import RallyMemory, default_path
+from firmware_bridge.settings import load_tool_config
+from landing.errors import DataError
+from landing.reading import read_text
+from landing.site_list import ListedSite, read_features, spread
+from landing.vehicle import Autopilot
+
+ABOVE_GROUND_M = {Autopilot.ARDUPILOT: 15.0}
+"""Height above the site that a point is given: ArduPilot flies to it no lower, and counts from home. PX4 takes the
+point's altitude for the ground."""
+
+LIMIT, WITH_HOME = "RALLY_LIMIT_KM", "RALLY_INCL_HOME"
+Echo = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RallyOptions:
+    """Options of the command line; see `firmware_bridge.cli`."""
+
+    sites: Path | None = None
+    connection: str | None = None
+    baud: int | None = None
+    config: Path | None = None
+    memory: Path | None = None
+    timeout_s: float = 10.0
+    most: int = 8
+    above_ground_m: float | None = None
+    clear: bool = False
+    dry_run: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class RallyReport:
+    """Rally points of the autopilot after a run."""
+
+    pilots: tuple[RallyPoint, ...]
+    ours: tuple[RallyPoint, ...]
+    written: bool
+    left_out: int = 0  # Sites for which the autopilot had no room
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "written": self.written,
+            "pilots": [_mapping(p) for p in self.pilots],
+            "ours": [_mapping(p) for p in self.ours],
+            "left_out": self.left_out,
+            "notes": list(self.notes),
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [f"rally point {_text(p)}: the pilot's, left as it is" for p in self.pilots]
+        lines += [f"rally point {_text(p)}: ours" for p in self.ours]
+        lines += [f"({note})" for note in self.notes]
+        if self.left_out:
+            lines.append(f"the autopilot had no room for {self.left_out} more")
+        done = "written and read back" if self.written else "nothing was written"
+        return [*lines, f"{len(self.pilots)} of the pilot's and {len(self.ours)} of ours; {done}"]
+
+
+def run(options: RallyOptions, echo: Echo) -> None:
+    """Read, and where asked write, the autopilot's rally points.
+
+    Raises:
+        TouchdownError: No link, no sites, or the autopilot does not take them.
+    """
+    sites = () if options.sites is None else _sites_of(options.sites)
+    settings = load_tool_config(options.config).settings(options.connection, options.baud, TOOL_COMPONENT)
+    leave_alone(settings.connection, settings.baud, "rally")
+    with Session(settings) as session:
+        session.connect(options.timeout_s)
+        report = publish(session, sites, options)
+    if options.as_json:
+        echo(json.dumps(report.as_dict()))
+        return
+    for line in report.lines():
+        echo(line)
+
+
+def _sites_of(path: Path) -> tuple[ListedSite, ...]:
+    sites = read_features(read_text(path, "list of sites", DataError), str(path))
+    if not sites:
+        raise DataError(f"{path} lists no site: there is nothing to publish; --clear takes ours away")
+    return sites
+
+
+def publish(session: Session, sites: Sequence[ListedSite], options: RallyOptions) -> RallyReport:
+    """Bring the autopilot's rally points to the pilot's own and the best of some sites.
+
+    Args:
+        session: Connected.
+        sites: To choose from; none leaves ours as they are, or takes them away with `clear`.
+        options: Of the command.
+
+    Raises:
+        RallyError: It does not take them, or does not hold them afterwards.
+    """
+    who = session.identify()
+    vehicle = f"{session.connect().system}:{who.uid or 'unknown'}"
+    memory = RallyMemory.load(options.memory or default_path(), vehicle)
+    present = read_rally(session)
+    pilots, notes = without(present, memory.ours), []
+    missing = without(memory.under_way, present)
+    if missing:
+        notes.append(f"an upload of ours broke off: {len(missing)} points of the pilot are put back")
+        pilots += missing
+    ours = [point for point in memory.ours if not without([point], present)]
+    if not sites and not missing and not (options.clear and ours):
+        return RallyReport(tuple(pilots), tuple(ours), False, notes=tuple(notes))
+    wanted = ours if not sites and not options.clear else []
+    if sites and not options.clear:
+        wanted, more = _points(session, sites, pilots, options, who.autopilot)
+        notes += more
+    if options.dry_run:
+        return RallyReport(tuple(pilots), tuple(wanted), False, notes=(*notes, "--dry-run"))
+    written = _write(session, memory, pilots, wanted)
+    notes += _limits(session, who.autopilot) if wanted else []
+    return RallyReport(tuple(pilots), tuple(written), True, len(wanted) - len(written), tuple(notes))
+
+
+def _write(
+    session: Session, memory: RallyMemory, pilots: Sequence[RallyPoint], wanted: Sequence[RallyPoint]
+) -> list[RallyPoint]:
+    """Upload the pilot's points and as many of ours as there is room for; read back; return ours."""
+    known = memory.ours
+    for count in range(len(wanted), -1, -1):
+        fitting = list(wanted[:count])
+        # Remembered before they are sent: a run that is cut off leaves no point that nobody knows to be ours.
+        memory.save([*known, *fitting], pilots)
+        result = write_rally(session, [*pilots, *fitting])
+        if result == ACCEPTED:
+            break
+        if result == NO_SPACE:  # said before anything is changed
+            memory.save(known)
+        if result != NO_SPACE or not fitting:
+            raise refusal(result, len(pilots) + count)
+    held = read_rally(session)
+    lost = without(pilots, held)
+    if lost:
+        raise RallyError(f"{len(lost)} of the pilot's rally points are not there after the upload; run it again")
+    ours = without(held, pilots)
+    if without(fitting, held):
+        raise RallyError(f"the autopilot holds {len(ours)} of our {len(fitting)} rally points; run it again")
+    memory.save(ours)
+    return ours
+
+
+def _points(
+    session: Session,
+    sites: Sequence[ListedSite],
+    pilots: Sequence[RallyPoint],
+    options: RallyOptions,
+    autopilot: Autopilot,
+) -> tuple[list[RallyPoint], list[str]]:
+    """Return the best sites as rally points above home, and notes."""
+    home_m, notes = _home_altitude_m(session), []
+    if home_m is None:
+        notes.append("home's altitude is not told: the ground counts as level with home")
+    above_m = ABOVE_GROUND_M.get(autopilot, 0.0) if options.above_ground_m is None else options.above_ground_m
+    points = []
+    for site in spread(sites, options.most):
+        ground_m = 0.0
+        if home_m is not None and site.place.altitude_m is not None:
+            ground_m = max(0.0, site.place.altitude_m - home_m)
+        place = site.place
+        e7 = round(place.latitude_deg * 1e7), round(place.longitude_deg * 1e7)
+        points.append(RallyPoint(*e7, float(math.ceil(ground_m + above_m))))
+    taken = [p for p in points if any(p.same_as(own) for own in pilots)]
+    return [p for p in points if p not in taken], notes
+
+
+def _home_altitude_m(session: Session) -> float | None:
+    """Altitude of home above the sea, by the difference of two altitudes of the vehicle."""
+    number = mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT
+    answer = session.ask(
+        lambda: session.send_command(mavlink.MAV_CMD_REQUEST_MESSAGE, number),
+        lambda m: m if m.get_type() == "GLOBAL_POSITION_INT" and (m.lat or m.lon) else None,
+        tries=2,
+        timeout_s=1.0,
+    )
+    return None if answer is None else (answer.alt - answer.relative_alt) * 1e-3
+
+
+def _limits(session: Session, autopilot: Autopilot) -> list[str]:
+    """Say what keeps the autopilot from flying to rally points."""
+    if autopilot is Autopilot.PX4:
+        kind = read_parameters(session, ["RTL_TYPE"])["RTL_TYPE"]
+        if kind is not None and kind.value in (2, 4):
+            return [f"RTL_TYPE is {kind.value:g}: PX4 returns by its mission; 0 or 3 lets it take a rally point"]
+        return []
+    found = read_parameters(session, [LIMIT, WITH_HOME])
+    limit, home = found[LIMIT], found[WITH_HOME]
+    notes = []
+    if limit is not None and limit.value > 0:
+        notes.append(f"{LIMIT} is {limit.value:g}: where none is so near, km, RTL goes home")
+    if home is not None and home.value:
+        notes.append(f"{WITH_HOME} is {home.value:g}: RTL takes home where that is nearer")
+    return notes
+
+
+def _mapping(point: RallyPoint) -> dict[str, Any]:
+    return {
+        "latitude_deg": point.latitude_e7 * 1e-7,
+        "longitude_deg": point.longitude_e7 * 1e-7,
+        "altitude_m": point.altitude_m,
+        "frame": point.frame,
+    }
+
+
+def _text(point: RallyPoint) -> str:
+    return f"{point.latitude_e7 * 1e-7:.7f} {point.longitude_e7 * 1e-7:.7f}, {point.altitude_m:g} m"
