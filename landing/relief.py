@@ -86,7 +86,7 @@ class CornerPair:
 
 @dataclass(frozen=True)
 class ReliefReport:
-    """What parallax has shown so far.
+    """Relief that parallax has shown so far.
 
     Attributes:
         rough: Rows and columns of the cells that are not flat, counted north and east from the NED origin; flat.

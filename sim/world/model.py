@@ -269,8 +269,7 @@ class World:
         """
         u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
         half = math.ceil(half_m / self.gsd_m) + 1
-        left, top = round(u) - half, round(v) - half
-        size = 2 * half + 1
+        left, top, size = round(u) - half, round(v) - half, 2 * half + 1
         window = self.label_window(left, top, (size, size))
         # The square reaches a cell beyond what was asked for, and to its corners.
         reach_m = 1.5 * (half + 1) * self.gsd_m
@@ -320,8 +319,7 @@ class World:
     def _look_up(self, field: npt.NDArray[np.float32], north_m: float, east_m: float) -> float:
         u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
         height, width = field.shape
-        column = min(max(math.floor(u + 0.5), 0), width - 1)
-        row = min(max(math.floor(v + 0.5), 0), height - 1)
+        row, column = min(max(math.floor(v + 0.5), 0), height - 1), min(max(math.floor(u + 0.5), 0), width - 1)
         return float(field[row, column])
 
     def distance_to_m(self, classes: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
