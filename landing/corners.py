@@ -93,10 +93,14 @@ class Corners:
         """Median way since the start, px; 0 without corners."""
         return float(np.median(np.hypot(*(self._now[:, 0] - self._start).T))) if len(self._now) else 0.0
 
+    def rays(self) -> tuple[FloatArray, FloatArray]:
+        """Places of the corners at the start and now, shape (n, 2) each, at distance 1."""
+        start, now = (self.look.rays_camera(at)[:, :2] for at in (self._start, self._now[:, 0].astype(np.float64)))
+        return start, now
+
     def agreement(self) -> Agreement | None:
         """The homography of most corners; None when too few agree, or they lie too close together."""
-        start = self.look.rays_camera(self._start)[:, :2]
-        now = self.look.rays_camera(np.asarray(self._now[:, 0], np.float64))[:, :2]
+        start, now = self.rays()
         matrix, mask = cv2.findHomography(start, now, cv2.RANSAC, 1.5 / self.look.fx, maxIters=300)
         if matrix is None or mask is None:
             return None

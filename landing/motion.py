@@ -19,6 +19,7 @@ from landing.camera import CameraModel
 from landing.corners import Corners, anchor_rays
 from landing.mistakes import KINDS, Mistake, best_mistake, told_apart
 from landing.picture_pairs import ANCHORS, CameraTrack, Window
+from landing.relief import CornerPair
 from landing.types import ByteArray, Pose
 
 FAR_PX, LONGEST_S, SHORTEST_S = 36.0, 1.5, 0.15
@@ -77,6 +78,13 @@ class PictureMotion:
         self._start_ns = self._at_ns = self._searched_ns = 0
         self._frame: object = None
         self._report = MotionReport()
+        self.pair: CornerPair | None = None
+        """Corners of the newest picture, where it completed a pair."""
+
+    @property
+    def track(self) -> CameraTrack:
+        """Way of the camera over the last seconds."""
+        return self._track
 
     def observe(self, image: ByteArray, at_ns: int, pose: Pose | None) -> MotionReport:
         """Takes a picture and says what the motion of the last seconds shows.
@@ -86,6 +94,7 @@ class PictureMotion:
             at_ns: Time of its capture.
             pose: At its capture; without attitude, position and height the picture is left out.
         """
+        self.pair = None
         if pose is None or pose.height_agl_m is None or self._camera.missing_in(pose) is not None:
             self._grey = None
             return self._report
@@ -105,6 +114,7 @@ class PictureMotion:
         age_s = (at_ns - self._start_ns) * 1e-9
         if age_s < SHORTEST_S or (self._corners.moved_px < FAR_PX and age_s < LONGEST_S):
             return self._report
+        self.pair = CornerPair(self._start_ns, at_ns, *self._corners.rays())
         agreed = self._corners.agreement()
         measured = None if agreed is None else agreed.places(self._window.anchors)
         if measured is not None:
