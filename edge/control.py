@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from edge.announcer import Announcer
@@ -16,8 +16,10 @@ from edge.commanding import Commanding, CommandLink
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
+from landing.authority import IN_THE_AIR
 from landing.authority_io import AuthorityOutput
 from landing.decider import Decision
+from landing.descent import ORDERED_WAYS
 from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
 from landing.ground_scale import metres_down
 from landing.pad_track import PadState
@@ -91,6 +93,8 @@ class Control:
         self.slow: Slowness | None = None
         self._too_high = False
         self._caution = ""
+        self._leads_failsafes = self.commanding is not None and authority is not None and authority.failsafe == "guard"
+        self._resort_told = ""
         self._pad_told: tuple[PadState, str] | None = None
         self._sending = False
         self._site: LandingSite | None = None
@@ -125,7 +129,8 @@ class Control:
         """
         before, self.slow = self.slow, self._speed.step(now_ns, decision, load or Load())
         slow = None if self.slow is None else self.slow.text
-        output = self._director.step(DirectorInput(now_ns, decision, pose, vehicle, slow))
+        inputs = DirectorInput(now_ns, decision, pose, vehicle, slow)
+        output = self._director.step(inputs)
         if self.commanding is not None:
             self.commanding.tick(now_ns, output, pose, vehicle)
             self.counters.commands = self.commanding.commands
@@ -136,9 +141,25 @@ class Control:
         if self.slow is not before:
             self._say_speed(now_ns, before, output)
         self._announcer.tick(now_ns)
-        self._send(output)
+        self._send(output if output.target is not None else self._last_resort(inputs, output))
         self._log_selection(decision)
         return output
+
+    def _last_resort(self, inputs: DirectorInput, output: DirectorOutput) -> DirectorOutput:
+        """Lead a failsafe landing that goes on without a site to the least bad ground, and say so once."""
+        vehicle, decision = inputs.vehicle, inputs.decision
+        resort = None if decision is None else decision.last_resort
+        goes_on = vehicle.failsafe and vehicle.way_down in ORDERED_WAYS
+        held = self.authority is not None and self.authority.state in IN_THE_AIR
+        target = self._director.last_resort(inputs) if self._leads_failsafes and goes_on and not held else None
+        if target is None or resort is None:
+            self._resort_told = self._resort_told if goes_on else ""
+            return output
+        if resort.text != self._resort_told:
+            self._resort_told = resort.text
+            self._events.write("last-resort", position_ned_m=resort.position_ned_m, near=resort.near, on=resort.ground)
+            self._announcer.say(inputs.now_ns, "last-resort", resort.text, Severity.CRITICAL)
+        return replace(output, target=target)
 
     def _say_height(self, now_ns: int, output: DirectorOutput, vehicle: VehicleStatus) -> None:
         """Once when the vehicle comes too high for a site."""

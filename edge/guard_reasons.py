@@ -98,7 +98,7 @@ ENDED = (
         "Take over if somebody stands there.",
     ),
     PilotText(
-        "failsafe, no time left: lands straight down",
+        "failsafe, no time left: lands without a site",
         "The time that the battery leaves for holding is over, and there is no place.",
         "Take over: steer away from people.",
     ),

@@ -187,6 +187,20 @@ PAD = (
 )
 """Whole texts on the marked pad."""
 
+LAST_RESORT = (
+    PilotText(
+        "No site in a failsafe: lands on the least bad ground, <ground>, <who> near",
+        "The autopilot must land and there is no place. Somebody is near everywhere; it goes as far off as it can.",
+        "Take over now, or warn the people.",
+    ),
+    PilotText(
+        "No site in a failsafe: lands on the least bad ground, <ground>",
+        "The autopilot must land and there is no place. Nobody is near that ground; the vehicle may be damaged.",
+        "Take over if you know better ground.",
+    ),
+)
+"""Whole texts of a failsafe landing without a site."""
+
 NO_SITE = (
     PilotText(
         "no-pose: <what> at capture time is not known",

@@ -8,7 +8,7 @@ in the source, both ways; `docs/fly/texts.md` is made from them.
 from __future__ import annotations
 
 from edge.guard_reasons import ENDED, GUARD, REFUSED
-from edge.pilot_reasons import EVIDENCE, NO_SITE, PAD, WAY_DOWN, PilotText
+from edge.pilot_reasons import EVIDENCE, LAST_RESORT, NO_SITE, PAD, WAY_DOWN, PilotText
 from landing.authority_io import AuthorityState
 from landing.director import DirectorState
 
@@ -89,6 +89,7 @@ OTHERS = (
         "Change it on the ground.",
     ),
     *PAD,
+    *LAST_RESORT,
 )
 """Whole texts."""
 

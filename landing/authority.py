@@ -449,9 +449,9 @@ class Authority:
         return self._landing.bound.left_s(inputs.vehicle.battery, self._site.height_m, inputs.now_ns, held=held)
 
     def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        """The time that the failsafe leaves is over: land on the site if there is one, else straight down."""
+        """The time that the failsafe leaves is over: land, on the site if there is one."""
         site = inputs.output.target is not None
-        words = "failsafe, no time left: lands on the site" if site else "failsafe, no time left: lands straight down"
+        words = "failsafe, no time left: lands on the site" if site else "failsafe, no time left: lands without a site"
         if self._ask(inputs, Land(), modes.land[0]):
             self._enter(AuthorityState.HAND_BACK, words, inputs.now_ns)
 

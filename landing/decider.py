@@ -13,24 +13,21 @@ from landing.camera import CameraModel
 from landing.confidence import SiteConfidence, confidence_in
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
-from landing.geometry import heading_between
 from landing.ground_scale import GroundScale, HeightLimit
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.groundmap import GroundMap
+from landing.last_resort import LastResort, least_bad
 from landing.pad import PadSettings, PadSighting
 from landing.pad_track import PadReport
 from landing.pad_watch import PadWatch
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, least, pick, score_grid
 from landing.plane import GroundPlane
+from landing.pose_steps import impossible_step
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
 from landing.taxonomy import Role, Taxonomy
 from landing.tracker import STANDING_ROLES, MapSnapshot, SiteTracker
 from landing.types import FARTHEST_M, Pose, Segmentation
-
-MAX_TURN_RAD_S, TURN_SLACK_RAD = math.radians(150.0), math.radians(5.0)
-MAX_SPEED_M_S, WAY_SLACK_M = 30.0, 1.5
-"""A vehicle that turns or flies faster between two frames has not done so: its frame has moved."""
 
 _POSE: TypeAdapter[Pose | None] = TypeAdapter(Pose | None)
 _FRAME: TypeAdapter[EstimatorFrame | None] = TypeAdapter(EstimatorFrame | None)
@@ -51,6 +48,7 @@ class Decision:
         frame: Local frame of the site.
         restarted: Why the ground map began anew with this frame; None where it did not.
         pad: Word on the marked pad; None where none is configured.
+        last_resort: Least bad ground where there is no site; for failsafe landings alone.
     """
 
     selection: Selection
@@ -61,6 +59,7 @@ class Decision:
     frame: EstimatorFrame = FIRST_FRAME
     restarted: str | None = None
     pad: PadReport | None = None
+    last_resort: LastResort | None = None
 
     def in_frame(self, frame: EstimatorFrame) -> Decision | None:
         """The same decision in another local frame; None where its places are not known there."""
@@ -73,7 +72,10 @@ class Decision:
         if isinstance(selection, LandingSite):
             position = shift.point(selection.position_ned_m)
             selection = replace(selection, position_ned_m=position)
-        return replace(self, selection=selection, frame=frame)
+        resort = self.last_resort
+        if resort is not None:
+            resort = replace(resort, position_ned_m=shift.point(resort.position_ned_m))
+        return replace(self, selection=selection, frame=frame, last_resort=resort)
 
 
 class _Stateful(Protocol):
@@ -228,6 +230,9 @@ class Decider:
         selection = self._with_confidence(selection, segmentation, pose, judged)
         self.last_view, self.last_clearance_m = view, snapshot.clearance_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
+        if isinstance(selection, NoSite):
+            resort = least_bad(view, moving_clearance_m, vehicle, height_m, self._settings)
+            return replace(decision, intruder=intruder, last_resort=resort)
         return replace(decision, intruder=intruder) if intruder is not None else decision
 
     def _snapshot(
@@ -306,7 +311,7 @@ class Decider:
                 self._tracker.moved(shift)
                 self._pad.moved(shift)
         elif self._pose is not None:
-            problem = _impossible(self._pose, pose)
+            problem = impossible_step(self._pose, pose)
             if problem is not None:
                 self._restart(problem)
         if pose.ned_from_frd is not None and pose.position_ned_m is not None:
@@ -378,20 +383,3 @@ class Decider:
         frame = FIRST_FRAME if self._frame is None else self._frame
         pad, restarted = self._pad.report(captured_ns), self._restarted
         return Decision(selection, now_ns, captured_ns, timings, frame=frame, restarted=restarted, pad=pad)
-
-
-def _impossible(before: Pose, now: Pose) -> str | None:
-    """A motion between two poses of one frame that no vehicle flies, in words; None otherwise."""
-    seconds = (now.at_ns - before.at_ns) * 1e-9
-    if now.frame != before.frame or seconds <= 0.0:
-        return None
-    if now.ned_from_frd is not None and before.ned_from_frd is not None:
-        heading_rad = heading_between(before.ned_from_frd, now.ned_from_frd)
-        if abs(heading_rad) > TURN_SLACK_RAD + MAX_TURN_RAD_S * seconds:
-            degrees = abs(math.degrees(heading_rad))
-            return f"the pose turned by {degrees:.0f} degrees in {seconds:.2f} s"
-    if now.position_ned_m is not None and before.position_ned_m is not None:
-        way_m = math.dist(now.position_ned_m[:2], before.position_ned_m[:2])
-        if way_m > WAY_SLACK_M + MAX_SPEED_M_S * seconds:
-            return f"the pose moved by {way_m:.1f} m in {seconds:.2f} s"
-    return None

@@ -154,6 +154,18 @@ class Director:
         transitions = tuple(self._transitions)
         return DirectorOutput(self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone)
 
+    def last_resort(self, inputs: DirectorInput) -> LandingTarget | None:
+        """Return a target on the least bad ground, on evidence that is no older than a site's; None without it."""
+        gates = evidence_gates(inputs.now_ns, inputs.decision, inputs.pose, self._settings, inputs.slow)
+        evidence = [gate for gate in gates if gate.name in ("pose", "speed", "decision", "frame", "picture-motion")]
+        if inputs.decision is None or inputs.pose is None or not all(gate.is_open for gate in evidence):
+            return None
+        here = inputs.decision.in_frame(inputs.pose.frame)
+        if here is None or here.last_resort is None:
+            return None
+        place, seen_ns = here.last_resort.position_ned_m, here.evidence_at_ns
+        return _target(LandingSite(place, 0.0, 0.0, seen_ns, seen_ns), inputs.pose)
+
     def _step(self, inputs: DirectorInput) -> LandingTarget | None:
         vehicle, now_ns = inputs.vehicle, inputs.now_ns
         if not vehicle.link_alive:

@@ -23,6 +23,7 @@ from landing.camera import CameraModel
 from landing.geometry import FloatArray
 from landing.mistakes import KINDS, Mistake, best_mistake, told_apart
 from landing.picture_pairs import ANCHORS, CameraTrack, Window
+from landing.relief import CornerPair
 from landing.types import ByteArray, Pose
 
 LOOK_PX = 320
@@ -98,6 +99,13 @@ class PictureMotion:
         self._start_ns = self._at_ns = self._searched_ns = 0
         self._frame: object = None
         self._report = MotionReport()
+        self.pair: CornerPair | None = None
+        """Corners of the newest picture, where it completed a pair."""
+
+    @property
+    def track(self) -> CameraTrack:
+        """Way of the camera over the last seconds."""
+        return self._track
 
     def observe(self, image: ByteArray, at_ns: int, pose: Pose | None) -> MotionReport:
         """Takes a picture and says what the motion of the last seconds shows.
@@ -107,6 +115,7 @@ class PictureMotion:
             at_ns: Time of its capture.
             pose: At its capture; without attitude, position and height the picture is left out.
         """
+        self.pair = None
         if pose is None or pose.height_agl_m is None or self._camera.missing_in(pose) is not None:
             self._grey = None
             return self._report
@@ -127,7 +136,11 @@ class PictureMotion:
         moved_px = float(np.median(np.hypot(*(self._now[:, 0] - self._start).T)))
         if age_s < SHORTEST_S or (moved_px < FAR_PX and age_s < LONGEST_S):
             return self._report
-        measured = self._homography()
+        start, now = (
+            self._look.rays_camera(at)[:, :2] for at in (self._start, np.asarray(self._now[:, 0], np.float64))
+        )
+        self.pair = CornerPair(self._start_ns, at_ns, start, now)
+        measured = self._homography(start, now)
         if measured is not None:
             self._window.add(self._start_ns, at_ns, measured)
             self._judge(at_ns)
@@ -152,10 +165,8 @@ class PictureMotion:
         self._start, self._now = self._start[good], np.asarray(there[good], np.float32)
         return len(self._now) >= LEAST_CORNERS
 
-    def _homography(self) -> FloatArray | None:
+    def _homography(self, start: FloatArray, now: FloatArray) -> FloatArray | None:
         """Places of the anchors in the later picture, shape (anchors, 2), z 1; None when the corners do not agree."""
-        start = self._look.rays_camera(self._start)[:, :2]
-        now = self._look.rays_camera(np.asarray(self._now[:, 0], np.float64))[:, :2]
         matrix, mask = cv2.findHomography(start, now, cv2.RANSAC, 1.5 / self._look.fx, maxIters=300)
         if matrix is None or mask is None:
             return None

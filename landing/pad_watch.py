@@ -19,6 +19,9 @@ READ_NS = 450_000_000
 """A tag that was read so lately is still the tag: a frame or two are blurred. Somebody there is told by then."""
 
 
+CUT_OFF_NS = 5_000_000_000
+"""A tag that reaches out of the picture cannot be read; so long after it was read it is still taken for the tag."""
+
 UNREAD_SLACK = 0.02
 """Error of where a tag that is not read appears in a frame, for each metre of range, m: of the attitude."""
 
@@ -95,8 +98,9 @@ class PadWatch:
         if track.fix_now is not None:  # where this very frame shows it, with all errors of its pose
             self._told = True
             return without_pad(segmentation, self._camera, pose, track.fix_now.position_ned_m, edge_m, radius_m)
-        known = at_ns - track.seen_ns[1] <= READ_NS
-        known = known or (track.blind_s(at_ns) is None and is_cut_off(self._camera, pose, place, edge_m))
+        unread_ns = at_ns - track.seen_ns[1]
+        low = unread_ns <= CUT_OFF_NS and track.blind_s(at_ns) is None
+        known = unread_ns <= READ_NS or (low and is_cut_off(self._camera, pose, place, edge_m))
         if not known:
             return segmentation
         self._told = True

@@ -141,7 +141,7 @@ def lens_problem(info: Any, lens: CameraModel) -> str | None:
     for name, value in told.items():
         ours, theirs = float(getattr(lens, name)), float(value) * scale
         unit = lens.width_px if name.startswith("c") else theirs
-        if abs(ours - theirs) > LENS_DIFFERS * unit:
+        if not abs(ours - theirs) <= LENS_DIFFERS * unit:  # of a NaN nothing is true
             return (
                 f"{name} is {theirs:.1f} px for pictures {lens.width_px} px wide, the configured lens has {ours:.1f}; "
                 "`touchdown ros2 calibration` writes what the camera says"

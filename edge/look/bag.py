@@ -68,7 +68,7 @@ class BagTelemetry:
                     started_ns = at_ns
                 elif topic == poses:
                     self._poses.append((at_ns, *_ned(POSES[bag.kind_of(topic)](message), path, topic)))
-                elif topic in ranges and message.min_range <= message.range <= message.max_range:
+                elif topic in ranges and _is_measured(message):
                     self._ranges.append((at_ns, float(message.range)))
                 elif topic in infos and self._info is None and message.k[0] > 0:
                     self._info = message
@@ -133,6 +133,11 @@ class BagTelemetry:
                 "a bag with one (`ros2 bag convert`)"
             )
         return (preferred or topics or [""])[0]
+
+
+def _is_measured(message: Any) -> bool:
+    """Tell a range from what a sensor says where it sees nothing."""
+    return math.isfinite(message.range) and bool(message.min_range <= message.range <= message.max_range)
 
 
 def _newest(entries: list[tuple[int, float]], at_ns: int) -> float | None:

@@ -1,7 +1,8 @@
 """Perspective pictures of a world, and their true labels.
 
-The ground is the plane at down 0. Resolution follows the local scale: a pyramid of averaged pictures keeps a high
-camera from aliasing, and a close-up texture of each material is added below the resolution of the world's picture.
+The ground is the plane at down 0, or heights above it, which hide each other (`sim.world.heights`). Resolution follows
+the local scale: a pyramid of averaged pictures keeps a high camera from aliasing, and a close-up texture of each
+material is added below the resolution of the world's picture.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from landing.types import ByteArray, Pose
 from sim.camera.effects import Effects
 from sim.camera.printed import draw_pad
 from sim.world.figures import draw_actors
+from sim.world.heights import ground_places
 from sim.world.label_view import LOWEST_M, straight_pixels
 from sim.world.model import World
 from sim.world.texture import DETAIL_GSD_M, DETAIL_SWING, DETAIL_TILE_M, detail_layer
@@ -133,6 +135,7 @@ class _CameraView:
         self.height_m = -float(camera.centre_ned_m(pose)[2])
         self.ground_from_pixel = np.linalg.inv(camera.pixel_from_ground_plane(pose, 0.0))
         self._straight = straight_pixels(camera) if camera.has_distortion else None
+        self._relief_places = self._meet() if world.heights_m is not None else None
         self._inverse_depth = self._coarse_inverse_depth()
         seen = self._inverse_depth > 1e-7
         self.sees_ground = bool(seen.any())
@@ -143,6 +146,13 @@ class _CameraView:
         focal = math.sqrt(camera.fx * camera.fy)
         self._scale_m = depth**1.65 / (focal * self.height_m**0.65)
         self.nearest_scale_m = float(self._scale_m.min())
+
+    def _meet(self) -> Floats:
+        """North and east of the ground in each pixel of a world with heights, m."""
+        v, u = np.mgrid[: self.size[1], : self.size[0]].astype(np.float64)
+        rays = self.camera.rays_camera(np.column_stack([u.ravel(), v.ravel()]))
+        rays = rays @ self.camera.ned_from_camera(self.pose).T
+        return ground_places(self.world, self.camera.centre_ned_m(self.pose), rays.reshape(*u.shape, 3))
 
     def _coarse_inverse_depth(self) -> FloatArray:
         """1 / depth in metres on a grid that covers the picture, its corners included."""
@@ -169,6 +179,9 @@ class _CameraView:
         """View of a raster on the ground, in all rows of the picture or a few."""
         matrix = source_from_ground @ self.ground_from_pixel
         rows = slice(0, self.size[1]) if rows is None else rows
+        if self._relief_places is not None:
+            places = cv2.transform(self._relief_places[rows], source_from_ground[:2])
+            return np.asarray(cv2.remap(source, places, None, interpolation, borderMode=border, borderValue=value))
         if self._straight is None:
             down = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, rows.start], [0.0, 0.0, 1.0]])
             return np.asarray(

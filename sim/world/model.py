@@ -1,4 +1,4 @@
-"""A flat world seen from above: a picture, its labels, its scale and who moves in it.
+"""A world seen from above: a picture, its labels, its scale and who moves in it.
 
 North is up in the rasters. The centre of the pixel in column ``origin_px[0]`` and row ``origin_px[1]`` is NED (0, 0);
 the ground is the plane at down 0.
@@ -68,9 +68,9 @@ class World:
         taxonomy: Of the labels.
         origin_px: Column and row of NED (0, 0).
         actors: They are not in the rasters.
-        photograph: The real ground in a world of a picture: beyond it the picture is mirrored and nothing is known.
-            None: all of the plane is the world.
+        photograph: The real ground of a picture's world, mirrored and unknown beyond; None: all of the plane is real.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
+        heights_m: Of the ground above down 0, float32 (H, W), for pictures alone; None for a flat world.
         pad: A marked pad on it, which is in no raster; None for none.
 
     Raises:
@@ -90,6 +90,7 @@ class World:
     sun: Sun = DEFAULT_SUN
     photograph: Photograph | None = None
     detail_seed: int | None = None
+    heights_m: npt.NDArray[np.float32] | None = None
     pad: GroundPad | None = None
 
     def __post_init__(self) -> None:
@@ -268,8 +269,7 @@ class World:
         """
         u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
         half = math.ceil(half_m / self.gsd_m) + 1
-        left, top = round(u) - half, round(v) - half
-        size = 2 * half + 1
+        left, top, size = round(u) - half, round(v) - half, 2 * half + 1
         window = self.label_window(left, top, (size, size))
         # The square reaches a cell beyond what was asked for, and to its corners.
         reach_m = 1.5 * (half + 1) * self.gsd_m
@@ -305,12 +305,13 @@ class World:
         names = {c.id: c.name for c in self.taxonomy.classes}
         classes = tuple(names.get(int(i), UNKNOWN_GROUND) for i in np.unique(cells))
         person_m, hazard_m = self.hazard_distances_m(north_m, east_m, t_s)
-        to_actor = self.nearest_actor_m(north_m, east_m, t_s)
         return DiscTruth(
             fraction_landable=float(landable.mean()),
             all_landable=bool(landable.all()),
             classes=classes,
-            clearance_m=min(to_actor, self._look_up(self._to_unlandable_m, north_m, east_m)),
+            clearance_m=min(
+                self.nearest_actor_m(north_m, east_m, t_s), self._look_up(self._to_unlandable_m, north_m, east_m)
+            ),
             hazard_m=hazard_m,
             person_m=person_m,
         )
@@ -318,8 +319,7 @@ class World:
     def _look_up(self, field: npt.NDArray[np.float32], north_m: float, east_m: float) -> float:
         u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
         height, width = field.shape
-        column = min(max(math.floor(u + 0.5), 0), width - 1)
-        row = min(max(math.floor(v + 0.5), 0), height - 1)
+        row, column = min(max(math.floor(v + 0.5), 0), height - 1), min(max(math.floor(u + 0.5), 0), width - 1)
         return float(field[row, column])
 
     def distance_to_m(self, classes: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

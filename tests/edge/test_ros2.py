@@ -207,6 +207,8 @@ def test_a_lens_that_contradicts_the_graph_is_refused() -> None:
     assert lens_problem(info, lens) is None
     info.k = [v * 1.1 for v in info.k]
     assert "fx is" in (lens_problem(info, lens) or "")
+    info.k = [2 * v for v in k[:4]] + [math.nan, *[2 * v for v in k[5:]]]
+    assert "fy is nan" in (lens_problem(info, lens) or "")
 
 
 def test_the_frames_are_those_of_ros() -> None:

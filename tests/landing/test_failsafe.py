@@ -71,7 +71,7 @@ def test_when_the_time_is_over_it_lands_and_says_so():
     w.until("ended", LONGEST_S + 5.0)
     assert (w.now_ns - began_ns) / S < LONGEST_S + 1.0
     assert w.requests[-1] == Land() and "hand-back" in w.log
-    assert any("failsafe, no time left: lands straight down" in reason for reason in w.reasons)
+    assert any("failsafe, no time left: lands without a site" in reason for reason in w.reasons)
     count = len(w.requests)
     w.run(20.0)
     assert len(w.requests) == count

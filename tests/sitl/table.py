@@ -86,7 +86,7 @@ def cases_of(report: ElementTree.Element, kind: str) -> dict[str, dict[str, Any]
 
 
 def run(binary: Binary, folder: Path, wanted: str = "") -> tuple[str, dict[str, Any]]:
-    """Fly the suite on a binary, or doctor and cases wanted; return the autopilot's name with version, and what it did."""
+    """Fly the suite, or doctor and cases wanted; return the autopilot's name with version, and what it did."""
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith(tuple(s.variable for s in SIMULATORS.values()))
     }

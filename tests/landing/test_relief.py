@@ -1,0 +1,84 @@
+"""Relief from parallax: banks and things that stand are found with their size, and flat ground is left alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from landing.geometry import FloatArray
+from landing.picture_pairs import CameraTrack
+from landing.relief import CELL_M, CornerPair, Relief, ReliefReport, ReliefSettings
+
+HEIGHT_M, STEP_S = 12.0, 0.5
+DOWN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+"""Rotation ned_from_camera of a camera that looks straight down, its top to the north."""
+
+
+def turned(rng: np.random.Generator) -> FloatArray:
+    """Attitude with an error of 0.4 degrees."""
+    a, b, c = math.radians(0.4) * rng.normal(size=3)
+    turn: FloatArray = np.array([[1.0, -c, b], [c, 1.0, -a], [-b, a, 1.0]]) @ DOWN
+    return turn
+
+
+def ground(kind: str, places: FloatArray) -> FloatArray:
+    """Height of the ground at places, m."""
+    north, east = places.T
+    if kind == "bank":
+        return math.tan(math.radians(16)) * np.asarray(north)
+    if kind == "box":
+        return np.where((np.abs(north) < 0.5) & (np.abs(east) < 0.5), 1.2, 0.0)
+    return np.zeros(len(places))
+
+
+def fly(kind: str, way_m: float = 2.0, looks: int = 16) -> ReliefReport:
+    """Looks at random corners on the way there and back, with errors of pose and corners."""
+    rng = np.random.default_rng(7)
+    relief, track, report = Relief(ReliefSettings()), CameraTrack(20.0), ReliefReport()
+    for number in range(looks):
+        from_ns, to_ns = (round((1 + number + k * STEP_S) * 1e9) for k in (0, 1))
+        centres = [np.array([rng.uniform(-1, 1), side * way_m / 2, -HEIGHT_M]) for side in (-1, 1)]
+        places = np.vstack([rng.uniform(-6, 6, (70, 2)), rng.uniform(-0.4, 0.4, (6, 2))])
+        points = np.column_stack([places, -ground(kind, places)])
+        looked = []
+        for at_ns, centre in zip((from_ns, to_ns), centres, strict=True):
+            seen = (points - centre) @ DOWN
+            looked.append(seen[:, :2] / seen[:, 2:] + 0.0012 * rng.normal(size=(len(points), 2)))
+            track.add(at_ns, centre + 0.05 * rng.normal(size=3), turned(rng), HEIGHT_M * 1.01)
+        report = relief.add(CornerPair(from_ns, to_ns, looked[0], looked[1]), track) or report
+    return report
+
+
+def test_flat_ground_is_left_alone() -> None:
+    report = fly("flat")
+    assert not report.rough and report.seen_m2 > 50
+    assert report.text.startswith("flat where seen")
+
+
+def test_a_bank_is_refused_with_its_slope() -> None:
+    report = fly("bank")
+    assert report.slope_deg == pytest.approx(16, abs=4)
+    assert report.mask((-1.5, -1.5), CELL_M, (6, 6)).mean() > 0.8
+    assert "a slope of" in report.text
+
+
+def test_a_thing_that_stands_is_refused_where_it_is() -> None:
+    report = fly("box")
+    assert 0.6 < report.step_m < 1.6
+    assert report.mask((-1.0, -1.0), CELL_M, (4, 4)).any()
+    assert not report.mask((3.0, 3.0), CELL_M, (4, 4)).any()
+    assert "m tall" in report.text
+
+
+def test_without_a_way_nothing_is_known() -> None:
+    report = fly("bank", way_m=0.0, looks=2)
+    assert report == ReliefReport() and report.text == "relief not seen"
+
+
+def test_cells_are_found_in_a_grid_of_another_scale() -> None:
+    report = ReliefReport(rough=(2, -1))  # north 1.0 to 1.5 m, east -0.5 to 0 m
+    assert np.argwhere(report.mask((0.0, -1.0), 0.25, (8, 8))).tolist() == [[4, 2], [4, 3], [5, 2], [5, 3]]
+    assert np.argwhere(report.mask((0.0, -1.0), 1.0, (4, 4))).tolist() == [[1, 0]]
+    assert not report.mask((50.0, 50.0), 0.25, (8, 8)).any()
