@@ -43,7 +43,7 @@ KNOWN: Mapping[Autopilot, tuple[KnownVersion, ...]] = {
     Autopilot.ARDUPILOT: (
         KnownVersion((4, 5), "read in the source of 4.5.7"),
         KnownVersion((4, 6), "4.6.2 flown in simulation", flown=True),
-        KnownVersion((4, 7), "read in the source of 4.7.0-dev (December 2025) and in 4.7.0's list of new names"),
+        KnownVersion((4, 7), "4.7.0-dev of December 2025 flown in simulation; 4.7.0's list of new names read"),
     ),
     Autopilot.PX4: (
         KnownVersion((1, 15), "1.15.4 flown in simulation", flown=True),

@@ -1,11 +1,12 @@
 """Contract, doctor and landings on every autopilot binary that the environment names: a table of versions and cases.
 
     ARDUPILOT_SITL=... ARDUPILOT_SITL_47=... PX4_SITL=... python -m tests.sitl.table     # the same as `make sitl`
+    ARDUPILOT_SITL_47=... python -m tests.sitl.table plain doctor                        # some cases alone
 
 A variable whose name begins with ARDUPILOT_SITL or PX4_SITL names a binary; its version is what the binary says. What
-each version did replaces what it did before; other versions stay, each with its day, commit and load of the machine.
-`python -m docs.make.written` writes the table into docs/setup/versions.md. Exit status: 1 where a case failed, 2
-without a binary.
+each version did replaces what it did before (cases flown alone join those of the same commit); other versions stay,
+each with its day, commit and load of the machine. `python -m docs.make.written` writes the table into
+docs/setup/versions.md. Exit status: 1 where a case failed, 2 without a binary.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ def cases_of(report: ElementTree.Element, kind: str) -> dict[str, dict[str, Any]
     return {name: {k: v for k, v in case.items() if v} for name, case in sorted(cases.items())}
 
 
-def run(binary: Binary, folder: Path) -> tuple[str, dict[str, Any]]:
-    """Fly the suite on a binary; return the autopilot's name with version, and what it did."""
+def run(binary: Binary, folder: Path, wanted: str = "") -> tuple[str, dict[str, Any]]:
+    """Fly the suite, or doctor and cases wanted; return the autopilot's name with version, and what it did."""
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith(tuple(s.variable for s in SIMULATORS.values()))
     }
@@ -94,7 +95,16 @@ def run(binary: Binary, folder: Path) -> tuple[str, dict[str, Any]]:
         "TOUCHDOWN_CONTRACT_JSON": str(folder / "contract.json"),
         "TOUCHDOWN_SITL_RECORDS": str(folder),
     }
-    options = ["-q", "-m", "sitl", "-k", binary.kind, "--junitxml", str(folder / "report.xml"), str(SUITE)]
+    options = [
+        "-q",
+        "-m",
+        "sitl",
+        "-k",
+        f"{binary.kind} and (test_doctor or {wanted})" if wanted else binary.kind,
+        "--junitxml",
+        str(folder / "report.xml"),
+        str(SUITE),
+    ]
     begun_s, load_before = time.monotonic(), os.getloadavg()[0]
     subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT, env=environment, check=False)
     cases = cases_of(ElementTree.parse(folder / "report.xml").getroot(), binary.kind)
@@ -128,6 +138,18 @@ def read(path: Path, otherwise: Any) -> Any:
     return json.loads(path.read_text("utf-8")) if path.exists() else otherwise
 
 
+def joined(before: dict[str, Any] | None, did: dict[str, Any]) -> dict[str, Any]:
+    """Return what was flown of one commit on several runs; of another commit nothing is kept."""
+    if before is None or before["commit"] != did["commit"]:
+        return did
+    return {
+        **did,
+        "load": [min(before["load"] + did["load"]), max(before["load"] + did["load"])],
+        "wall_min": round(before["wall_min"] + did["wall_min"], 1),
+        "cases": dict(sorted({**before["cases"], **did["cases"]}.items())),
+    }
+
+
 def main() -> int:
     """Fly all, keep the results, say what failed."""
     named = binaries(os.environ)
@@ -138,9 +160,9 @@ def main() -> int:
     failed = 0
     for binary in named:
         with tempfile.TemporaryDirectory() as folder:
-            name, did = run(binary, Path(folder))
+            name, did = run(binary, Path(folder), " or ".join(sys.argv[1:]))
         document = read(PATH, {"autopilots": {}})
-        document["autopilots"][name] = did
+        document["autopilots"][name] = joined(document["autopilots"].get(name), did) if sys.argv[1:] else did
         save(document, PATH)
         wrong = [case for case, how in did["cases"].items() if how["result"] == "failed"]
         failed += len(wrong)

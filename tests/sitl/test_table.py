@@ -8,7 +8,7 @@ import pytest
 
 from docs.make.versions import cell, flown
 from firmware_bridge.doctor.versions import KNOWN
-from tests.sitl.table import Binary, binaries, cases_of
+from tests.sitl.table import Binary, binaries, cases_of, joined
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.sitl.test_contract.TestEvery" name="test_lands[shared-fleet-attitude-noise-ardupilot]"/>
@@ -56,6 +56,15 @@ def test_a_case_is_as_good_as_the_worst_of_its_tests():
 )
 def test_a_cell_says_how_a_version_did(cases, words):
     assert cell(cases, "plain") == words
+
+
+def test_cases_flown_alone_join_those_of_the_same_commit():
+    first = {"commit": "a", "load": [2.0, 3.0], "wall_min": 2.0, "cases": {"wind": {"result": "passed"}}}
+    second = {"commit": "a", "load": [1.0, 2.0], "wall_min": 1.5, "cases": {"plain": {"result": "failed"}}}
+    both = joined(first, second)
+    assert list(both["cases"]) == ["plain", "wind"] and both["load"] == [1.0, 3.0] and both["wall_min"] == 3.5
+    assert joined(first, {**second, "commit": "b"})["cases"] == second["cases"]
+    assert joined(None, second) == second
 
 
 def test_the_page_has_a_column_for_every_known_version():
