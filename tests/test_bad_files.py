@@ -88,6 +88,7 @@ CASES = [
     Case("edge replay {bad}", "flight.mcap"),
     Case("edge mine {bad} --out {folder}/mined", "flight.mcap"),
     Case("edge tlog {bad} --out {folder}/x.tlog", "flight.mcap"),
+    Case("edge calibrate {bad} --out {folder}/x.png", "flight.mcap"),
     Case("edge check --skip-link -c {folder}/camera.toml", "clip.mp4"),
     Case("edge serve -c {folder}/kept.toml", "kept.json"),
     Case("edge serve -c {folder}/key.toml", "link.key"),

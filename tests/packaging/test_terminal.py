@@ -106,6 +106,7 @@ SCRIPTED = (
     "edge look",
     "edge replay",
     "edge mine",
+    "edge calibrate",
     "bridge doctor",
     "bridge monitor",
     "export info",
