@@ -6,6 +6,19 @@ from typing import Literal
 
 import click
 
+from edge.cli_options import (
+    ALLOW_FAILED_GATE,
+    ASSUME_NADIR,
+    CALIBRATION,
+    CRS,
+    DECISION,
+    GSD_M,
+    HEIGHT_AGL_M,
+    HFOV_DEG,
+    JSON,
+    PITCH_DEG,
+    THREADS,
+)
 from edge.survey.cli import survey
 
 CONFIG = click.option(
@@ -56,7 +69,7 @@ def serve(config_path: str, max_seconds: float | None) -> None:
     type=click.FloatRange(1, 120),
     help="Seconds to wait for the autopilot.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@JSON
 def check(
     config_path: str | None,
     print_default: bool,
@@ -97,23 +110,11 @@ def check(
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--model", "-m", required=True, type=click.Path(), help="Model file (.onnx, .engine).")
-@click.option(
-    "--height-agl-m",
-    type=click.FloatRange(0.1, 1000),
-    help="Height above ground, metres. From the photo's XMP where left out.",
-)
-@click.option(
-    "--hfov-deg",
-    type=click.FloatRange(1, 170, min_open=True, max_open=True),
-    help="Horizontal field of view, degrees. From EXIF where left out.",
-)
-@click.option("--calibration", type=click.Path(), help="ROS or OpenCV calibration YAML.")
-@click.option(
-    "--pitch-deg",
-    type=click.FloatRange(-180, 90),
-    help="Pitch of the camera, degrees; -90 looks straight down. From the photo's XMP where left out.",
-)
-@click.option("--assume-nadir", is_flag=True, help="Take a view of unknown pitch as one straight down.")
+@HEIGHT_AGL_M
+@HFOV_DEG
+@CALIBRATION
+@PITCH_DEG
+@ASSUME_NADIR
 @click.option(
     "--out",
     type=click.Path(file_okay=False),
@@ -129,18 +130,12 @@ def check(
     "--every", default=1, show_default=True, type=click.IntRange(min=1), help="Take every n-th picture or frame."
 )
 @click.option("--independent", is_flag=True, help="Decide on each video frame by itself.")
-@click.option("--decision", multiple=True, metavar="KEY=VALUE", help="A [decision] setting.")
-@click.option(
-    "--threads",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 64),
-    help="Threads of one inference; 0 leaves it to the runtime.",
-)
+@DECISION
+@THREADS
 @click.option("--provider", multiple=True, help="ONNX Runtime execution provider.")
-@click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
-@click.option("--gsd-m", type=click.FloatRange(1e-4, 10.0), help="Metres per pixel of an orthophoto that says none.")
-@click.option("--crs", help="Coordinate system of an orthophoto that says none, as EPSG:32632.")
+@ALLOW_FAILED_GATE
+@GSD_M
+@CRS
 @click.option("--labels", type=click.Path(), help="Folder of label maps (NAME.png) to judge by.")
 @click.option("--label-taxonomy", help="Taxonomy of those label maps (name or file).")
 @click.option(
@@ -253,15 +248,9 @@ FLIGHT = click.argument("flight", nargs=-1, required=True, type=click.Path(exist
 @FLIGHT
 @click.option("--model", "-m", type=click.Path(), help="Segment the pictures with another model.")
 @click.option("--config", "-c", "config_path", type=click.Path(), help="Decide by another one.")
-@click.option(
-    "--threads",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 64),
-    help="Threads of one inference; 0 leaves it to the runtime.",
-)
-@click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@THREADS
+@ALLOW_FAILED_GATE
+@JSON
 def replay(
     flight: tuple[str, ...],
     model: str | None,
@@ -317,7 +306,7 @@ def replay(
     type=click.FloatRange(min=0.0),
     help="Least time between two of them, s.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@JSON
 def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float, as_json: bool) -> None:
     """Take the frames of a recorded flight that are worth labelling.
 
@@ -363,7 +352,7 @@ def tlog(flight: tuple[str, ...], out: str) -> None:
     show_default=True,
     help="Picture of what set-up leaves unexplained, before and after.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@JSON
 def calibrate(flight: tuple[str, ...], out: str, as_json: bool) -> None:
     """Estimate latency, mount, field of view and rangefinder scale from a recorded flight.
 

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 import click
 
+from edge.cli_options import (
+    ALLOW_FAILED_GATE,
+    ASSUME_NADIR,
+    CALIBRATION,
+    CRS,
+    DECISION,
+    GSD_M,
+    HEIGHT_AGL_M,
+    HFOV_DEG,
+    JSON,
+    PITCH_DEG,
+    THREADS,
+)
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
@@ -15,19 +29,11 @@ import click
     show_default=True,
     help="Folder for sites.geojson, sites.kml and sites.plan.",
 )
-@click.option(
-    "--height-agl-m",
-    type=click.FloatRange(0.1, 1000),
-    help="Height above ground, metres. From the photo's XMP where left out.",
-)
-@click.option(
-    "--hfov-deg",
-    type=click.FloatRange(1, 170, min_open=True, max_open=True),
-    help="Horizontal field of view, degrees. From EXIF where left out.",
-)
-@click.option("--calibration", type=click.Path(), help="ROS or OpenCV calibration YAML.")
-@click.option("--pitch-deg", type=click.FloatRange(-180, 90), help="Pitch of the camera; -90 looks straight down.")
-@click.option("--assume-nadir", is_flag=True, help="Take a view of unknown pitch as one straight down.")
+@HEIGHT_AGL_M
+@HFOV_DEG
+@CALIBRATION
+@PITCH_DEG
+@ASSUME_NADIR
 @click.option(
     "--looks", default=3, show_default=True, type=click.IntRange(1, 50), help="Photographs that must show a site clear."
 )
@@ -46,18 +52,12 @@ import click
     type=click.IntRange(0, 100),
     help="Rally points in the plan, at most.",
 )
-@click.option("--decision", multiple=True, metavar="KEY=VALUE", help="A [decision] setting.")
-@click.option("--gsd-m", type=click.FloatRange(1e-4, 10.0), help="Metres per pixel of an orthophoto that says none.")
-@click.option("--crs", help="Coordinate system of an orthophoto that says none, as EPSG:32632.")
-@click.option(
-    "--threads",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 64),
-    help="Threads of one inference; 0 leaves it to the runtime.",
-)
-@click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+@DECISION
+@GSD_M
+@CRS
+@THREADS
+@ALLOW_FAILED_GATE
+@JSON
 def survey(
     paths: tuple[str, ...],
     model: str | None,
