@@ -50,7 +50,7 @@ def configured(camera: CameraModel, rng: np.random.Generator) -> tuple[CameraMod
 
 
 def collect(flown: Film, camera: CameraModel, late_s: float, scale: float, seed: int) -> LookCollector:
-    """What the black box would hold of a flight."""
+    """Record of a flight as the black box would hold it."""
     rng = np.random.default_rng(seed)
     count = len(flown.poses)
     leaned = wander(rng, count, math.radians(ATTITUDE_DEG), 0.6)

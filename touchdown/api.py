@@ -25,6 +25,7 @@ from landing.settings import DecisionSection, DecisionSettings, DirectorSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from landing.validation import first_problem
+from touchdown.selected import WithSelection
 from touchdown.streams import FrameStream
 
 LIMITS = DirectorSettings()
@@ -32,7 +33,7 @@ LIMITS = DirectorSettings()
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(WithSelection):
     """Answer to one picture: a landing site, or the reason why there is none.
 
     Attributes:
@@ -52,21 +53,6 @@ class Answer:
     _step: Step = field(repr=False)
     _camera: CameraModel = field(repr=False)
     _settings: DecisionSettings = field(repr=False)
-
-    @property
-    def site(self) -> LandingSite | None:
-        """The site; None where there is none."""
-        return self.selection if isinstance(self.selection, LandingSite) else None
-
-    @property
-    def refusal(self) -> NoSite | None:
-        """The reason why there is no site; None where there is one."""
-        return self.selection if isinstance(self.selection, NoSite) else None
-
-    @property
-    def text(self) -> str:
-        """One line in words, with numbers and units."""
-        return self.selection.text
 
     @property
     def ahead_right_m(self) -> tuple[float, float] | None:

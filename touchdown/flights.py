@@ -11,10 +11,11 @@ from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import Topic, step_from
 from landing.site import LandingSite, NoSite
 from landing.types import Pose
+from touchdown.selected import WithSelection
 
 
 @dataclass(frozen=True)
-class RecordedDecision:
+class RecordedDecision(WithSelection):
     """One decision of a recorded flight.
 
     Attributes:
@@ -30,21 +31,6 @@ class RecordedDecision:
     captured_at_ns: int
     pose: Pose | None
     selection: LandingSite | NoSite
-
-    @property
-    def site(self) -> LandingSite | None:
-        """The site; None where there was none."""
-        return self.selection if isinstance(self.selection, LandingSite) else None
-
-    @property
-    def refusal(self) -> NoSite | None:
-        """The reason why there was no site; None where there was one."""
-        return self.selection if isinstance(self.selection, NoSite) else None
-
-    @property
-    def text(self) -> str:
-        """One line in words."""
-        return self.selection.text
 
 
 class FlightRecording:

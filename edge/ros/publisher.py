@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from types import TracebackType
@@ -18,6 +19,8 @@ from edge.ros import answers
 from edge.sections.ros2 import Ros2Section
 from landing.gates import gates
 from landing.site import LandingSite
+
+logger = logging.getLogger("edge.ros")
 
 NODE = "touchdown"
 DIAGNOSTICS_PERIOD_NS = 1_000_000_000
@@ -94,6 +97,14 @@ class RosPublisher:
         """Leave an event to the log."""
 
     def _run(self) -> None:
+        """Give answers until the end. A node that fails leaves the graph: silence must not look like an old answer."""
+        try:
+            self._give_answers()
+        except Exception:  # the landing goes on over MAVLink; the log says why ROS 2 is silent
+            logger.exception("the ROS 2 node has failed and leaves the graph")
+            self._node.close()
+
+    def _give_answers(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._closing or self._step is not None or self._status is not None)

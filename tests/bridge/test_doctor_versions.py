@@ -24,7 +24,7 @@ LISTS = {
 }
 ARDUPILOT, PX4 = Autopilot.ARDUPILOT, Autopilot.PX4
 SWITCHED_OFF = {"PLND_TYPE", "PLND_OPTIONS"}
-"""What an autopilot from the factory has wrong, once PLND_ENABLED is set."""
+"""Findings on an autopilot from the factory, once PLND_ENABLED is set."""
 
 
 def identity_of_list(name):

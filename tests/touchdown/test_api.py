@@ -52,7 +52,8 @@ def surface() -> list[str]:
             continue
         if dataclasses.is_dataclass(value):
             lines += [f"{name}.{f.name}: {f.type}" for f in dataclasses.fields(value) if f.name[0] != "_"]
-        for member, what in sorted(vars(value).items()):
+        ours = [base for base in reversed(value.__mro__) if base.__module__.startswith(("landing.", "touchdown."))]
+        for member, what in sorted({name: what for base in ours for name, what in vars(base).items()}.items()):
             if member.startswith("_") and member not in ("__iter__", "__enter__"):
                 continue
             if isinstance(what, property):
