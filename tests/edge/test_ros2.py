@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -419,6 +420,16 @@ def grab(camera: Any) -> Any:
             return camera.grab(0.2)
         except CameraTimeout:
             assert time.monotonic() < until
+
+
+def test_a_node_that_fails_leaves_the_graph_and_says_so(
+    tmp_path: Path, model_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig(tmp_path, model_path, "ros2://cam/image_raw", camera={"fps": None})
+    with RosPublisher(rig.config.ros2, rig.flight, "nearest-colour") as publisher:
+        publisher.on_status(SimpleNamespace())  # of another version, say
+        wait_for(lambda: "the ROS 2 node has failed" in caplog.text)
+        publisher.on_status(SimpleNamespace())  # the daemon goes on
 
 
 def test_a_stamp_says_how_old_a_picture_is(tmp_path: Path) -> None:
