@@ -82,9 +82,8 @@ def calibrate(camera: CameraModel, collected: LookCollector) -> SetupCalibration
         )
     whitening = looks.whitening(track, CONFIGURED)
     solution = _best(looks, track, whitening)
-    for _ in range(2):
-        whitening = looks.whitening(track, _setup(solution.values))
-        solution = _search(looks, track, whitening, solution.values)
+    solution = _search(looks, track, None, solution.values)
+    whitening = looks.whitening(track, _setup(solution.values))
     distance = _squared(looks, track, whitening, _setup(solution.values))
     fit = float(np.median(distance)) / MEDIAN_8
     if fit > WORST_FIT:
@@ -112,18 +111,25 @@ def _values(setup: Setup) -> FloatArray:
     return np.array([setup.late_s, setup.turn_rad, *setup.tilt_rad, setup.focal, setup.height])
 
 
-def _whitened(looks: Looks, track: CameraTrack, whitening: FloatArray, setup: Setup) -> FloatArray:
+def _whitened(looks: Looks, track: CameraTrack, whitening: FloatArray | None, setup: Setup) -> FloatArray:
+    """Residuals, independent and of size 1; without a whitening by that of the set-up itself.
+
+    The errors of poses lie in what predicts, not in what is predicted. Weighted by their effect under each set-up that
+    is tried they do not bend the estimate (total least squares); under one set-up for all they do.
+    """
+    if whitening is None:
+        whitening = looks.whitening(track, setup)
     off = looks.off(track, setup).reshape(len(looks), 18, 1)
     flat: FloatArray = (whitening @ off)[..., 0]
     return flat
 
 
-def _squared(looks: Looks, track: CameraTrack, whitening: FloatArray, setup: Setup) -> FloatArray:
+def _squared(looks: Looks, track: CameraTrack, whitening: FloatArray | None, setup: Setup) -> FloatArray:
     squared: FloatArray = (_whitened(looks, track, whitening, setup) ** 2).sum(axis=1)
     return squared
 
 
-def _cost(looks: Looks, track: CameraTrack, whitening: FloatArray, setup: Setup) -> float:
+def _cost(looks: Looks, track: CameraTrack, whitening: FloatArray | None, setup: Setup) -> float:
     loss = LOSS * np.log1p(_squared(looks, track, whitening, setup) / LOSS)
     return float(loss.sum() + ((_values(setup) / PRIOR) ** 2).sum())
 
@@ -150,7 +156,7 @@ def _best(looks: Looks, track: CameraTrack, whitening: FloatArray) -> _Solution:
 
 
 def _search(
-    looks: Looks, track: CameraTrack, whitening: FloatArray, values: FloatArray, mirrored: bool = False
+    looks: Looks, track: CameraTrack, whitening: FloatArray | None, values: FloatArray, mirrored: bool = False
 ) -> _Solution:
     """Levenberg-Marquardt from some values."""
     best = _Solution(values, _cost(looks, track, whitening, _setup(values, mirrored)), mirrored)
@@ -176,7 +182,7 @@ def _search(
 
 
 def _linear(
-    looks: Looks, track: CameraTrack, whitening: FloatArray, values: FloatArray, mirrored: bool
+    looks: Looks, track: CameraTrack, whitening: FloatArray | None, values: FloatArray, mirrored: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Whitened residuals (looks, 18) and their change by each value (looks, 18, 6)."""
     here = _whitened(looks, track, whitening, _setup(values, mirrored))
