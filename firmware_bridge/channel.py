@@ -6,6 +6,7 @@ of the line, so that no landing target waits behind them, however often somebody
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -73,9 +74,8 @@ class Channel:
         signing: Signs what goes and judges what comes; None leaves both alone.
 
     Attributes:
-        observers: Called with every frame received and sent. They must not wait. One that raises OSError or
-        ValueError is
-            removed.
+        observers: Called with every frame received and sent, those sent in the order on the wire. They must not
+            wait, nor send. One that raises OSError or ValueError is removed.
     """
 
     def __init__(
@@ -163,18 +163,15 @@ class Channel:
     def send(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> SendResult:
         """Send a message at once, to some peers or to all who are there, or say why not."""
         component = self._settings.component_id if component_id is None else component_id
-        now_ns = time.monotonic_ns()
         with self._write_lock:
             if self._transport is None:
                 self._dropped += 1
                 return SendResult(Refusal.NOT_CONNECTED, f"{self._name} is not open")
+            now_ns = time.monotonic_ns()
             frame = self._framed(message, component)
             if message.get_type() == "HEARTBEAT":
                 self._own_heartbeats.append((now_ns, frame))
-            result = self._write(frame, to, now_ns)
-        if result.sent:
-            self._observe("tx", now_ns, frame)
-        return result
+            return self._write(frame, to, now_ns)
 
     def post(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> bool:
         """Queue an answer; False when the queue is full."""
@@ -208,6 +205,7 @@ class Channel:
         if not self.peers.send(self._transport, frame, to, now_ns):
             self._dropped += 1
             return SendResult(Refusal.DROPPED, f"{self._name} takes no bytes now")
+        self._observe("tx", now_ns, frame)
         return SendResult()
 
     def _send_posted(self, now_ns: int) -> None:
@@ -218,9 +216,7 @@ class Channel:
                 message, component, to = self._queue.popleft()
                 frame = self._framed(message, component)
                 self._answers.take(len(frame))
-                sent = self._write(frame, to, now_ns).sent
-            if sent:
-                self._observe("tx", now_ns, frame)
+                self._write(frame, to, time.monotonic_ns())
 
     # --- the reader thread ---
 
@@ -300,4 +296,5 @@ class Channel:
                 observer(direction, at_ns, frame)
             except (OSError, ValueError) as error:
                 log.warning("link observer removed: %s", error)
-                self.observers.remove(observer)
+                with contextlib.suppress(ValueError):  # a sender and the reader may both have seen it fail
+                    self.observers.remove(observer)

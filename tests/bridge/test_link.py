@@ -433,8 +433,16 @@ def test_observers_see_every_frame_and_a_failing_one_is_dropped(udp):
         assert all(frame[0] in (0xFD, 0xFE) for _, _, frame in tuple(seen))
 
 
-def test_senders_in_many_threads_keep_frames_whole(udp):
+def test_senders_in_many_threads_keep_frames_whole_and_are_observed_in_their_order(udp):
+    sent = []
+
+    def observer(direction, at_ns, frame):
+        if direction == "tx":
+            time.sleep(0.0002)  # another sender's chance to overtake
+            sent.append((at_ns, frame))
+
     with FakeAutopilot(udp) as fake, FlightLink(settings(udp)) as link:
+        link.observers.append(observer)
         assert link.wait_ready(5).ready
         results = []
 
@@ -450,6 +458,9 @@ def test_senders_in_many_threads_keep_frames_whole(udp):
             thread.join(10)
         assert results == [True] * 120
         assert wait_for(lambda: len(fake.of_type("LANDING_TARGET")) == 120)
+    assert len(sent) > 120
+    assert [frame[4] for _, frame in sent] == [n % 256 for n in range(len(sent))]
+    assert [at_ns for at_ns, _ in sent] == sorted(at_ns for at_ns, _ in sent)
 
 
 # --- texts ---
