@@ -25,6 +25,7 @@ from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.decision_groups import Grid
 from landing.pad import PadSighting
+from landing.relief_report import ReliefReport
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation
@@ -56,10 +57,15 @@ class Recorder(Decider):
         self.steps: list[Step] = []
 
     def observe(
-        self, segmentation: Segmentation, pose: Pose | None, now_ns: int, sighting: PadSighting | None = None
+        self,
+        segmentation: Segmentation,
+        pose: Pose | None,
+        now_ns: int,
+        sighting: PadSighting | None = None,
+        relief: ReliefReport | None = None,
     ) -> Decision:
         self.steps.append((segmentation, pose, now_ns))
-        return super().observe(segmentation, pose, now_ns, sighting)
+        return super().observe(segmentation, pose, now_ns, sighting, relief)
 
 
 def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel]:

@@ -22,9 +22,11 @@ import numpy as np
 from benchmarks.picture_motion import FPS, POSE_EVERY, SIZE_PX, STEP_S, wander
 from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel, Mount
+from landing.decision_groups import ReliefSettings
 from landing.geometry import Quaternion, multiplied, quaternion_from_euler
 from landing.motion import PictureMotion
-from landing.relief import CELL_M, Relief, ReliefReport, ReliefSettings
+from landing.relief import Relief
+from landing.relief_report import CELL_M, ReliefReport
 from landing.types import ByteArray, Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects
@@ -47,7 +49,7 @@ def fly(world: World, number: int, costs_s: list[float]) -> tuple[ReliefReport, 
     effects = Effects(number, noise_sd=2.5, exposure_s=0.004, exposure_wobble=0.1, vignetting=0.2, lens_blur_px=0.3)
     pitch, yaw, roll = 0.7 * rng.normal(size=3)
     watcher = PictureMotion(replace(camera, mount=Mount(roll, -90.0 + pitch, yaw)))
-    relief, report, seen = Relief(ReliefSettings()), ReliefReport(), []
+    relief, report, seen = Relief(ReliefSettings(enabled=True)), ReliefReport(), []
     seconds, scale = 30.0, 1 + 0.01 * rng.normal()
     steps = round(seconds / STEP_S)
     turned = wander(rng, steps // POSE_EVERY + 1, math.radians(0.4), 0.6)

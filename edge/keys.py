@@ -19,7 +19,7 @@ BASIC = {
         *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "gimbal", "latency_ms", "loop"),
         "calibrated",
     ),
-    "decision": ("vehicle_radius_m", "commit_height_m", "strictness"),
+    "decision": ("vehicle_radius_m", "commit_height_m", "strictness", "relief"),
     "pad": ("dictionary", "id", "edge_m", "surface_m", "max_speed_mps"),
     "authority": ("level", "look_height_m", "failsafe"),
     "log": ("events",),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from edge.guard_reasons import ENDED, GUARD, REFUSED
 from edge.pilot_reasons import EVIDENCE, LAST_RESORT, NO_SITE, PAD, WAY_DOWN, PilotText
+from edge.relief_reasons import RELIEF
 from landing.authority_io import AuthorityState
 from landing.director import DirectorState
 
@@ -96,7 +97,7 @@ OTHERS = (
 REASONS: dict[str, tuple[PilotText, ...]] = {
     "The way down": WAY_DOWN,
     "Pictures, position, link, speed": EVIDENCE,
-    "Why there is no place": NO_SITE,
+    "Why there is no place": (*NO_SITE, *RELIEF),
     "Guard at work": GUARD,
     "Guard at its end": ENDED,
     "Why a request was refused": REFUSED,

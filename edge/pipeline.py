@@ -18,6 +18,7 @@ from landing.motion import MotionReport
 from landing.pad import PadFinder, PadSighting
 from landing.picture import PictureMonitor
 from landing.problems import Problem
+from landing.relief_report import ReliefReport
 from landing.site import NoSite
 from landing.types import Frame, Pose, Segmentation
 
@@ -53,7 +54,12 @@ class Decides(Protocol):
     last_clearance_m: GridOfFloat | None
 
     def observe(
-        self, segmentation: Segmentation, pose: Pose | None, now_ns: int, sighting: PadSighting | None = None
+        self,
+        segmentation: Segmentation,
+        pose: Pose | None,
+        now_ns: int,
+        sighting: PadSighting | None = None,
+        relief: ReliefReport | None = None,
     ) -> Decision:
         """Add a frame and decide."""
 
@@ -79,6 +85,7 @@ class Step:
         clearance_m: Clearance around each cell of the view, m; None where nothing was picked from it.
         timings_ms: ``preprocess, inference, pose, pad, map, pick, total`` and ``age`` (from capture to decision).
         sighting: Tags of the wanted pad in it; None without any.
+        relief: What parallax has shown up to it; None where relief is not measured.
     """
 
     frame: Frame
@@ -91,6 +98,7 @@ class Step:
     clearance_m: GridOfFloat | None
     timings_ms: dict[str, float]
     sighting: PadSighting | None = None
+    relief: ReliefReport | None = None
 
 
 class Pipeline:
@@ -171,10 +179,9 @@ class Pipeline:
         motion = None if monitor is None else monitor.motion
         sighting, looked_ms = self._look_for_pad(frame) if problem is None else (None, {})
         now_ns = self._clock_ns()
-        if problem is None and self._pad is None:
-            decision = self.decider.observe(segmentation, pose, now_ns)
-        elif problem is None:
-            decision = self.decider.observe(segmentation, pose, now_ns, sighting)
+        relief = None if monitor is None else monitor.relief
+        if problem is None:
+            decision = self.decider.observe(segmentation, pose, now_ns, sighting, relief)
         else:
             decision = self.decider.refuse(problem, pose, frame.captured_at_ns, now_ns)
         done = self._stopwatch_ns()
@@ -186,7 +193,9 @@ class Pipeline:
         self.timings.add(timings_ms)
         decider = self.decider
         view, clearance_m = decider.last_view, decider.last_clearance_m
-        return Step(frame, segmentation, pose, problem, motion, decision, view, clearance_m, timings_ms, sighting)
+        return Step(
+            frame, segmentation, pose, problem, motion, decision, view, clearance_m, timings_ms, sighting, relief
+        )
 
     def _look_for_pad(self, frame: Frame) -> tuple[PadSighting | None, dict[str, float]]:
         """Return the tags in a frame, and the time that it took."""

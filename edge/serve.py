@@ -145,7 +145,7 @@ def _run(
     logger.info("flight %s", flight.describe())
     events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
     decider = flight.decider(flight.camera, time.perf_counter_ns)
-    monitor = PictureMonitor(flight.picture, flight.camera)
+    monitor = PictureMonitor(flight.picture, flight.camera, flight.decision.relief)
     clocks = (time.monotonic_ns, time.perf_counter_ns)
     pipeline = Pipeline(runtime, decider, flight.camera, *clocks, monitor, flight.pad_finder())
     live = not config.camera.source.startswith(RECORDINGS)

@@ -20,13 +20,16 @@ from landing.last_resort import LastResort, least_bad
 from landing.pad import PadSettings, PadSighting
 from landing.pad_track import PadReport
 from landing.pad_watch import PadWatch
-from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, least, pick, score_grid
+from landing.picker import hazard_clearance_grid
 from landing.plane import GroundPlane
 from landing.pose_steps import impossible_step
+from landing.relief_ground import ReliefGround
+from landing.relief_report import ReliefReport
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
-from landing.taxonomy import Role, Taxonomy
-from landing.tracker import STANDING_ROLES, MapSnapshot, SiteTracker
+from landing.snapshot import snapshot
+from landing.taxonomy import Taxonomy
+from landing.tracker import SiteTracker
 from landing.types import FARTHEST_M, Pose, Segmentation
 
 _POSE: TypeAdapter[Pose | None] = TypeAdapter(Pose | None)
@@ -49,6 +52,7 @@ class Decision:
         restarted: Why the ground map began anew with this frame; None where it did not.
         pad: Word on the marked pad; None where none is configured.
         last_resort: Least bad ground where there is no site; for failsafe landings alone.
+        relief: What parallax says of the ground at the site, in words; None without a site or where it is not measured.
     """
 
     selection: Selection
@@ -60,6 +64,7 @@ class Decision:
     restarted: str | None = None
     pad: PadReport | None = None
     last_resort: LastResort | None = None
+    relief: str | None = None
 
     def in_frame(self, frame: EstimatorFrame) -> Decision | None:
         """The same decision in another local frame; None where its places are not known there."""
@@ -182,7 +187,12 @@ class Decider:
         self.last_view = self.last_clearance_m = None
 
     def observe(
-        self, segmentation: Segmentation, pose: Pose | None, now_ns: int, sighting: PadSighting | None = None
+        self,
+        segmentation: Segmentation,
+        pose: Pose | None,
+        now_ns: int,
+        sighting: PadSighting | None = None,
+        relief: ReliefReport | None = None,
     ) -> Decision:
         """Adds a frame and decides.
 
@@ -191,6 +201,7 @@ class Decider:
             pose: At that capture time; None when it is not known.
             now_ns: Monotonic time of the decision.
             sighting: Tags of the wanted pad in its picture, by `landing.pad.PadFinder`.
+            relief: Of the ground, by `landing.picture.PictureMonitor`; None where it is not measured.
         """
         started = self._now()
         captured_ns = segmentation.captured_at_ns
@@ -214,54 +225,57 @@ class Decider:
         segmentation = self._pad.cleared(segmentation, pose, captured_ns)
         shown = self._map.update(segmentation, self._camera, pose, down_m, judged=judged)
         mapped = self._now()
-        view = self._pad.placed(self._map.view(captured_ns), captured_ns)
+        height_m = down_m - pose.position_ned_m[2]
+        view = self._map.view(captured_ns)
+        ground = ReliefGround.on(view, relief, self._settings.relief, height_m)
+        view = self._pad.placed(view if ground is None else ground.view, captured_ns)
         if view is None or (shown == 0 and self._tracker.site is None):
             self.last_view, self.last_clearance_m = view, None
             reason = NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "the camera does not see the ground")
             return self._decision(reason, now_ns, captured_ns, started, mapped)
-        vehicle = (pose.position_ned_m[0], pose.position_ned_m[1])
-        moving_clearance_m = {
-            role: hazard_clearance_grid(view, self._taxonomy, self._settings, (role,)) for role in MOVING_ROLES
-        }
-        height_m = down_m - pose.position_ned_m[2]
-        intruder = self._tracker.intruder(view, moving_clearance_m, vehicle, height_m, captured_ns)
-        snapshot = self._snapshot(view, moving_clearance_m, vehicle, pose, height_m, captured_ns, judged)
-        selection = self._pad.unseen(captured_ns) or self._tracker.update(snapshot)
-        selection = self._with_confidence(selection, segmentation, pose, judged)
-        self.last_view, self.last_clearance_m = view, snapshot.clearance_m
-        decision = self._decision(selection, now_ns, captured_ns, started, mapped)
-        if isinstance(selection, NoSite):
-            resort = least_bad(view, moving_clearance_m, vehicle, height_m, self._settings)
-            return replace(decision, intruder=intruder, last_resort=resort)
-        return replace(decision, intruder=intruder) if intruder is not None else decision
+        times = (now_ns, started, mapped)
+        return self._choose(view, ground, segmentation, pose, height_m, judged, times)
 
-    def _snapshot(
+    def _choose(
         self,
         view: GroundView,
-        moving_clearance_m: Mapping[Role, GridOfFloat],
-        vehicle_ne_m: tuple[float, float],
+        ground: ReliefGround | None,
+        segmentation: Segmentation,
         pose: Pose,
         height_m: float,
-        at_ns: int,
         judged: bool,
-    ) -> MapSnapshot:
-        """The map with its clearances, scores and best place."""
-        settings = self._settings
-        share = settings.standing_clearance.share(height_m)
-        standing_m = hazard_clearance_grid(view, self._taxonomy, settings, STANDING_ROLES, share)
-        anybody_m = least(moving_clearance_m.values())
-        hazard_clearance_m = least((standing_m, anybody_m))
-        clearance_m = clearance_grid(view, hazard_clearance_m)
-        regions = clean_regions(view, clearance_m, settings, vehicle_ne_m)
-        lost = self._tracker.lost_places(at_ns)
-        score_m = score_grid(view, clearance_m, settings, vehicle_ne_m, height_m, lost)
-        best = pick(view, clearance_m, regions, settings, vehicle_ne_m, height_m, score_m)
-        if not judged:
-            assert pose.height_agl_m is not None
-            best = self._out_of_range(pose.height_agl_m, settings.view.min_height_m)
-        return MapSnapshot(
-            view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, at_ns, judged
+        times: tuple[int, int, int],
+    ) -> Decision:
+        """The site by the map after a frame, and who is at it."""
+        assert pose.position_ned_m is not None and pose.height_agl_m is not None
+        captured_ns, settings = segmentation.captured_at_ns, self._settings
+        vehicle = (pose.position_ned_m[0], pose.position_ned_m[1])
+        moving_clearance_m = {
+            role: hazard_clearance_grid(view, self._taxonomy, settings, (role,)) for role in MOVING_ROLES
+        }
+        intruder = self._tracker.intruder(view, moving_clearance_m, vehicle, height_m, captured_ns)
+        seen = snapshot(
+            view,
+            ground,
+            self._taxonomy,
+            settings,
+            moving_clearance_m,
+            vehicle,
+            height_m,
+            captured_ns,
+            self._tracker.lost_places(captured_ns),
+            None if judged else self._out_of_range(pose.height_agl_m, settings.view.min_height_m),
         )
+        selection = self._pad.unseen(captured_ns) or self._tracker.update(seen)
+        selection = self._with_confidence(selection, segmentation, pose, judged)
+        self.last_view, self.last_clearance_m = view, seen.clearance_m
+        now_ns, started, mapped = times
+        decision = self._decision(selection, now_ns, captured_ns, started, mapped)
+        resort = None
+        if isinstance(selection, NoSite):
+            resort = least_bad(view, moving_clearance_m, vehicle, height_m, settings)
+        at_site = seen.relief_at(selection, settings.required_radius_m)
+        return replace(decision, intruder=intruder, last_resort=resort, relief=at_site)
 
     def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
         """A site with what this frame alone says of it, where it judges the ground and the model knows."""

@@ -207,3 +207,20 @@ class UsableView(Frozen):
     watch_height_m: float = Field(
         default=0.35, ge=0, le=20, description="least height of a frame that shows people and vehicles, m"
     )
+
+
+class ReliefSettings(Frozen):
+    """Limits of ground that is no longer flat, by parallax (`landing.relief`)."""
+
+    enabled: bool = Field(
+        default=False, description="measure relief by parallax and refuse ground that is shown not to be flat"
+    )
+    max_slope_deg: float = Field(default=10.0, gt=1, le=45, description="steepest ground to land on, degrees")
+    max_step_m: float = Field(default=0.4, gt=0.1, le=5, description="tallest thing on the ground to land on, m")
+    # A vehicle that comes straight down sees no parallax below itself.
+    known_below_m: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="height below which ground whose relief is not known is refused, m; 0: nowhere",
+    )

@@ -11,7 +11,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from landing.camera import CameraModel
+from landing.decision_groups import ReliefSettings
+from landing.estimator import EstimatorFrame
 from landing.motion import MotionReport, PictureMotion
+from landing.relief import Relief
+from landing.relief_report import ReliefReport
 from landing.repeats import Repeats, motion
 from landing.site import NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose
@@ -66,14 +70,20 @@ class PictureMonitor:
     Args:
         settings: Limits.
         camera: Lens and mount.
+        relief: Limits of ground that is no longer flat; None, or not enabled, where relief is not measured.
     """
 
-    def __init__(self, settings: PictureSettings, camera: CameraModel) -> None:
+    def __init__(self, settings: PictureSettings, camera: CameraModel, relief: ReliefSettings | None = None) -> None:
         self._settings = settings
         self._repeats = Repeats(camera, settings.frozen_after_m, settings.frozen_after_deg)
         self._motion = PictureMotion(camera) if settings.check_motion else None
         self.motion: MotionReport | None = None
         """Result of the newest frame's motion; None where it is not checked."""
+        measured = self._motion is not None and relief is not None and relief.enabled
+        self._relief = Relief(relief) if measured and relief is not None else None
+        self._relief_frame: EstimatorFrame | None = None
+        self.relief: ReliefReport | None = None if self._relief is None else ReliefReport()
+        """Relief that parallax has shown up to the newest frame; None where it is not measured."""
         self._sample: ByteArray | None = None
         self._pose: Pose | None = None
         self._since_ns = 0
@@ -92,7 +102,21 @@ class PictureMonitor:
             return None
         self.motion = self._motion.observe(frame.image_bgr, frame.captured_at_ns, pose)
         mistake = self.motion.mistake
+        self._measure_relief(pose, forget=mistake is not None)
         return None if mistake is None else NoSite(NoSiteReason.PICTURE_MOTION, mistake.text)
+
+    def _measure_relief(self, pose: Pose | None, forget: bool) -> None:
+        """Takes the newest pair of looks; what wrong poses have shown, or another frame, is forgotten."""
+        if self._relief is None or self._motion is None:
+            return
+        if forget or (pose is not None and pose.frame != self._relief_frame):
+            self._relief.clear()
+            self.relief = ReliefReport()
+        if pose is not None:
+            self._relief_frame = pose.frame
+        pair = self._motion.pair
+        if pair is not None and not forget:
+            self.relief = self._relief.add(pair, self._motion.track) or self.relief
 
     def problem(self, frame: Frame, pose: Pose | None) -> str | None:
         """Return what is wrong with a picture itself, in words; None when nothing is.

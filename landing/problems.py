@@ -67,6 +67,8 @@ class Problem(str, Enum):
     FRAME_MOVED = "TD-613"
     BAD_PICTURE = "TD-614"
     PICTURE_MOTION = "TD-615"
+    NOT_FLAT = "TD-616"
+    RELIEF_NOT_KNOWN = "TD-617"
     # Data and training
     DATA = "TD-701"
     DIVERGED = "TD-702"

@@ -18,13 +18,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
+from landing.decision_groups import ReliefSettings
 from landing.geometry import FloatArray
 from landing.picture_pairs import ATTITUDE_RAD, PLACE_M, PLACE_SHARE, STAMP_S, WANDER_MPS, CameraTrack
-
-CELL_M, CELLS = 0.5, 96
-"""Side of a cell, m, and cells along a side of the map: it reaches 24 m from its middle."""
+from landing.relief_report import CELL_M, CELLS, ReliefReport, packed
 
 AROUND = 11
 """Cells along a side of the square that a plane is fitted through: 5.5 m."""
@@ -57,18 +55,6 @@ _LAYERS = 10
 """Sums of weight, north, east, their squares (3), height, with north, with east, and variance of the slope."""
 
 
-class ReliefSettings(BaseModel):
-    """Limits of ground that is no longer flat."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    check_relief: bool = Field(default=True, description="refuse ground whose parallax shows that it is not flat")
-    max_slope_deg: float = Field(default=10.0, gt=1, le=45, description="steepest ground to land on, degrees")
-    max_step_m: float = Field(
-        default=0.4, gt=0.1, le=5, description="tallest thing on the ground around it to land on, m"
-    )
-
-
 @dataclass(frozen=True)
 class CornerPair:
     """Corners in two looks.
@@ -82,53 +68,6 @@ class CornerPair:
     to_ns: int
     start: FloatArray
     now: FloatArray
-
-
-@dataclass(frozen=True)
-class ReliefReport:
-    """Relief that parallax has shown so far.
-
-    Attributes:
-        rough: Rows and columns of the cells that are not flat, counted north and east from the NED origin; flat.
-        slope_deg: Steepest ground that is refused, degrees; 0 without any.
-        step_m: Height of the tallest thing that is refused, m; 0 without any.
-        seen_m2: Ground whose slope is known, m2.
-    """
-
-    rough: tuple[int, ...] = ()
-    slope_deg: float = 0.0
-    step_m: float = 0.0
-    seen_m2: float = 0.0
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        if not self.rough:
-            return f"flat where seen, {self.seen_m2:.0f} m2" if self.seen_m2 else "relief not seen"
-        return self.why
-
-    @property
-    def why(self) -> str:
-        """Reason against the refused ground, with its numbers."""
-        parts = [f"a slope of {self.slope_deg:.0f} degrees"] if self.slope_deg else []
-        parts += [f"something {self.step_m:.1f} m tall"] if self.step_m else []
-        return "parallax shows " + " and ".join(parts)
-
-    def mask(self, south_west_m: tuple[float, float], cell_m: float, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-        """Cells of another grid that touch refused ground, bool of that shape.
-
-        Args:
-            south_west_m: North and east of its outer corner, local NED, m.
-            cell_m: Side of its cells, m.
-            shape: Rows (north) and columns (east).
-        """
-        cells = np.array(self.rough, np.float64).reshape(-1, 2)
-        first = np.floor((cells * CELL_M - south_west_m) / cell_m + 1e-9).astype(int)
-        last = np.ceil(((cells + 1) * CELL_M - south_west_m) / cell_m - 1e-9).astype(int)
-        found = np.zeros(shape, np.uint8)
-        for (top, left), (bottom, right) in zip(first, last, strict=True):
-            found[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = 1
-        return found.view(np.bool_)
 
 
 class Relief:
@@ -218,17 +157,8 @@ class Relief:
         tall = self._settings.max_step_m
         # A thing lifts the plane through itself: what is left of it above the plane is a part of its height.
         stands = known_cells & (rest_m > tall) & (rest_m - SURE * rest_sd > tall / 2)
-        rough = steep | stands
-        if not rough.any():
-            return ReliefReport(seen_m2=float(np.count_nonzero(plane.known)) * CELL_M**2)
-        row, column = np.nonzero(rough)
-        found = np.column_stack([row + self._corner[0], column + self._corner[1]])
-        return ReliefReport(
-            tuple(found.ravel().tolist()),
-            math.degrees(math.atan(float(slope[steep].max()))) if steep.any() else 0.0,
-            float(rest_m[stands].max()) if stands.any() else 0.0,
-            float(np.count_nonzero(plane.known)) * CELL_M**2,
-        )
+        known = plane.known & (SURE * plane.slope_sd <= limit / 2)
+        return packed(self._corner, known, np.where(steep, slope, 0.0), np.where(stands, rest_m, 0.0))
 
 
 @dataclass(frozen=True)

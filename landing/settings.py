@@ -21,6 +21,7 @@ from landing.decision_groups import (
     HiddenHazard,
     Reach,
     RecentHazard,
+    ReliefSettings,
     Score,
     Shift,
     StandingClearance,
@@ -46,9 +47,7 @@ class DecisionBase(Frozen):
         default=0.5, gt=0, le=10, description="radius of the circle that holds the vehicle, m"
     )
     margin_m: float = Field(default=0.5, ge=0, le=10, description="extra radius for control and map errors, m")
-    new_site_margin_m: float = Field(
-        default=0.2, ge=0, le=5, description="extra radius that a new site must have and a kept one need not, m"
-    )
+    new_site_margin_m: float = Field(default=0.2, ge=0, le=5, description="extra radius that a new site must have, m")
     max_distance_m: float = Field(default=30.0, gt=0, le=200, description="farthest site from below the vehicle, m")
     max_height_m: float = Field(
         default=120.0, gt=1, le=500, description="greatest height of a frame that is used; higher shows too little, m"
@@ -74,6 +73,7 @@ class DecisionBase(Frozen):
     hidden_hazard: HiddenHazard = HiddenHazard()
     approach: ApproachSettings = ApproachSettings()
     unsafe_memory: UnsafeMemory = UnsafeMemory()
+    relief: ReliefSettings = ReliefSettings()
     grid: Grid = Grid()
     view: UsableView = UsableView()
 

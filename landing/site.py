@@ -28,6 +28,8 @@ class NoSiteReason(str, Enum):
     NOT_CONFIDENT = "not-confident"
     NOTHING_LANDABLE = "nothing-landable"
     TOO_SMALL = "too-small"
+    NOT_FLAT = "not-flat"
+    RELIEF_NOT_KNOWN = "relief-not-known"
     SITE_LOST = "site-lost"
     NOT_CONFIRMED = "not-confirmed"
 
@@ -52,6 +54,8 @@ _PROBLEMS = {
     NoSiteReason.NOT_CONFIDENT: Problem.NOT_CONFIDENT,
     NoSiteReason.NOTHING_LANDABLE: Problem.NOTHING_LANDABLE,
     NoSiteReason.TOO_SMALL: Problem.TOO_SMALL,
+    NoSiteReason.NOT_FLAT: Problem.NOT_FLAT,
+    NoSiteReason.RELIEF_NOT_KNOWN: Problem.RELIEF_NOT_KNOWN,
     NoSiteReason.SITE_LOST: Problem.SITE_LOST,
     NoSiteReason.NOT_CONFIRMED: Problem.SITE_LOST,
 }
@@ -61,6 +65,8 @@ GROUND_REASONS = (
     NoSiteReason.NOT_CONFIDENT,
     NoSiteReason.NOTHING_LANDABLE,
     NoSiteReason.TOO_SMALL,
+    NoSiteReason.NOT_FLAT,
+    NoSiteReason.RELIEF_NOT_KNOWN,
     NoSiteReason.SITE_LOST,
 )
 """Refusals that the ground is the reason of, and not the picture, the pose or the height."""

@@ -13,6 +13,7 @@ from landing.approach import Approaches
 from landing.estimator import FrameShift
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.picker import Candidate, LostPlace, Regions, any_within
+from landing.relief_ground import ReliefGround
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Pad, Selection
 from landing.surface import mean_quality, surface_at
@@ -50,6 +51,7 @@ class MapSnapshot:
         height_m: Of the vehicle above the ground.
         at_ns: Capture time of the frame.
         judged: Whether that frame judged the ground, see `GroundMap.update`.
+        relief: On the map; None where it is not measured.
     """
 
     view: GroundView
@@ -62,6 +64,14 @@ class MapSnapshot:
     height_m: float
     at_ns: int
     judged: bool
+    relief: ReliefGround | None = None
+
+    def relief_at(self, selection: Selection, radius_m: float) -> str | None:
+        """Say what parallax shows of the ground of a site; None without one, or where relief is not measured."""
+        if self.relief is None or not isinstance(selection, LandingSite):
+            return None
+        cell = self.view.cell_of(*selection.place_ned_m(self.at_ns)[:2])
+        return "not known" if cell is None else self.relief.text(cell, radius_m)
 
 
 class SiteTracker:
@@ -361,6 +371,9 @@ class SiteTracker:
             return "hazard at the site"
         if committed and any_within(snapshot.view, STANDING_ROLES, *cell, reach_m):
             return "obstacle at the site"
+        uneven = self._uneven(snapshot, cell, reach_m if committed else needed_m)
+        if uneven is not None:
+            return uneven
         if not committed:
             clearance_m = float(snapshot.clearance_m[cell])
             return f"clean radius at the site fell to {clearance_m:.1f} m" if clearance_m < needed_m else None
@@ -369,6 +382,14 @@ class SiteTracker:
         if unseen_s > self._settings.commit_max_age_s:
             return f"site not seen for {unseen_s:.0f} s"
         return None
+
+    def _uneven(self, snapshot: MapSnapshot, cell: tuple[int, int], radius_m: float) -> str | None:
+        """Return what parallax shows against the site; a marked pad is where it was laid."""
+        assert self.site is not None
+        if snapshot.relief is None or self.site.pad is not None:
+            return None
+        problem = snapshot.relief.problem(cell, radius_m)
+        return None if problem is None else f"relief at the site, {problem}"
 
     def _is_better(self, snapshot: MapSnapshot, cell: tuple[int, int]) -> bool:
         if isinstance(snapshot.best, NoSite):

@@ -144,6 +144,7 @@ class Recorder:
             None if step.view is None else step.view.ground_down_m,
             step.timings_ms,
             step.sighting,
+            step.relief,
         )
         # After a gap, and at the head of each file, a replay needs to know what the decider knew.
         file = self._files

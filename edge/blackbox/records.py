@@ -21,6 +21,7 @@ from landing.decider import Decision
 from landing.director import DirectorOutput
 from landing.globe import GlobalFix
 from landing.pad import PadSighting
+from landing.relief_report import ReliefReport
 from landing.site import NoSite
 from landing.types import Pose, Segmentation
 from landing.vehicle import VehicleStatus
@@ -87,6 +88,7 @@ class StepRecord:
         ground_down_m: Plane of the ground map; None while it is empty.
         timings_ms: Parts of the time it took.
         sighting: Tags of the wanted pad in the picture; None without any.
+        relief: What parallax had shown up to the picture; None where relief was not measured.
     """
 
     number: int
@@ -99,6 +101,7 @@ class StepRecord:
     ground_down_m: float | None
     timings_ms: dict[str, float]
     sighting: PadSighting | None = None
+    relief: ReliefReport | None = None
 
     @property
     def decided_at_ns(self) -> int:

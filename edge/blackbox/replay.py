@@ -224,7 +224,7 @@ class Replay:
             return
         if record.problem is None:
             segmentation, at_ns = self._segment(record), record.decided_at_ns
-            decision = self._decider.observe(segmentation, record.pose, at_ns, record.sighting)
+            decision = self._decider.observe(segmentation, record.pose, at_ns, record.sighting, record.relief)
             self._keep_sites(segmentation, record.pose)
         else:
             decision = self._decider.refuse(record.problem, record.pose, record.captured_at_ns, record.decided_at_ns)

@@ -88,6 +88,9 @@ class DaemonCollector:
         step = self._feed.step
         if step is not None and step.motion is not None:
             yield from _of_motion(step.motion)
+        if step is not None and step.relief is not None:
+            yield _gauge("relief_known_square_metres", "ground whose relief is known", step.relief.seen_m2)
+            yield _gauge("relief_refused_square_metres", "ground that is not flat", step.relief.rough_m2)
         yield _gauge("link_alive", "1 while the autopilot is heard", status.link.alive)
         link = status.link
         for name, words, value in (

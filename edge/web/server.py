@@ -385,10 +385,12 @@ class WebServer:
             status = self._feed.status
             if status is None or not self._viewers:
                 continue
-            motion = None if self._feed.step is None else self._feed.step.motion
+            step = self._feed.step
+            motion, relief = (None, None) if step is None else (step.motion, step.relief)
             more = {
                 "temperature_c": self._temperature_c(),
                 "motion": None if motion is None else {"text": motion.text, "wrong": motion.mistake is not None},
+                "relief": None if relief is None else relief.text,
             }
             described = words.describe(status, self._feed.held, self._timings.percentiles(), more)
             for viewer in self._viewers:

@@ -71,6 +71,7 @@ def describe(
             for h in held
         ],
         "site": _site(selection, now_ns),
+        "site_relief": None if decision is None else decision.relief,
         "known_sites": None if status.book is None else known(status.book, now_ns),
         "no_site": selection.detail if isinstance(selection, NoSite) else "",
         "vehicle": {

@@ -22,6 +22,7 @@ from landing.groundmap import GroundMap
 from landing.pad import PadSighting
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick
 from landing.plane import GroundPlane
+from landing.relief_report import ReliefReport
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Taxonomy
@@ -70,9 +71,14 @@ class Baseline(ABC):
         self._site: LandingSite | None = None
 
     def observe(
-        self, segmentation: Segmentation, pose: Pose | None, now_ns: int, sighting: PadSighting | None = None
+        self,
+        segmentation: Segmentation,
+        pose: Pose | None,
+        now_ns: int,
+        sighting: PadSighting | None = None,
+        relief: ReliefReport | None = None,
     ) -> Decision:
-        """Decide with one frame; it knows no pads."""
+        """Decide with one frame; it knows no pads and no relief."""
         if pose is not None and pose.frame != self._frame:
             self._frame = pose.frame
             self.reset()

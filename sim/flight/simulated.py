@@ -171,7 +171,8 @@ class SimulatedDaemon:
         faults: dict[str, Any] = {**plan.effects}
         camera, effects = flight.camera, Effects(plan.seed, **faults)
         shutter, decider = CameraSensor(camera, effects, plan.painted), flight.decider(camera)
-        monitor, sensor = PictureMonitor(flight.picture, camera), NetworkSensor(world, shutter, runtime)
+        sensor = NetworkSensor(world, shutter, runtime)
+        monitor = PictureMonitor(flight.picture, camera, flight.decision.relief)
         if world.photograph is not None:
             sensor = PhotoSensor(world, shutter, runtime)
             monitor = ResolvedPictureMonitor(flight.picture, camera, sensor)

@@ -35,6 +35,8 @@ SOURCES = (
     "landing/picker.py",
     "landing/picture.py",
     "landing/pilot.py",
+    "landing/relief_ground.py",
+    "landing/relief_report.py",
     "landing/repeats.py",
     "landing/site.py",
     "landing/speed.py",
@@ -65,6 +67,8 @@ NOT_SAID = {
     "a pixel shows \0 mm of ground, nearer than the \0 the model was trained for": "a note of `edge look`",
     "does not say from how near and how far it was trained to see the ground, so no height is refused; say it with "
     "`touchdown export range`": "a note of `edge check`",
+    "flat where seen, \0 m2": "of the live page",
+    "relief not seen": "of the live page",
     "no site: \0: \0": "a line of `edge look`, the Python API and ROS 2's diagnostics",
     "site, \0 m clear around it\0\0": "a line of the Python API and of ROS 2's diagnostics",
     "field of view": "a kind of mistake, in metrics",

@@ -52,9 +52,9 @@ class Told:
             self.lines.append(f"submit {frame.frame_id}")
             submit(frame)
 
-        def told_observe(seen: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
+        def told_observe(seen: Segmentation, pose: Pose | None, now_ns: int, *more: None) -> Decision:
             self.lines.append(f"decide {seen.captured_at_ns // 50_000_000 - 1}")
-            return observe(seen, pose, now_ns)
+            return observe(seen, pose, now_ns, *more)
 
         runtime.submit = told_submit  # type: ignore[method-assign]
         decider.observe = told_observe  # type: ignore[method-assign]

@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from landing.decision_groups import ReliefSettings
 from landing.geometry import FloatArray
 from landing.picture_pairs import CameraTrack
-from landing.relief import CELL_M, CornerPair, Relief, ReliefReport, ReliefSettings
+from landing.relief import CornerPair, Relief
+from landing.relief_report import CELL_M, CELLS, ReliefReport, packed
 
 HEIGHT_M, STEP_S = 12.0, 0.5
 DOWN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
@@ -53,7 +55,7 @@ def fly(kind: str, way_m: float = 2.0, looks: int = 16) -> ReliefReport:
 
 def test_flat_ground_is_left_alone() -> None:
     report = fly("flat")
-    assert not report.rough and report.seen_m2 > 50
+    assert not report.rough_m2 and report.seen_m2 > 50
     assert report.text.startswith("flat where seen")
 
 
@@ -78,7 +80,9 @@ def test_without_a_way_nothing_is_known() -> None:
 
 
 def test_cells_are_found_in_a_grid_of_another_scale() -> None:
-    report = ReliefReport(rough=(2, -1))  # north 1.0 to 1.5 m, east -0.5 to 0 m
+    stands = np.zeros((CELLS, CELLS))
+    stands[12, 19] = 0.6
+    report = packed((-10, -20), stands > 0, 0 * stands, stands)  # north 1.0 to 1.5 m, east -0.5 to 0 m
     assert np.argwhere(report.mask((0.0, -1.0), 0.25, (8, 8))).tolist() == [[4, 2], [4, 3], [5, 2], [5, 3]]
     assert np.argwhere(report.mask((0.0, -1.0), 1.0, (4, 4))).tolist() == [[1, 0]]
     assert not report.mask((50.0, 50.0), 0.25, (8, 8)).any()

@@ -1,0 +1,118 @@
+"""Relief in the decision: ground that is not flat is no site, with a reason; unknown relief is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.blackbox.records import StepRecord, step_from, to_json
+from edge.pilot_texts import explain
+from landing.decider import Decider, Decision
+from landing.decision_groups import ReliefSettings
+from landing.ground_view import GridOfFloat
+from landing.problems import Problem
+from landing.relief_report import CELL_M, CELLS, ReliefReport, packed
+from landing.settings import DecisionSettings
+from landing.site import LandingSite, NoSite, NoSiteReason
+from tests.landing.test_decider import S, hovering, square_of_grass
+from tests.landing.worlds import CAMERA, TAXONOMY, seen
+
+GRASS_HALF_M = 4.0
+SETTINGS = DecisionSettings(relief=ReliefSettings(enabled=True))
+
+
+def around(north_m: float, east_m: float, half_m: float) -> GridOfFloat:
+    """1 in the cells of a square, 0 elsewhere."""
+    middles = (np.arange(CELLS) - CELLS / 2 + 0.5) * CELL_M
+    rows, columns = np.abs(middles - north_m) < half_m, np.abs(middles - east_m) < half_m
+    return np.outer(rows, columns).astype(np.float32)
+
+
+def told(slope: GridOfFloat, stands_m: GridOfFloat, known: bool = True) -> ReliefReport:
+    """What parallax shows around the origin."""
+    return packed((-CELLS // 2, -CELLS // 2), np.full((CELLS, CELLS), known), slope, stands_m)
+
+
+NOTHING = around(0, 0, 0)
+FLAT_GROUND = told(NOTHING, NOTHING)
+BANK = told(np.tan(np.radians(14.0)) * around(0, 0, 12), NOTHING)
+
+
+def decide(decider: Decider, report: ReliefReport | None, start_ns: int = 0) -> Decision:
+    """The decision after a second above a square of grass."""
+    decision: Decision | None = None
+    for pose in hovering(start_ns=start_ns):
+        segmentation = seen(square_of_grass(0.0, 0.0, GRASS_HALF_M), pose, at_ns=pose.at_ns)
+        decision = decider.observe(segmentation, pose, pose.at_ns + S // 20, None, report)
+    assert decision is not None
+    return decision
+
+
+def decider(settings: DecisionSettings = SETTINGS) -> Decider:
+    return Decider(settings, TAXONOMY, CAMERA)
+
+
+def test_flat_ground_is_a_site_and_told_to_be_flat() -> None:
+    decision = decide(decider(), FLAT_GROUND)
+    assert isinstance(decision.selection, LandingSite) and decision.relief == "flat"
+
+
+def test_unknown_relief_is_told_and_decided_on_as_it_looks() -> None:
+    decision = decide(decider(), ReliefReport())
+    assert isinstance(decision.selection, LandingSite) and decision.relief == "not known"
+    without = decide(decider(), None)
+    assert without.relief is None and without.selection == decision.selection
+
+
+def test_a_steep_place_is_no_site() -> None:
+    selection = decide(decider(), BANK).selection
+    assert selection == NoSite(NoSiteReason.NOT_FLAT, "parallax shows a slope of 14 degrees")
+    assert selection.reason.problem is Problem.NOT_FLAT
+    assert [text.code for text in explain(f"Landing search: {selection.reason.value}: {selection.detail}")][-1] == (
+        Problem.NOT_FLAT
+    )
+
+
+def test_what_stands_is_landed_beside() -> None:
+    site = decide(decider(), told(NOTHING, 0.8 * around(1.5, 0, 1.0))).selection
+    assert isinstance(site, LandingSite)
+    assert site.position_ned_m[0] + SETTINGS.required_radius_m <= 0.5
+    selection = decide(decider(), told(NOTHING, 0.8 * around(0, 0, 3.0))).selection
+    assert selection == NoSite(NoSiteReason.NOT_FLAT, "parallax shows something 0.8 m tall")
+
+
+def test_a_site_that_comes_out_steep_is_given_up() -> None:
+    one = decider()
+    assert isinstance(decide(one, FLAT_GROUND).selection, LandingSite)
+    words = []
+    for number, pose in enumerate(hovering(6, start_ns=S)):
+        segmentation = seen(square_of_grass(0.0, 0.0, GRASS_HALF_M), pose, at_ns=pose.at_ns)
+        selection = one.observe(segmentation, pose, pose.at_ns, None, BANK).selection
+        if isinstance(selection, NoSite):
+            words.append((number, selection.text))
+    first, said = words[0]
+    assert first * 0.1 == pytest.approx(SETTINGS.lost_after_s, abs=0.1)
+    assert said.startswith("no site: site-lost: relief at the site, parallax shows a slope of 14 degrees; ")
+
+
+def test_unknown_relief_is_refused_below_a_height_if_asked() -> None:
+    asks = DecisionSettings(relief=ReliefSettings(enabled=True, known_below_m=20.0))
+    selection = decide(decider(asks), ReliefReport()).selection  # from 15 m
+    assert isinstance(selection, NoSite) and selection.reason is NoSiteReason.RELIEF_NOT_KNOWN
+    assert isinstance(decide(decider(asks), FLAT_GROUND).selection, LandingSite)
+    higher = DecisionSettings(relief=ReliefSettings(enabled=True, known_below_m=8.0))
+    assert isinstance(decide(decider(higher), ReliefReport()).selection, LandingSite)
+
+
+def test_relief_that_is_not_asked_for_changes_nothing() -> None:
+    decision = decide(decider(DecisionSettings()), BANK)
+    assert isinstance(decision.selection, LandingSite) and decision.relief is None
+
+
+def test_a_step_keeps_the_relief_it_was_decided_by() -> None:
+    decision = decide(decider(), BANK)
+    record = StepRecord(1, 1, 0, None, None, None, decision, 0.0, {}, None, BANK)
+    again = step_from(to_json(record))
+    assert again == record and again.relief is not None
+    assert np.array_equal(again.relief.codes, BANK.codes)
+    assert decide(decider(), again.relief) == decision
