@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from landing.errors import InvalidValueError
@@ -18,6 +19,10 @@ MOST_CHARACTERS = 1 << 18
 
 NAMES = ("image_width", "image_height", "camera_matrix", "distortion_coefficients")
 
+MODELS = ("plumb_bob", "rational_polynomial", "")
+"""Distortion models of ROS whose first coefficients are k1, k2, p1, p2, k3."""
+_COEFFICIENTS = 5
+_MODEL = re.compile(r"[\"']?distortion_model[\"']?\s*:\s*[\"']?(\w+)")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
@@ -41,6 +46,26 @@ def numbers_of(text: str) -> dict[str, list[float]]:
         if not found[name][0].is_integer():
             raise InvalidValueError(f"{name} is {found[name][0]:g}, expected a whole number")
     return found
+
+
+def model_of(text: str) -> str:
+    """Return the name of the distortion model in a calibration; empty where it has none."""
+    found = _MODEL.search(text)
+    return "" if found is None else found.group(1)
+
+
+def distortion_of(model: str, coefficients: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """Return k1, k2, p1, p2, k3 of OpenCV's model (ROS: plumb_bob).
+
+    Raises:
+        InvalidValueError: The lens has another model, as a fisheye has, or more coefficients.
+    """
+    if any(coefficients) and model not in MODELS:
+        raise InvalidValueError(f"distortion_model {model[:40]!r}: expected plumb_bob; undistort the pictures")
+    if any(coefficients[_COEFFICIENTS:]):
+        raise InvalidValueError(f"{len(coefficients)} distortion coefficients: expected up to 5 (plumb_bob)")
+    k1, k2, p1, p2, k3 = (*coefficients[:_COEFFICIENTS], *[0.0] * (_COEFFICIENTS - len(coefficients)))
+    return k1, k2, p1, p2, k3
 
 
 def _number(name: str, item: Any) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from landing.calibration import numbers_of
+from landing.calibration import distortion_of, model_of, numbers_of
 from landing.errors import ConfigError, InvalidValueError
 from landing.geometry import FloatArray, matrix_from_quaternion, quaternion_from_euler
 from landing.reading import read_text
@@ -132,13 +132,11 @@ class CameraModel:
         text = read_text(path, "camera calibration", ConfigError)
         try:
             numbers = numbers_of(text)
-            matrix, distortion = numbers["camera_matrix"], numbers["distortion_coefficients"]
-            if any(distortion[5:]):
-                raise InvalidValueError(f"{len(distortion)} distortion coefficients: expected up to 5 (plumb_bob)")
-            k1, k2, p1, p2, k3 = (*distortion[:5], *[0.0] * (5 - len(distortion)))
+            matrix = numbers["camera_matrix"]
+            distortion = distortion_of(model_of(text), numbers["distortion_coefficients"])
             width_px, height_px = int(numbers["image_width"][0]), int(numbers["image_height"][0])
             intrinsics = (matrix[0], matrix[4], matrix[2], matrix[5])
-            return cls(width_px, height_px, *intrinsics, (k1, k2, p1, p2, k3), mount if mount else Mount())
+            return cls(width_px, height_px, *intrinsics, distortion, mount if mount else Mount())
         except InvalidValueError as error:
             raise ConfigError(
                 f"camera calibration {path}: {error}. Expected a ROS camera_info or OpenCV YAML "

@@ -12,12 +12,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, Grabbed
 from edge.dds import messages
+from edge.dds.cameras import lens_problem
 from edge.dds.graph import COMPRESSED, RosNode, RosReader, info_topic, sensor_data, topic_name
 from edge.dds.pictures import bgr_of_compressed, bgr_of_image
 from edge.dds.stamps import joined, wall_offset_ns
-from landing.camera import CameraModel
 from landing.errors import CameraError, LinkError
+from landing.pictures import size_of
 from landing.problems import Problem
+from landing.types import ByteArray
 
 SCHEME = "ros2://"
 DEPTH = 4
@@ -28,9 +30,6 @@ AHEAD_NS = 20_000_000
 
 BEHIND_NS = 10_000_000_000
 """A stamp that is older by more is of another clock too, as simulated time is."""
-
-LENS_DIFFERS = 0.02
-"""Share by which the focal length may differ from `CameraInfo`, and the principal point by that of the width."""
 
 
 def parse_source(source: str) -> tuple[str, bool]:
@@ -65,6 +64,9 @@ class RosCamera(Camera):
         self._infos: RosReader | None = None
         self._index = 0
         self._passed = 0
+        self._sender: object = None
+        self._senders_before: set[object] = set()
+        self._newest_ns: int | None = None
 
     @property
     def dropped(self) -> int:
@@ -81,30 +83,60 @@ class RosCamera(Camera):
         except LinkError as error:
             raise CameraError(str(error)) from error
         self._index = self._passed = 0
+        self._sender, self._senders_before, self._newest_ns = None, set(), None
         detail = f"ROS 2 topic {self.topic}, {'sensor_msgs/CompressedImage' if compressed else 'sensor_msgs/Image'}"
         return CameraInfo(self.request.source, *self._size, self.request.fps, detail)
 
     def _grab(self, timeout_s: float) -> Grabbed:
         if self._pictures is None or self._infos is None:
             raise CameraError(f"camera {self.request.source} is not open")
-        taken = self._pictures.take(timeout_s, DEPTH)
-        arrived_at_ns = time.monotonic_ns()
+        try:
+            taken = self._pictures.take(timeout_s, DEPTH)
+            arrived_at_ns = time.monotonic_ns()
+            infos = self._infos.take(0.0, 1)
+        except LinkError as error:
+            raise CameraError(str(error)) from error
         if not taken:
             raise CameraTimeout(f"camera {self.request.source}: no picture within {timeout_s:.2f} s")
-        for info in self._infos.take(0.0, 1):
+        for info in infos:
             self._check_lens(info)
-        message = taken[-1]
+        for one in taken:
+            self._check_order(one)
         self._passed += len(taken) - 1
         self._index += len(taken)
-        decoded = bgr_of_compressed if self.topic.endswith(COMPRESSED) else bgr_of_image
-        image = decoded(message, self.topic)
-        if (image.shape[1], image.shape[0]) != self._size:
+        message = taken[-1]
+        captured_at_ns = self._captured_at_ns(message.header.stamp, arrived_at_ns)
+        return Grabbed(self._decoded(message), captured_at_ns, self._index - 1)
+
+    def _decoded(self, message: Any) -> ByteArray:
+        """Return the picture; one of another size is refused by its header, before it takes memory."""
+        compressed = self.topic.endswith(COMPRESSED)
+        told = size_of(bytes(message.data)) if compressed else (message.width, message.height)
+        if told != self._size and all(told):
             raise CameraError(
-                f"{self.topic} delivers {image.shape[1]}x{image.shape[0]} px, camera.width_px x height_px ask for "
+                f"{self.topic} delivers {told[0]}x{told[1]} px, camera.width_px x height_px ask for "
                 f"{self._size[0]}x{self._size[1]}: set them to what it has",
                 Problem.CAMERA_OTHER,
             )
-        return Grabbed(image, self._captured_at_ns(message.header.stamp, arrived_at_ns), self._index - 1)
+        return (bgr_of_compressed if compressed else bgr_of_image)(message, self.topic)
+
+    def _check_order(self, message: Any) -> None:
+        """Refuse pictures of two publishers in turn, and stamps that do not go on."""
+        sender = message.sample_info.publication_handle
+        if sender in self._senders_before:
+            raise CameraError(f"{self.topic} has two publishers: expected one camera; stop the other")
+        if self._sender not in (None, sender):
+            self._senders_before.add(self._sender)
+        self._sender = sender
+        if not self._stamped:
+            return
+        stamp_ns = joined(message.header.stamp.sec, message.header.stamp.nanosec)
+        before_ns, self._newest_ns = self._newest_ns, stamp_ns
+        if before_ns is not None and stamp_ns <= before_ns:
+            raise CameraError(
+                f"{self.topic}: a stamp is {(before_ns - stamp_ns) * 1e-9:.3g} s before the last picture's: expected "
+                "times that go on; look at the camera's driver, or add ?stamps=arrival and set camera.latency_ms"
+            )
 
     def _captured_at_ns(self, stamp: Any, arrived_at_ns: int) -> int:
         """Our time of a stamp: never later than the arrival."""
@@ -122,7 +154,7 @@ class RosCamera(Camera):
     def _check_lens(self, info: Any) -> None:
         """Hold the configured lens against the calibration that the camera publishes."""
         lens = self.request.lens
-        if lens is None or info.k[0] <= 0.0 or not info.width:
+        if lens is None or not any(info.k) or not info.width:  # a camera that nobody calibrated
             return
         problem = lens_problem(info, lens)
         if problem is not None:
@@ -132,18 +164,3 @@ class RosCamera(Camera):
         node, self._node, self._pictures, self._infos = self._node, None, None, None
         if node is not None:
             node.close()
-
-
-def lens_problem(info: Any, lens: CameraModel) -> str | None:
-    """Say in which way a `CameraInfo` contradicts a lens; None where it does not."""
-    scale = lens.width_px / info.width
-    told = {"fx": info.k[0], "fy": info.k[4], "cx": info.k[2], "cy": info.k[5]}
-    for name, value in told.items():
-        ours, theirs = float(getattr(lens, name)), float(value) * scale
-        unit = lens.width_px if name.startswith("c") else theirs
-        if not abs(ours - theirs) <= LENS_DIFFERS * unit:  # of a NaN nothing is true
-            return (
-                f"{name} is {theirs:.1f} px for pictures {lens.width_px} px wide, the configured lens has {ours:.1f}; "
-                "`touchdown ros2 calibration` writes what the camera says"
-            )
-    return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -35,6 +36,9 @@ from landing.errors import LinkError
 TOPIC = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 COMPRESSED = "/compressed"
 """End of the topics with pictures as JPEG or PNG (image_transport)."""
+
+DAMAGED = (struct.error, ValueError, LookupError, TypeError, OverflowError, MemoryError)
+"""Exceptions that cyclonedds raises for the bytes of a message that is none."""
 
 HIGHEST_DOMAIN = 232
 """DDS maps domains to UDP ports, of which there are no more."""
@@ -90,17 +94,27 @@ def domain_id() -> int:
 class RosReader:
     """Reads one topic. One thread at a time."""
 
-    def __init__(self, participant: DomainParticipant, reader: DataReader) -> None:
+    def __init__(self, participant: DomainParticipant, reader: DataReader, topic: str = "") -> None:
         self._reader = reader
+        self._topic = topic
         alive = ReadCondition(reader, ViewState.Any | SampleState.NotRead | InstanceState.Any)
         self._waits = WaitSet(participant)
         self._waits.attach(alive)
 
     def take(self, timeout_s: float, most: int) -> list[Any]:
-        """Return up to `most` messages, oldest first; an empty list where none came in time."""
+        """Return up to `most` messages, oldest first; an empty list where none came in time.
+
+        Raises:
+            LinkError: One is damaged, or is of another type than its topic says; all that were taken are lost.
+        """
         if timeout_s > 0 and not self._waits.wait(duration(nanoseconds=max(1, round(timeout_s * 1e9)))):
             return []
-        return [one for one in self._reader.take(most) if hasattr(one, "__idl__")]
+        try:
+            return [one for one in self._reader.take(most) if hasattr(one, "__idl__")]
+        except DAMAGED as error:
+            raise LinkError(
+                f"{self._topic}: a message cannot be read ({error}): damaged, or of another type"
+            ) from error
 
     @property
     def entity(self) -> Entity:
@@ -138,7 +152,7 @@ class RosNode:
     def reader(self, topic: str, kind: type[Any], qos: Qos) -> RosReader:
         """Read a topic."""
         mangled = Topic(self._participant, f"rt{topic_name(topic)}", kind)
-        made = RosReader(self._participant, DataReader(self._participant, mangled, qos))
+        made = RosReader(self._participant, DataReader(self._participant, mangled, qos), topic_name(topic))
         self._readers.append(made)
         self._announce()
         return made

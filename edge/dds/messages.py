@@ -254,18 +254,38 @@ class RosHumbleParticipantEntities(IdlStruct, typename="rmw_dds_common.msg.dds_.
 
 
 class _Received(Buffer):
-    """A received message that is read where it lies: `LARGE_BYTES` and more of it become a view, not a copy."""
+    """A received message that is read where it lies."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(b"", align_offset=4)
         self._bytes = memoryview(data)
         self._size = len(data)
 
-    def read_bytes(self, length: int) -> Any:
-        """Read bytes, as a view where they are many."""
-        found = self._bytes[self._pos : self._pos + length]
+    def read_view(self, length: int) -> memoryview:
+        """Read bytes without a copy.
+
+        Raises:
+            ValueError: The message ends before them.
+        """
+        found: memoryview = self._bytes[self._pos : self._pos + length]
+        if len(found) != length:
+            raise ValueError(f"{length} bytes expected, {len(found)} there")
         self._pos += length
-        return found if length >= LARGE_BYTES else bytes(found)
+        return found
+
+    def read_bytes(self, length: int) -> bytes:
+        """Read bytes as a copy; see `read_view`."""
+        return bytes(self.read_view(length))
+
+
+class _ViewMachine(BytesMachine):
+    """Takes large bytes as a view of the message."""
+
+    def deserialize(self, buffer: Any, *_: Any, **__: Any) -> Any:
+        """Read a number of bytes, and these."""
+        buffer.align(4)
+        found = buffer.read_view(buffer.read("I", 4))
+        return found if len(found) >= LARGE_BYTES else bytes(found)
 
 
 LARGE_BYTES = 4096
@@ -279,7 +299,7 @@ def _in_one_piece(kind: type[IdlStruct]) -> None:
 
     kind.__idl__.populate()
     for machine in (kind.__idl__.v1_machine, kind.__idl__.v2_machine):
-        machine.members_machines["data"] = BytesMachine()
+        machine.members_machines["data"] = _ViewMachine()
     kind.deserialize = classmethod(deserialize)
 
 

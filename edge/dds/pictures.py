@@ -59,6 +59,8 @@ def bgr_of_image(message: Any, topic: str) -> ByteArray:
         )
     rows = data[: height_px * step].reshape(height_px, step)
     pixels = rows[:, : width_px * pixel].reshape(height_px, width_px, pixel)
+    if pixel == 2 and width_px % 2:
+        raise PictureError(f"{topic}: {message.encoding} has pairs of pixels, a row of {width_px} px cannot have them")
     conversion = CONVERSIONS.get(message.encoding)
     return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from edge.dds import messages
+from edge.dds.cameras import lens_of
 from edge.dds.graph import RosNode, info_topic, sensor_data, topic_name
-from landing.errors import CameraError, FileError
-
-PLUMB_BOB = 5
+from landing.errors import CameraError, FileError, InvalidValueError
 
 
 def write_calibration(topic: str, out: Path, timeout_s: float) -> str:
@@ -30,18 +28,17 @@ def write_calibration(topic: str, out: Path, timeout_s: float) -> str:
     if not found:
         raise CameraError(f"{beside}: no sensor_msgs/CameraInfo within {timeout_s:g} s; see `ros2 topic list`")
     info = found[0]
-    numbers = [info.k[0], info.k[4], info.k[2], info.k[5], *info.d]
-    if not all(map(math.isfinite, numbers)) or info.k[0] <= 0 or any(info.d[PLUMB_BOB:]):
-        raise CameraError(
-            f"{beside}: fx {info.k[0]:g}, {len(info.d)} coefficients of {info.distortion_model[:40]!r}: expected a "
-            "calibrated camera with up to 5 (plumb_bob); calibrate it (camera_calibration of ROS)"
-        )
     try:
-        out.write_text(_yaml(info.width, info.height, info.k, info.d[:PLUMB_BOB]), "utf-8")
+        lens = lens_of(info)
+    except InvalidValueError as error:
+        raise CameraError(f"{beside}: {error}; calibrate the camera (camera_calibration of ROS)") from error
+    matrix = (lens.fx, 0.0, lens.cx, 0.0, lens.fy, lens.cy, 0.0, 0.0, 1.0)
+    try:
+        out.write_text(_yaml(lens.width_px, lens.height_px, matrix, lens.distortion), "utf-8")
     except OSError as error:
         raise FileError(f"{out}: {error.strerror}; name another file") from error
-    hfov_deg = math.degrees(2 * math.atan(info.width / 2 / info.k[0]))
-    return f"{info.width}x{info.height} px, {hfov_deg:.1f} degrees wide, in {out}; set [camera] calibration to it"
+    size = f"{lens.width_px}x{lens.height_px} px, {lens.hfov_deg:.1f} degrees wide"
+    return f"{size}, in {out}; set [camera] calibration to it"
 
 
 def _yaml(width_px: int, height_px: int, matrix: Sequence[float], distortion: Sequence[float]) -> str:
@@ -52,5 +49,5 @@ def _yaml(width_px: int, height_px: int, matrix: Sequence[float], distortion: Se
     return (
         f"image_width: {width_px}\nimage_height: {height_px}\ncamera_name: camera\ndistortion_model: plumb_bob\n"
         + block("camera_matrix", 3, matrix)
-        + block("distortion_coefficients", 1, [*distortion, *[0.0] * (PLUMB_BOB - len(distortion))])
+        + block("distortion_coefficients", 1, distortion)
     )
