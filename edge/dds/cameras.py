@@ -51,7 +51,7 @@ def lens_problem(info: Any, lens: CameraModel) -> str | None:
 
 
 def _corner_shift_px(one: CameraModel, other: CameraModel) -> float:
-    """How far the picture's corners lie apart through two lenses, px of a picture without distortion."""
+    """Return how far the picture's corners lie apart through two lenses, px of a picture without distortion."""
     right, bottom = one.width_px - 1.0, one.height_px - 1.0
     corners = np.array([[0.0, 0.0], [right, 0.0], [0.0, bottom], [right, bottom]])
     with np.errstate(all="ignore"):
