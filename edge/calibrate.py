@@ -1,6 +1,7 @@
-"""`touchdown edge calibrate`: what a recorded flight says of latency, mount, lens and rangefinder.
+"""`touchdown edge calibrate`: what a flight says of latency, mount, lens and rangefinder.
 
-Pictures and poses come from the black box: a picture with each decision, a pose with each decision and each tick.
+Of a recorded flight pictures and poses come from the black box: a picture with each decision, a pose with each decision
+and each tick. `edge.calibrate_live` takes them from the camera and the link.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,38 @@ def stamp_of(camera: CameraModel, latency_ms: float) -> str:
     return hashlib.sha256(json.dumps([round(number, 4) for number in numbers]).encode()).hexdigest()[:8]
 
 
+class FlightLooks:
+    """Looks and poses of a flight, by the local frame they lie in. One owner.
+
+    Args:
+        camera: Lens and mount as they are configured.
+    """
+
+    def __init__(self, camera: CameraModel) -> None:
+        self._camera = camera
+        self._frames: dict[EstimatorFrame, LookCollector] = {}
+
+    def _of(self, pose: Pose) -> LookCollector:
+        return self._frames.setdefault(pose.frame, LookCollector(self._camera))
+
+    def add_pose(self, pose: Pose) -> None:
+        """Takes a pose, in any order."""
+        self._of(pose).add_pose(pose)
+
+    def add_picture(self, image: ByteArray, at_ns: int, pose: Pose) -> None:
+        """Takes a picture, grey or BGR, uint8, and the pose at its capture; pictures come in the order of time."""
+        self.add_pose(pose)
+        self._of(pose).add_picture(image, at_ns)
+
+    @property
+    def most(self) -> LookCollector:
+        """Those of the frame in which most looks lie."""
+        return max(self._frames.values(), key=lambda found: len(found.looks), default=LookCollector(self._camera))
+
+
 def collect(recording: Recording, camera: CameraModel) -> LookCollector:
     """Looks and poses of a recording, of the local frame in which most looks lie."""
-    frames: dict[EstimatorFrame, LookCollector] = {}
-
-    def of(pose: Pose) -> LookCollector:
-        found = frames.setdefault(pose.frame, LookCollector(camera))
-        found.add_pose(pose)
-        return found
-
+    found = FlightLooks(camera)
     image: ByteArray | None = None
     topics = (Topic.STEP.value, Topic.TICK.value, views.PICTURE)
     for entry in recording.entries(*topics, title="following the ground"):
@@ -57,17 +81,17 @@ def collect(recording: Recording, camera: CameraModel) -> LookCollector:
         elif entry.topic == Topic.TICK.value:
             pose = tick_from(entry.data).pose
             if pose is not None:
-                of(pose)
+                found.add_pose(pose)
         else:
             step = step_from(entry.data)
             if step.pose is not None and image is not None:
-                of(step.pose).add_picture(image, step.captured_at_ns)
+                found.add_picture(image, step.captured_at_ns, step.pose)
             image = None
-    return max(frames.values(), key=lambda found: len(found.looks), default=LookCollector(camera))
+    return found.most
 
 
-class FlightCalibration:
-    """Calibration of a recorded flight, in words, lines and a picture.
+def of_recording(recording: Recording) -> FlightCalibration:
+    """Calibrates from a recorded flight.
 
     Args:
         recording: Of the black box.
@@ -76,14 +100,28 @@ class FlightCalibration:
         RecordingError: It cannot be read.
         CalibrationError: It tells nothing.
     """
+    start = recording.start
+    flight = ResolvedFlight.parse(start.flight)
+    day = datetime.fromtimestamp((start.started_ns + start.utc_offset_ns) / 1e9, timezone.utc).date()
+    return FlightCalibration(flight, day, collect(recording, flight.camera))
 
-    def __init__(self, recording: Recording) -> None:
-        self._flight = ResolvedFlight.parse(recording.start.flight)
-        start = recording.start
-        flown_s = (start.started_ns + start.utc_offset_ns) / 1e9
-        self._day = datetime.fromtimestamp(flown_s, timezone.utc).date().isoformat()
-        self._looks = collect(recording, self._flight.camera)
-        self.result: SetupCalibration = calibrate(self._flight.camera, self._looks)
+
+class FlightCalibration:
+    """Calibration of a flight, in words, lines and a picture.
+
+    Args:
+        flight: Settings that flew.
+        day: Of the flight, UTC.
+        looks: What was seen.
+
+    Raises:
+        CalibrationError: It tells nothing.
+    """
+
+    def __init__(self, flight: ResolvedFlight, day: date, looks: LookCollector) -> None:
+        self._flight = flight
+        self._day = day.isoformat()
+        self.result: SetupCalibration = calibrate(flight.camera, looks)
 
     @property
     def complete(self) -> bool:

@@ -190,7 +190,7 @@ def _guarded(name: str, what: Callable[[EdgeConfig], Finding], config: EdgeConfi
 def _calibrated(config: EdgeConfig) -> Finding:
     """Say whether lens, mount and latency are those that a flight told."""
     camera = config.camera
-    remedy = "fly with the recorder on, then `touchdown edge calibrate FLIGHT`"
+    remedy = "fly with the recorder on, then `touchdown edge calibrate FLIGHT`, or fly with `--live`"
     if camera.calibrated is None:
         text = f"latency, mount and lens were never calibrated from a flight; {remedy}"
         return Finding("calibration", True, text, warning=True, problem=Problem.CALIBRATION)

@@ -344,7 +344,16 @@ def tlog(flight: tuple[str, ...], out: str) -> None:
 
 
 @cli.command()
-@FLIGHT
+@click.argument("flight", nargs=-1, type=click.Path(exists=True), metavar="[FLIGHT...]")
+@click.option("--live", is_flag=True, help="From camera and link of --config instead of a recorded flight.")
+@CONFIG
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=1.0),
+    default=180.0,
+    show_default=True,
+    help="With --live: end after so long with what is told by then.",
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False),
@@ -353,22 +362,19 @@ def tlog(flight: tuple[str, ...], out: str) -> None:
     help="Picture of what set-up leaves unexplained, before and after.",
 )
 @JSON
-def calibrate(flight: tuple[str, ...], out: str, as_json: bool) -> None:
-    """Estimate latency, mount, field of view and rangefinder scale from a recorded flight.
+def calibrate(
+    flight: tuple[str, ...], live: bool, config_path: str | None, max_seconds: float, out: str, as_json: bool
+) -> None:
+    """Estimate latency, mount, field of view and rangefinder scale from a flight: recorded, or live.
 
     The flight must move: across, up and down, turning and leaning. Each number has its standard error; one without
-    evidence is not told, and the motion that would tell it is named. The lines for edge.toml come last.
+    evidence is not told, and the motion that would tell it is named. The lines for edge.toml come last. --live ends
+    when all is told; the daemon must not run meanwhile.
     """
-    import json
-    from pathlib import Path
+    if live == bool(flight):
+        raise click.UsageError("give either FLIGHT, a recording, or --live")
+    if live and config_path is None:
+        raise click.UsageError("--live needs --config FILE")
+    from edge.calibrate_command import calibrate as run
 
-    from edge.blackbox.recording import Recording
-    from edge.calibrate import FlightCalibration
-
-    found = FlightCalibration(Recording(*(Path(p) for p in flight)))
-    found.write_picture(Path(out))
-    if as_json:
-        click.echo(json.dumps({**found.as_dict(), "picture": out}))
-        return
-    for line in [*found.lines(), f"picture: {out}", "", *found.toml()]:
-        click.echo(line)
+    run(flight, config_path, max_seconds, out, as_json)

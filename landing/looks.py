@@ -66,6 +66,13 @@ class Looks(Window):
             self.add(from_ns, to_ns, places)
             self._covariances.append(covariance)
 
+    def copied(self) -> Looks:
+        """A copy that later looks do not change."""
+        copy = Looks(self.anchors)
+        copy._from_ns, copy._to_ns = list(self._from_ns), list(self._to_ns)
+        copy._places, copy._covariances = list(self._places), list(self._covariances)
+        return copy
+
     @property
     def times_ns(self) -> npt.NDArray[np.int64]:
         """Start and end of each look, shape (looks, 2)."""
@@ -204,6 +211,14 @@ class LookCollector:
         self.pictures = 0
         self.gaps = 0
         self.looks = Looks(anchor_rays(self._corners.look, ANCHORS))
+
+    def snapshot(self) -> LookCollector:
+        """A copy of looks and poses, for an estimate while more come; pictures are not to be added to it."""
+        copied = LookCollector(self._camera)
+        copied.looks = self.looks.copied()
+        copied._poses = list(self._poses)
+        copied.pictures, copied.gaps = self.pictures, self.gaps
+        return copied
 
     @property
     def _corners(self) -> Corners:

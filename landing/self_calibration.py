@@ -96,7 +96,7 @@ def calibrate(camera: CameraModel, collected: LookCollector) -> SetupCalibration
 
 def _too_few(collected: LookCollector) -> str:
     if not collected.pictures:
-        return "it holds no picture with a pose"
+        return "there is no picture with a pose"
     if collected.gaps > collected.pictures // 2:
         return "pictures come less often than every 0.7 s, so nothing can be followed from one to the next"
     return "fly longer over textured ground, in the air with height and position"
