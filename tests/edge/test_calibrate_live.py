@@ -1,4 +1,4 @@
-"""`edge calibrate --live`: the stand-in flies before the simulator's camera, in simulated time; and the command itself."""
+"""`edge calibrate --live`: the stand-in flies before the simulator's camera in simulated time; the command itself."""
 
 from __future__ import annotations
 
