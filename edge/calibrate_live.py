@@ -104,7 +104,7 @@ class LiveLooks:
 def progress_words(
     passed_s: float, looks: LookCollector, found: SetupCalibration | str | None, lacking: str | None
 ) -> str:
-    """What is known after so long, and what is missing.
+    """Return what is known after so long, and what is missing.
 
     Args:
         passed_s: Since the begin.
