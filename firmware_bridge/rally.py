@@ -7,6 +7,7 @@ it (ArduPilot and PX4 keep place and altitude alone), so ours are told by rememb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +54,10 @@ class RallyPoint:
         return (
             abs(self.latitude_e7 - other.latitude_e7) <= SAME_E7
             and abs(self.longitude_e7 - other.longitude_e7) <= SAME_E7
-            and abs(self.altitude_m - other.altitude_m) <= SAME_ALTITUDE_M
+            and (
+                abs(self.altitude_m - other.altitude_m) <= SAME_ALTITUDE_M
+                or (math.isnan(self.altitude_m) and math.isnan(other.altitude_m))
+            )
         )
 
     def item(self, system: int, component: int, number: int) -> Any:
@@ -103,7 +107,9 @@ def read_rally(session: Session) -> list[RallyPoint]:
     points = []
     for number in range(count):
         ask = mavlink.MAVLink_mission_request_int_message(to.system, to.component, number, RALLY)
-        got = session.ask(partial(session.send, ask), partial(_point_of, number), tries=TRIES, timeout_s=ANSWER_S)
+        got = session.ask(
+            partial(session.send, ask), partial(_point_of, session, number), tries=TRIES, timeout_s=ANSWER_S
+        )
         if got is None:
             raise RallyError(f"the autopilot does not tell rally point {number + 1} of {count}; try again")
         points.append(got)
@@ -188,8 +194,10 @@ def _count_of(session: Session, message: Any) -> int | None:
     return None if result in (None, ACCEPTED) else -int(result or 0)
 
 
-def _point_of(number: int, message: Any) -> RallyPoint | None:
+def _point_of(session: Session, number: int, message: Any) -> RallyPoint | None:
     if message.get_type() != "MISSION_ITEM_INT" or message.mission_type != RALLY or message.seq != number:
+        return None
+    if not _is_to_us(session, message):
         return None
     return RallyPoint.of(message)
 

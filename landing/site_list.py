@@ -94,6 +94,8 @@ def _site_of(feature: Any, number: int, origin: str) -> ListedSite:
             raise ValueError(clearance_m)
         words = [str(about.get(name, "")) for name in ("surface", "caution", "seen", "source")]
         known = None if confidence is None else float(confidence)
+        if known is not None and not 0.0 <= known <= 1.0:
+            raise ValueError(confidence)
         return ListedSite(place, clearance_m, looks, words[0], words[1], known, words[2], words[3])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InvalidValueError) as error:
         raise DataError(

@@ -20,6 +20,7 @@ from landing.errors import TouchdownError
 from landing.problems import Problem, with_code
 from landing.redaction import redact
 from landing.terminal import printable, printable_lines
+from touchdown.finite import with_finite_numbers
 
 SUBCOMMANDS = {
     "trainer": ("trainer.cli", "Train and judge a segmentation model (workstation)."),
@@ -65,8 +66,7 @@ class LazyGroup(click.Group):
         """Imports the module that holds the sub-command."""
         if cmd_name not in SUBCOMMANDS:
             return None
-        command: click.Command = importlib.import_module(SUBCOMMANDS[cmd_name][0]).cli
-        return command
+        return with_finite_numbers(importlib.import_module(SUBCOMMANDS[cmd_name][0]).cli)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names of sub-commands for a shell, without importing any."""

@@ -90,6 +90,7 @@ def survey(
     from edge.runtimes import RuntimeOptions
     from edge.survey.command import SurveyOptions, rally_count, run
     from landing.progress import say
+    from landing.terminal import printable
 
     options = SurveyOptions(
         model=None if model is None else Path(model),
@@ -108,4 +109,4 @@ def survey(
         click.echo(json.dumps(report.as_dict()))
         return
     for line in report.lines(rally_count(report, most_rally)):
-        click.echo(line)
+        click.echo(printable(line))

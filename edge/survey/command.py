@@ -23,7 +23,7 @@ from landing.ground_evidence import fault_radii_m
 from landing.known_sites import PLACE_ERROR_M
 from landing.pictures import TIFF_SUFFIXES
 from landing.progress import tracked
-from landing.reading import absence
+from landing.reading import absence, sha256_of
 from landing.settings import DecisionSection
 from landing.site_list import ListedSite, spread
 
@@ -148,7 +148,7 @@ def _survey_pictures(
     say(f"(flight {flies.describe()})")
     required_m = flies.decision.required_radius_m
     least_m = required_m + options.place_error_m
-    orthophotos, photographs = _sorted_out(paths, options.gsd_m)
+    orthophotos, photographs = (_each_once(found, report) for found in _sorted_out(paths, options.gsd_m))
     looks = _looks(options, photographs, runtime, flies, least_m, report)
     rules = MergeRules(required_m, least_m, options.looks, fault_radii_m(flies.classes, required_m))
     merged = merge(looks, rules)
@@ -185,6 +185,24 @@ def _sorted_out(paths: Sequence[Path], gsd_m: float | None) -> tuple[list[Path],
             raise DataError(f"{path}: expected a photograph ({' '.join(PICTURE_SUFFIXES)}), a folder or a recording")
     orthophotos = [p for p in found if p.suffix.lower() in TIFF_SUFFIXES and (gsd_m is not None or is_orthophoto(p))]
     return orthophotos, [p for p in found if p not in orthophotos]
+
+
+def _each_once(paths: Sequence[Path], report: SurveyReport) -> list[Path]:
+    """Leave out copies: a picture that counts twice would agree with itself."""
+    alike: dict[int, dict[str, Path]] = {}  # by size, for a digest of a mosaic takes long
+    kept: list[Path] = []
+    for path in paths:
+        same_size = alike.setdefault(path.stat().st_size if path.is_file() else -1 - len(kept), {})
+        if "" in same_size:
+            alone = same_size.pop("")
+            same_size[sha256_of(alone, "picture", DataError)] = alone
+        digest = sha256_of(path, "picture", DataError) if same_size else ""
+        first = same_size.setdefault(digest, path)
+        if first is path and path not in kept:
+            kept.append(path)
+        else:
+            report.skipped.append(f"{path.name}: the same picture as {first}")
+    return kept
 
 
 def _looks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from landing.errors import FileError
 from landing.site_list import ListedSite, features, spread
 
 NAME = "sites"
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot hold; names of files can."""
+
 CIRCLE = 36
 """Corners of a disc drawn in KML."""
 
@@ -93,6 +97,7 @@ def _placemark(number: int, site: ListedSite) -> str:
     words += [site.caution] if site.caution else []
     words += [f"safe in {100 * site.confidence:.0f} % of such sites"] if site.confidence is not None else []
     words += [text for text in (site.seen, site.source) if text]
+    said = _NO_XML.sub("\ufffd", "; ".join(words))
     rim = []
     for corner in range(CIRCLE + 1):
         angle = -2.0 * math.pi * corner / CIRCLE  # counter-clockwise from above, as KML wants an outer rim
@@ -100,7 +105,7 @@ def _placemark(number: int, site: ListedSite) -> str:
         rim.append(f"{place.longitude_deg:.8f},{place.latitude_deg:.8f}")
     middle = f"{site.place.longitude_deg:.8f},{site.place.latitude_deg:.8f}"
     return (
-        f"<Placemark><name>{number}</name><description>{escape('; '.join(words))}</description>"
+        f"<Placemark><name>{number}</name><description>{escape(said)}</description>"
         f"<styleUrl>#disc</styleUrl><MultiGeometry><Point><coordinates>{middle}</coordinates></Point>"
         f"<Polygon><outerBoundaryIs><LinearRing><coordinates>{' '.join(rim)}</coordinates></LinearRing>"
         "</outerBoundaryIs></Polygon></MultiGeometry></Placemark>\n"

@@ -143,6 +143,11 @@ def test_a_damaged_memory_is_not_written_over(tmp_path):
     assert not without(again, [point]) and math.isnan(again[0].parameters[0])
 
 
+def test_a_point_without_an_altitude_is_itself():
+    strange = RallyPoint(1, 2, math.nan)
+    assert strange.same_as(RallyPoint(1, 2, math.nan)) and not strange.same_as(RallyPoint(1, 2, 0.0))
+
+
 def test_the_command_shows_writes_and_clears(tmp_path):
     listed = tmp_path / "sites.geojson"
     listed.write_text(json.dumps(features(sites(2))))

@@ -17,10 +17,11 @@ from edge.look.photo import read_facts
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, SurveyReport, run
+from edge.survey.output import write_all
 from landing.errors import DataError
 from landing.globe import GlobalPlace
 from landing.settings import DecisionSection
-from landing.site_list import read_features
+from landing.site_list import ListedSite, features, read_features
 from tests.command import call
 from tests.edge import fake_model
 from tests.edge.geotagged import save_geotagged
@@ -189,3 +190,45 @@ def test_the_command_as_a_newcomer_types_it(model_path: Path, tmp_path: Path) ->
     ):
         refused = call("edge", "survey", *args, "--out", str(out))
         assert refused.returncode == 2 and words in refused.stderr
+
+
+def test_copies_of_a_photograph_do_not_agree_with_each_other(model_path: Path, tmp_path: Path) -> None:
+    photo = take(tmp_path / "a.jpg", area(), (0.0, 0.0))
+    copy = tmp_path / "b.jpg"
+    copy.write_bytes(photo.read_bytes())
+    report = survey(model_path, tmp_path / "out", photo, copy, photo)
+    assert not report.sites and report.looked == 1 and report.seen_once
+    assert report.skipped == [f"{name}: the same picture as {photo}" for name in ("b.jpg", "a.jpg")]
+
+
+@pytest.mark.parametrize("name", ["\"]]><b>&'", "a\x00\x07\x1b[31m", "\udcff", "\uffff", "ü\U0001f681"])
+def test_any_name_of_a_file_can_be_listed(name: str, tmp_path: Path) -> None:
+    paths = write_all(tmp_path, [ListedSite(ORIGIN, 3.0, 1, source=name)], 8)
+    assert len(read_features(Path(paths["geojson"]).read_text("utf-8"), "list")) == 1
+    placemark = ElementTree.parse(paths["kml"]).getroot().find(".//{*}description")
+    assert placemark is not None and (placemark.text or "").startswith("3.0 m clear")
+
+
+@pytest.mark.parametrize(
+    "change", [{"confidence": math.nan}, {"confidence": 7}, {"clearance_m": math.inf}, {"looks": -1}]
+)
+def test_a_list_with_numbers_that_are_none_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    document = features([ListedSite(ORIGIN, 3.0, 1)])
+    document["features"][0]["properties"].update(change)
+    with pytest.raises(DataError, match="feature 1 is no landing site"):
+        read_features(json.dumps(document), "list")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("edge", "survey", ".", "--place-error-m", "nan"),
+        ("edge", "look", ".", "--height-agl-m", "nan"),
+        ("bridge", "rally", "--above-ground-m", "nan"),
+        ("export", "thresholds", "--height-m", "nan"),
+        ("sim", "dataset", "--heights-m", "nan", "inf"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_on_the_command_line(words: tuple[str, ...]) -> None:
+    done = call(*words)
+    assert done.returncode == 2 and "is not a finite number" in done.stderr, done.stderr
