@@ -152,6 +152,6 @@ def main(setups: int, seconds: float, first: int, minutes: float) -> Figures:
         "quantities": {quantity.name: _row(runs, index) for index, quantity in enumerate(QUANTITIES)},
         "set-ups": len(runs) + len(refused),
         "refused": refused,
-        "s a flight": percentiles(costs),
+        "ms to collect and calibrate": percentiles([1000 * cost for cost in costs]),
         "runs": runs,
     }

@@ -269,12 +269,12 @@ NO_SITE = (
         "Take over. After landing: restart the camera.",
     ),
     PilotText(
-        "bad-picture: the picture is a loop of old ones (since <time> s, <way> m and <angle> degrees)",
+        "picture-motion: the picture is a loop of old ones (since <time> s, <way> m and <angle> degrees)",
         "Old pictures come again, so old and from so far away.",
         "Take over. After landing: restart the camera.",
     ),
     PilotText(
-        "bad-picture: the picture is a loop of old ones",
+        "picture-motion: the picture is a loop of old ones",
         "Old pictures come again.",
         "Take over. After landing: restart the camera.",
     ),

@@ -29,6 +29,9 @@ STATED: dict[str, float] = {
 
 KINDS = tuple(STATED)
 
+LOOPED = "looped"
+"""Old pictures that come again: a mistake too, told by `landing.repeats` instead of by pairs of looks."""
+
 EXPLAINED = 0.45
 """Part of the configured set-up's cost that a mistake's may have."""
 
@@ -38,11 +41,11 @@ LEAST_GAIN = 30.0
 
 @dataclass(frozen=True)
 class Mistake:
-    """A kind of `KINDS` with its size.
+    """A kind of `KINDS` with its size, or a loop.
 
     Attributes:
-        kind: One of them.
-        value: In the unit of `STATED`; 0 where there is none.
+        kind: One of them, or `LOOPED`.
+        value: In the unit of `STATED`; 0 where there is none; of a loop how old the pictures are, s.
         text: For people.
     """
 

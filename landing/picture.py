@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
 from landing.estimator import EstimatorFrame
+from landing.mistakes import LOOPED, Mistake
 from landing.motion import MotionReport, PictureMotion
 from landing.relief import Relief
 from landing.relief_report import ReliefReport
@@ -79,6 +80,7 @@ class PictureMonitor:
         self._motion = PictureMotion(camera) if settings.check_motion else None
         self.motion: MotionReport | None = None
         """Result of the newest frame's motion; None where it is not checked."""
+        self._repeated: str | None = None
         measured = self._motion is not None and relief is not None and relief.enabled
         self._relief = Relief(relief) if measured and relief is not None else None
         self._relief_frame: EstimatorFrame | None = None
@@ -96,6 +98,10 @@ class PictureMonitor:
             pose: At its capture.
         """
         problem = self.problem(frame, pose)
+        loop_s = self._repeats.loop_s
+        if problem is not None and problem == self._repeated and loop_s is not None:
+            self.motion = MotionReport(Mistake(LOOPED, loop_s, problem))
+            return NoSite(NoSiteReason.PICTURE_MOTION, problem)
         if problem is not None:
             return NoSite(NoSiteReason.BAD_PICTURE, problem)
         if self._motion is None:
@@ -129,7 +135,7 @@ class PictureMonitor:
         grey = thumbnail(frame.image_bgr)
         mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
         frozen = self._frozen(frame, pose)
-        repeated = self._repeats.problem(grey, frame.captured_at_ns, pose)
+        self._repeated = self._repeats.problem(grey, frame.captured_at_ns, pose)
         if mean < settings.least_brightness:
             return f"the picture is black (mean {mean:.0f} of 255)"
         if mean > settings.most_brightness:
@@ -139,7 +145,7 @@ class PictureMonitor:
         share = sharpness(grey)
         if share < settings.least_sharpness:
             return f"the picture is blurred (sharpness {share:.4f})"
-        return frozen or repeated
+        return frozen or self._repeated
 
     def _frozen(self, frame: Frame, pose: Pose | None) -> str | None:
         """Return True while the same picture keeps coming and the vehicle moves."""

@@ -172,6 +172,11 @@ class Repeats:
         self._repeated_ns = self._alike_ns = self._period_ns = 0
         self._new = 0
 
+    @property
+    def loop_s(self) -> float | None:
+        """Age of the pictures that come again, where others come in between (a loop), s; None without a proof."""
+        return self._period_ns * 1e-9 if self._proof is not None and self._proof.looped else None
+
     def problem(self, grey: ByteArray, at_ns: int, pose: Pose | None) -> str | None:
         """Tells what a picture repeats, in words; None for a new one, or when it is not known.
 

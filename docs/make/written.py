@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.make import versions
+from docs.make import motion, versions
 from docs.make.card import lists as card_lists
 from docs.make.markdown import table
 from edge.commanding import QUIET
@@ -187,6 +187,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "texts-authority": texts_authority,
     "texts-others": texts_others,
     "texts-reasons": texts_reasons,
+    "calibration-flown": motion.calibration,
     "versions-known": versions.known,
     "versions-renamed": versions.renamed,
     "versions-traps": versions.traps,

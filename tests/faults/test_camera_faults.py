@@ -79,7 +79,7 @@ def test_old_pictures(
         bench.descend()
         bench.wait_for_targets(60)
         silence_s = stops(bench, lambda: bench.order_camera(word), lambda: bench.last_frame_ns)
-        details = [e["detail"] for e in bench.events("no-site") if e["reason"] == "bad-picture"]
+        details = [e["detail"] for e in bench.events("no-site") if e["reason"] in ("bad-picture", "picture-motion")]
         bench.order_camera("good")
         recovery_s = bench.wait_for_targets(5)
     old = [d for d in details if "frozen" in d or "loop" in d]

@@ -17,7 +17,9 @@ import pytest
 
 from landing.camera import CameraModel
 from landing.geometry import quaternion_from_euler
+from landing.mistakes import LOOPED
 from landing.picture import PictureMonitor, PictureSettings
+from landing.site import NoSiteReason
 from landing.types import ByteArray, Frame, Pose
 
 WIDTH, HEIGHT = 160, 120
@@ -283,6 +285,20 @@ def test_a_loop_stays_refused_while_the_vehicle_hovers_under_it() -> None:
     ]
     said = flight.said(flight.loop(2.0))
     assert all(said[START + 20 :])
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"), [("frozen", NoSiteReason.BAD_PICTURE), ("loop", NoSiteReason.PICTURE_MOTION)]
+)
+def test_a_loop_is_a_mistake_of_set_up_with_its_age(word: str, reason: NoSiteReason) -> None:
+    flight = Flight("lawn", "slide", 10.0, 60, 4.0)
+    monitor = PictureMonitor(PictureSettings(), CAMERA)
+    old = flight.frozen if word == "frozen" else flight.loop(2.0)
+    refused = [monitor.refusal(Frame(flight.noisy(old(n)), n, p.at_ns), p) for n, p in enumerate(flight.poses)][-1]
+    assert refused is not None and refused.reason is reason and word in refused.detail
+    mistake = None if monitor.motion is None else monitor.motion.mistake
+    if word == "loop":
+        assert mistake is not None and mistake.kind == LOOPED and abs(mistake.value - 2.0) < 0.3
 
 
 def test_the_same_place_again_is_no_loop() -> None:
