@@ -19,14 +19,19 @@ import numpy as np
 from edge.blackbox import views
 from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import Topic, step_from, tick_from
+from edge.exact import RecordingError
 from edge.resolved import ResolvedFlight
 from landing.calibration_result import SetupCalibration, SetupEstimate
 from landing.camera import CameraModel
 from landing.errors import FileError
 from landing.estimator import EstimatorFrame
 from landing.looks import LookCollector
+from landing.pictures import decode, require_picture
 from landing.self_calibration import calibrate
 from landing.types import ByteArray, Pose
+
+MOST_LATENCY_MS = 1000
+"""As `[camera] latency_ms` takes."""
 
 PANEL_PX, REACH_PX = 420, 12.0
 """Side of a panel of the picture, and shift that reaches its edge, px of a picture 320 wide."""
@@ -76,8 +81,9 @@ def collect(recording: Recording, camera: CameraModel) -> LookCollector:
     topics = (Topic.STEP.value, Topic.TICK.value, views.PICTURE)
     for entry in recording.entries(*topics, title="following the ground"):
         if entry.topic == views.PICTURE:
-            decoded = cv2.imdecode(np.frombuffer(picture_of(entry), np.uint8), cv2.IMREAD_GRAYSCALE)
-            image = None if decoded is None else np.asarray(decoded, np.uint8)
+            data = picture_of(entry)
+            require_picture(data, "a recorded picture", RecordingError)
+            image = decode(data, cv2.IMREAD_GRAYSCALE)
         elif entry.topic == Topic.TICK.value:
             pose = tick_from(entry.data).pose
             if pose is not None:
@@ -102,7 +108,11 @@ def of_recording(recording: Recording) -> FlightCalibration:
     """
     start = recording.start
     flight = ResolvedFlight.parse(start.flight)
-    day = datetime.fromtimestamp((start.started_ns + start.utc_offset_ns) / 1e9, timezone.utc).date()
+    flown_s = (start.started_ns + start.utc_offset_ns) / 1e9
+    try:
+        day = datetime.fromtimestamp(flown_s, timezone.utc).date()
+    except (ValueError, OverflowError, OSError) as error:
+        raise RecordingError(f"the recording began {flown_s:.0f} s after 1970: it is damaged") from error
     return FlightCalibration(flight, day, collect(recording, flight.camera))
 
 
@@ -126,10 +136,14 @@ class FlightCalibration:
     @property
     def complete(self) -> bool:
         """True when latency, mount and lens are known; a vehicle need not have a rangefinder."""
-        return all(estimate.told for estimate in self.result.estimates[:5])
+        return self._latency_can_be and all(estimate.told for estimate in self.result.estimates[:5])
 
     def _latency_ms(self) -> float:
-        return max(0.0, round(self._flight.latency_ms + 1000 * self.result.latency_s, 1))
+        return round(self._flight.latency_ms + 1000 * self.result.latency_s, 1)
+
+    @property
+    def _latency_can_be(self) -> bool:
+        return 0.0 <= self._latency_ms() <= MOST_LATENCY_MS
 
     def _by_angle(self) -> bool:
         return self._flight.sources["camera.lens"] == "hfov_deg"
@@ -146,7 +160,7 @@ class FlightCalibration:
         latency, roll, pitch, yaw, field, _ = self.result.estimates
         camera = self._camera()
         lines = ["[camera]"]
-        if latency.told:
+        if latency.told and self._latency_can_be:
             lines.append(f"latency_ms = {self._latency_ms():g}")
         if field.told and self._by_angle():
             lines.append(f"hfov_deg = {round(camera.hfov_deg, 2):g}")
@@ -171,9 +185,10 @@ class FlightCalibration:
             *(self._words(estimate) for estimate in result.estimates),
             f"shift of the ground not explained, median: {before:.2f} px before, {after:.2f} px after (of 320)",
         ]
-        if result.latency_s and self._flight.latency_ms + 1000 * result.latency_s < 0:
+        if not self._latency_can_be:
             found.append(
-                "the picture is older than no delay at all would make it: check the clocks of camera and autopilot"
+                f"a latency of {self._latency_ms():.0f} ms is not written, 0 to {MOST_LATENCY_MS} ms can be: check the "
+                "clocks of camera and autopilot"
             )
         return found
 

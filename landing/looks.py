@@ -31,7 +31,10 @@ WHOLE_S = 1e6
 """Longer than any flight."""
 
 GAP_S = 0.7
-"""Pictures further apart are not followed."""
+"""Pictures further apart are not followed; ends of looks further from any pose do not count."""
+
+NEVER_NS = 1 << 62
+"""No clock says so much."""
 
 ATTITUDE_RAD, STAMP_S = math.radians(0.6), 0.004
 """Error of each attitude about each axis, and of each stamp."""
@@ -72,6 +75,21 @@ class Looks(Window):
         copy._from_ns, copy._to_ns = list(self._from_ns), list(self._to_ns)
         copy._places, copy._covariances = list(self._places), list(self._covariances)
         return copy
+
+    def within(self, poses_ns: npt.NDArray[np.int64]) -> Looks:
+        """Those that began and ended within `GAP_S` of a pose.
+
+        Args:
+            poses_ns: Times of poses, in order.
+        """
+        found = Looks(self.anchors)
+        for from_ns, to_ns, places, covariance in zip(
+            self._from_ns, self._to_ns, self._places, self._covariances, strict=True
+        ):
+            if _is_near(from_ns, poses_ns) and _is_near(to_ns, poses_ns):
+                found.add(from_ns, to_ns, places)
+                found._covariances.append(covariance)
+        return found
 
     @property
     def times_ns(self) -> npt.NDArray[np.int64]:
@@ -117,6 +135,11 @@ class Looks(Window):
         covariance = covariance + np.stack(self._covariances) + SMOOTH_RAD**2 * np.eye(18)
         whitening: FloatArray = np.linalg.inv(np.linalg.cholesky(covariance))
         return whitening
+
+
+def _is_near(at_ns: int, poses_ns: npt.NDArray[np.int64]) -> bool:
+    index = int(np.searchsorted(poses_ns, at_ns))
+    return any(abs(int(other) - at_ns) <= GAP_S * 1e9 for other in poses_ns[max(0, index - 1) : index + 1])
 
 
 def _outer(columns: FloatArray) -> FloatArray:
@@ -220,6 +243,12 @@ class LookCollector:
         copied.pictures, copied.gaps = self.pictures, self.gaps
         return copied
 
+    def with_poses(self) -> LookCollector:
+        """A copy with those looks alone whose poses are known."""
+        copied = self.snapshot()
+        copied.looks = self.looks.within(np.sort(np.array([pose.at_ns for pose in self._poses], np.int64)))
+        return copied
+
     @property
     def _corners(self) -> Corners:
         return self._chains[0].corners
@@ -230,8 +259,8 @@ class LookCollector:
         return self._corners.look.fx
 
     def add_pose(self, pose: Pose) -> None:
-        """Takes a pose, in any order; one without attitude, position or height is left out."""
-        if pose.height_agl_m is not None and self._camera.missing_in(pose) is None:
+        """Takes a pose, in any order; one without attitude, position, height or a possible time is left out."""
+        if abs(pose.at_ns) < NEVER_NS and pose.height_agl_m is not None and self._camera.missing_in(pose) is None:
             self._poses.append(pose)
 
     def track(self) -> CameraTrack:
@@ -245,6 +274,8 @@ class LookCollector:
 
     def add_picture(self, image: ByteArray, at_ns: int) -> None:
         """Takes a picture, grey or BGR, uint8 (h, w) or (h, w, 3); pictures come in the order of time."""
+        if abs(at_ns) >= NEVER_NS:
+            return
         grey = _flat(self._corners.small(image))
         before, self._grey = self._grey, grey
         gap_s, self._at_ns = (at_ns - self._at_ns) * 1e-9, at_ns

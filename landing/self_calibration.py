@@ -74,12 +74,27 @@ def calibrate(camera: CameraModel, collected: LookCollector) -> SetupCalibration
     Raises:
         CalibrationError: Too few looks, or looks that no set-up explains.
     """
-    looks, track = collected.looks, collected.track()
-    if len(looks) < LEAST_LOOKS:
+    if len(collected.looks) < LEAST_LOOKS:
         raise CalibrationError(
-            f"{len(looks)} looks at moving ground in {collected.pictures} pictures, at least {LEAST_LOOKS} are needed: "
-            f"{_too_few(collected)}"
+            f"{len(collected.looks)} looks at moving ground in {collected.pictures} pictures, at least {LEAST_LOOKS} "
+            f"are needed: {_too_few(collected)}"
         )
+    seen, collected = len(collected.looks), collected.with_poses()
+    if len(collected.looks) < LEAST_LOOKS:
+        raise CalibrationError(
+            f"{len(collected.looks)} of {seen} looks at moving ground have poses with position, attitude and height "
+            f"above ground, at least {LEAST_LOOKS} are needed: fly with position and a rangefinder"
+        )
+    try:
+        return _calibrated(camera, collected)
+    except np.linalg.LinAlgError as error:
+        raise CalibrationError(
+            "the poses jump as no vehicle flies: look at the position and height of the flight"
+        ) from (error)
+
+
+def _calibrated(camera: CameraModel, collected: LookCollector) -> SetupCalibration:
+    looks, track = collected.looks, collected.track()
     whitening = looks.whitening(track, CONFIGURED)
     solution = _best(looks, track, whitening)
     solution = _search(looks, track, None, solution.values)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
+from google.protobuf.message import DecodeError
 from mcap.exceptions import McapError
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
@@ -99,7 +100,10 @@ def picture_of(entry: RecordedMessage) -> bytes:
     """
     if entry.topic not in (views.PICTURE, views.MASKS):
         raise RecordingError(f"{entry.topic} holds no picture")
-    return bytes(CompressedImage.FromString(entry.data).data)
+    try:
+        return bytes(CompressedImage.FromString(entry.data).data)
+    except DecodeError as error:
+        raise RecordingError(f"a picture of {entry.topic} cannot be read: {error}") from error
 
 
 def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:

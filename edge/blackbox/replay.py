@@ -39,6 +39,7 @@ from landing.director import Director, DirectorInput
 from landing.globe import GlobalFix
 from landing.ground_view import GroundView
 from landing.known_sites import SiteBook, SiteLook
+from landing.pictures import decode
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, Selection
 from landing.spec import ModelSpec
@@ -244,11 +245,11 @@ class Replay:
 
     def _segment(self, record: StepRecord) -> Segmentation:
         if self._runtime is None:
-            assert self._segmentation is not None  # written before the step
             maps = self._segmentation
+            if maps is None:
+                raise RecordingError(f"decision {record.number} was recorded without its maps")
             return Segmentation(maps.class_id, maps.landable, maps.hazards, record.captured_at_ns)
-        assert self._jpeg is not None
-        image = cv2.imdecode(np.frombuffer(self._jpeg, np.uint8), cv2.IMREAD_COLOR)
+        image = None if self._jpeg is None else decode(self._jpeg, cv2.IMREAD_COLOR)
         if image is None:
             raise RecordingError(f"the picture of decision {record.number} cannot be read")
         frame = Frame(np.asarray(image, np.uint8), record.frame_id, record.captured_at_ns)
@@ -339,7 +340,7 @@ def maps_of(png: bytes) -> Segmentation:
     Raises:
         RecordingError: It is damaged.
     """
-    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    picture = decode(png, cv2.IMREAD_GRAYSCALE)
     if picture is None or picture.shape[0] % 6:
         raise RecordingError("the maps of a decision cannot be read")
     return masks_from_picture(np.asarray(picture, np.uint8), 0)

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from edge.blackbox import views
+from edge.blackbox.recording import RecordedMessage, picture_of
 from edge.blackbox.records import FORMAT, Start, StepRecord, Topic, to_json
 from edge.blackbox.segment import Segment
 from edge.calibrate import stamp_of
 from edge.check import _calibrated
+from edge.exact import RecordingError
 from edge.resolved import resolve_flight
 from landing.calibration_result import CalibrationError
 from landing.camera import CameraModel, Mount
@@ -111,8 +113,9 @@ def test_a_turned_mount_keeps_angles_close_to_the_configured_ones() -> None:
             assert np.degrees(np.linalg.norm(left)) < 0.12
 
 
-def recorded(path: Path) -> None:
-    """A black box of the flight, configured wrongly."""
+def recorded(path: Path, late_s: float = LATE_S, picture_bytes: bytes | None = None) -> None:
+    """A black box of the flight, configured wrongly; its pictures may be others."""
+    path.parent.mkdir(exist_ok=True)
     lens: dict[str, Any] = {"width_px": 320, "height_px": 240, "hfov_deg": round(WRONG.hfov_deg, 3)}
     camera = {**lens, "latency_ms": 20, "mount": {"pitch_deg": -87.0, "yaw_deg": 4.0}}
     config = configuration(camera={"source": "v4l2:///dev/video0", **camera})
@@ -123,10 +126,12 @@ def recorded(path: Path) -> None:
     segment.record(Topic.START, to_json(start), 0)
     refused = NoSite(NoSiteReason.NOTHING_LANDABLE, "nothing")
     for k, image in enumerate(pictures()):
-        at_ns = round((100 + k / FPS + LATE_S) * 1e9)
-        pose = told_at(k / FPS + LATE_S)
-        shown = np.repeat(image[..., None], 3, axis=2)
-        segment.show(views.PICTURE, views.picture(shown, 85, at_ns), at_ns)
+        at_ns = round((100 + k / FPS + late_s) * 1e9)
+        pose = told_at(k / FPS + late_s)
+        shown = views.picture(np.repeat(image[..., None], 3, axis=2), 85, at_ns)
+        if picture_bytes is not None:
+            shown.data = picture_bytes
+        segment.show(views.PICTURE, shown, at_ns)
         step = StepRecord(k, k, at_ns, pose, refused, None, Decision(refused, at_ns, at_ns), None, {})
         segment.record(Topic.STEP, to_json(step), at_ns)
     segment.finish()
@@ -153,3 +158,55 @@ def test_check_warns_until_a_flight_told_the_set_up() -> None:
     later = good.camera.model_copy(update={"latency_ms": 77.0})
     changed = _calibrated(good.model_copy(update={"camera": later}))
     assert changed.warning and "changed since" in changed.text
+
+
+@lru_cache(maxsize=1)
+def looks_alone() -> LookCollector:
+    found = LookCollector(WRONG)
+    for k, image in enumerate(pictures()):
+        found.add_picture(image, round((100 + k / FPS + LATE_S) * 1e9))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda pose: None, "0 of .* looks at moving ground have poses"),
+        (lambda pose: replace(pose, at_ns=10**11), "0 of .* looks at moving ground have poses"),
+        (lambda pose: replace(pose, at_ns=pose.at_ns + 10**19), "0 of .* looks at moving ground have poses"),
+        (lambda pose: replace(pose, height_agl_m=None), "0 of .* looks at moving ground have poses"),
+        (lambda pose: pose if pose.at_ns < 107 * 10**9 else None, "looks at moving ground have poses"),
+        (
+            lambda pose: replace(
+                pose, position_ned_m=(float(pose.at_ns * 7919 % 20011), pose.at_ns * 104729 % 20011, -9)
+            ),
+            "the poses jump as no vehicle flies|as no set-up explains",
+        ),
+    ],
+)
+def test_poses_that_cannot_be_are_refused_in_a_line(change: Any, words: str) -> None:
+    found = looks_alone().snapshot()
+    for k in range(20 * SECONDS + 10):
+        pose = change(told_at(k / 20))
+        if pose is not None:
+            found.add_pose(pose)
+    with pytest.raises(CalibrationError, match=words):
+        calibrate(WRONG, found)
+
+
+@pytest.mark.parametrize("late_s", [1.1, -0.5])
+def test_a_latency_that_cannot_be_configured_is_not_written(tmp_path: Path, late_s: float) -> None:
+    recorded(tmp_path / "flight.mcap", late_s)
+    done = call("edge", "calibrate", tmp_path / "flight.mcap", "--out", tmp_path / "drawn.png")
+    assert done.returncode == 0, done.stderr
+    assert "is not written, 0 to 1000 ms can be" in done.stdout
+    assert "latency_ms" not in done.stdout and "calibrated =" not in done.stdout
+
+
+def test_a_recording_with_pictures_that_are_none_is_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="a picture of camera/picture"):
+        picture_of(RecordedMessage(views.PICTURE, 0, b"\xff\xff"))
+    for name, data in (("empty", b""), ("foreign", b"no picture")):
+        recorded(tmp_path / name / "flight.mcap", picture_bytes=data)
+        done = call("edge", "calibrate", tmp_path / name / "flight.mcap", "--out", tmp_path / "drawn.png")
+        assert done.returncode == 2 and "picture" in done.stderr and done.stderr.count("\n") == 1, done.stderr
