@@ -224,7 +224,13 @@ class VehicleTracker:
         return Autopilot.UNKNOWN if self._heartbeat is None else autopilot_of(self._heartbeat)
 
     def on_heartbeat(self, heartbeat: Any, at_ns: int) -> None:
-        """Take a HEARTBEAT of the autopilot served."""
+        """Take a HEARTBEAT of the autopilot served.
+
+        Another mode's landing is none of the new mode's: it must be told anew. Else the way home, begun in the middle
+        of a landing, would count as its last leg until the next EXTENDED_SYS_STATE.
+        """
+        if self._heartbeat is not None and heartbeat.custom_mode != self._heartbeat.custom_mode:
+            self._touching_down = False if self._touching_down else self._touching_down
         self._heartbeat = heartbeat
         self._heartbeat_at_ns = at_ns
 

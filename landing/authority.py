@@ -28,6 +28,8 @@ found nothing else.
 
 In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site may hold
 the landing up within `landing.failsafe`'s bound, and when that is over it lands. No look around, no stop for ground.
+A mode that comes in the same heartbeat as the failsafe is the autopilot's own, not the pilot's: the authority stands
+back, and with "guard" accompanies the landing that follows, be it the last leg of the way home.
 
 Below `commit_height_m` the camera sees less than the site, so a dip of the evidence stops nothing. A person or vehicle
 that is seen stops the vehicle down to `floor_height_m`; it then climbs to `clear_height_m`, away from heads, and never
@@ -91,6 +93,8 @@ HOLDS_IN = "holds in"
 LEAST_HOLD_S = 3.0
 """A failsafe landing is not stopped for less: nobody goes within it, and a mode change takes as long."""
 
+FAILSAFE_WORDS = "the autopilot's own failsafe is in force"
+
 LOST_DESTINATION = "the local frame has moved by an unknown step"
 """Of a climb or descent: where the vehicle was sent to is another place now."""
 
@@ -149,6 +153,7 @@ class Authority:
         self._mode = ""
         self._ordered = False
         self._from_ground = settings.begin_in_air
+        self._failsafe = False
         self._transitions: list[AuthorityTransition] = []
 
     @property
@@ -174,6 +179,7 @@ class Authority:
         if not vehicle.link_alive:
             self._stand_down(now_ns, "no heartbeat from the autopilot")
             return
+        begun, self._failsafe = vehicle.failsafe and not self._failsafe, vehicle.failsafe
         modes = FLIGHT_MODES.get(vehicle.autopilot)
         if not vehicle.armed or vehicle.airborne is False or modes is None:
             self._site = SiteStatus(self._settings)
@@ -191,11 +197,15 @@ class Authority:
             self._begin(inputs, modes)
         if self._state is AuthorityState.READY:
             return
-        word = self._pilot.word(vehicle, self._handshake.expected_modes, now_ns)
-        if word is not None:
+        expected = self._handshake.expected_modes
+        word = self._pilot.word(vehicle, expected, now_ns)
+        its_own = begun and vehicle.mode not in expected  # told in one heartbeat: nobody else changed the mode
+        if word is not None and not its_own:
             self._end(now_ns, f"the pilot has it: {word}")
         elif vehicle.failsafe and self._settings.failsafe == "advise":
-            self._stand_down(now_ns, "the autopilot's own failsafe is in force")
+            self._stand_down(now_ns, FAILSAFE_WORDS)
+        elif its_own:
+            self._rest(now_ns, FAILSAFE_WORDS)
         elif self._done(inputs, modes):
             self._act(inputs, modes)
 

@@ -159,7 +159,7 @@ def _conditions(plan: FlightPlan, start: tuple[float, float]) -> StartConditions
         wind=plan.wind,
         gust_mps=plan.gust_mps,
         seed=plan.seed,
-        parameters={**_moving_target(plan), **plan.parameters},
+        parameters={**_moving_target(plan), **_battery(plan), **plan.parameters},
     )
 
 
@@ -167,6 +167,11 @@ def _moving_target(plan: FlightPlan) -> dict[str, float]:
     """Parameters of ArduPilot for a pad that moves: as the doctor sets them, and bit 0, moving target."""
     moves = plan.pad is not None and plan.pad.speed_mps > 0.0
     return {"PLND_OPTIONS": 1 + PLND_PARAMETERS["PLND_OPTIONS"]} if moves else {}
+
+
+def _battery(plan: FlightPlan) -> dict[str, float]:
+    """Parameters of ArduPilot for a battery that is watched, by voltage and current, where the plan has it run low."""
+    return {"BATT_MONITOR": 4} if any(d.fault is Fault.BATTERY_LOW for d in plan.faults) else {}
 
 
 def _proxy(plan: FlightPlan, daemon_link: str, stack: ExitStack) -> LinkProxy | None:

@@ -18,8 +18,9 @@ from sim.flight.pilot import HANDED_BACK_S, HOLD_PATIENCE_S, ModeOrder, Phase, P
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
 from sim.flight.too_slow import too_slow
 from sim.vehicle.autopilot_process import AutopilotProcess
+from sim.vehicle.failsafes import Failsafe
 from sim.vehicle.ground_station import GroundStation
-from sim.vehicle.processes import START_S, TooLateError
+from sim.vehicle.processes import START_S, FlightError, TooLateError
 from sim.world import Timetable, World, visit
 from sim.world.pad import GroundPad
 
@@ -134,6 +135,7 @@ class PilotedFlight:
             begins_anew = False
             if landing:
                 self._note_height()
+                self._note_mode()
                 begins_anew = self._suffer()
             if begins_anew and orders_all:
                 return
@@ -246,6 +248,11 @@ class PilotedFlight:
             self._height_due_s = truth.boot_s + 1.0
             self._result.heights.append(round(truth.height_m, 2))
 
+    def _note_mode(self) -> None:
+        modes, name = self._result.modes, self._station.mode_name
+        if not modes or modes[-1][1] != name:
+            modes.append((round(self._station.boot_s, 2), name))
+
     # -- faults --
 
     def _suffer(self) -> bool:
@@ -283,8 +290,22 @@ class PilotedFlight:
             assert self._cable is not None
             self._cable.cut()
             self._mend_at_s = self._station.now_s + for_s
-        else:
+        elif planned.fault is Fault.AUTOPILOT_RESTART:
             self._restart_autopilot()
+        else:
+            self._fail(Failsafe(planned.fault.value))
+
+    def _fail(self, failsafe: Failsafe) -> None:
+        """Bring a failsafe of the autopilot about.
+
+        Raises:
+            FlightError: It is not known how on this autopilot.
+        """
+        if failsafe not in self._autopilot.failsafes:
+            raise FlightError(f"{self._autopilot.name}: no {failsafe.value} is known here")
+        for name, value in self._autopilot.failsafes[failsafe].items():
+            self._station.set_parameter(name, value)
+        self._station.silent = failsafe is Failsafe.GCS_LOSS
 
     def _walk_in(self, planned: PlannedFault) -> None:
         site = self._daemon.tail.site

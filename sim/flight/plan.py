@@ -10,6 +10,7 @@ from typing import Any
 
 from landing.errors import InvalidValueError
 from landing.settings import AuthoritySettings
+from sim.vehicle.failsafes import Failsafe
 from sim.world.model import DiscTruth
 from sim.world.pad_place import WantedPad
 
@@ -46,6 +47,10 @@ class Fault(str, Enum):
     """The daemon is killed and stays away."""
     AUTOPILOT_RESTART = "autopilot-restart"
     """The autopilot is killed, starts anew and climbs to the start again."""
+    RC_LOSS = Failsafe.RC_LOSS.value
+    GCS_LOSS = Failsafe.GCS_LOSS.value
+    BATTERY_LOW = Failsafe.BATTERY_LOW.value
+    FENCE = Failsafe.FENCE.value
 
 
 @dataclass(frozen=True)
@@ -214,6 +219,7 @@ class FlightResult:
         manual_takeovers: Descents that the pilot stopped because the site was lost.
         happened: The faults as they came: what, boot time, true height.
         transitions: The director's.
+        modes: Flight modes from the order to land on, each with its boot time, s.
         heights: True height every second from the order to land, m.
         texts: Of autopilot and daemon.
         flight: The daemon's resolved configuration and its digest, from its event log.
@@ -244,6 +250,7 @@ class FlightResult:
     sites: list[dict[str, Any]] = field(default_factory=list)
     happened: list[dict[str, Any]] = field(default_factory=list)
     transitions: list[dict[str, Any]] = field(default_factory=list)
+    modes: list[tuple[float, str]] = field(default_factory=list)
     heights: list[float] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     flight: dict[str, Any] = field(default_factory=dict)

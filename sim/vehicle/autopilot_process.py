@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sim.vehicle.failsafes import Failsafe
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.home import Home
 
@@ -55,6 +56,7 @@ class AutopilotProcess(Protocol):
         name: One of `AUTOPILOTS`.
         home: World NED (0, 0, 0), the zero of the true position.
         links: Valid after `start`.
+        failsafes: Parameters that bring each of its failsafes about; empty where that is not known.
         binds_everywhere: It listens on every interface, so it belongs in a namespace of its own.
     """
 
@@ -62,6 +64,7 @@ class AutopilotProcess(Protocol):
     home: Home
     links: Links
     binds_everywhere: bool
+    failsafes: Mapping[Failsafe, Mapping[str, float]]
 
     def start(self, stack: ExitStack) -> None:
         """Starts the process; it ends with the stack.

@@ -17,6 +17,7 @@ from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.peers import PeerTable
 from firmware_bridge.transport import Transport
+from firmware_bridge.vehicle import autopilot_of, mode_of
 from landing.errors import LinkError
 from landing.problems import Problem
 from sim.vehicle.home import Home
@@ -73,7 +74,11 @@ class Text:
 
 
 class GroundStation:
-    """A MAVLink connection that polls: call `poll` often."""
+    """A MAVLink connection that polls: call `poll` often.
+
+    Attributes:
+        silent: It sends no heartbeat, so that the autopilot counts it as lost.
+    """
 
     def __init__(
         self,
@@ -103,6 +108,8 @@ class GroundStation:
         self.boot_s = 0.0
         self.armed = False
         self.mode = -1
+        self.mode_name = ""
+        self.silent = False
         self.landed_state = mavlink.MAV_LANDED_STATE_UNDEFINED
         self.heard_autopilot = False
         self.is_px4 = False
@@ -175,7 +182,7 @@ class GroundStation:
             LinkError: The simulator has closed the link.
         """
         now_s = self.now_s
-        if now_s - self._heartbeat_sent_s >= 1.0:
+        if not self.silent and now_s - self._heartbeat_sent_s >= 1.0:
             self._heartbeat_sent_s = now_s
             self._send(self._codec.heartbeat_encode(mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0))
         arrival = self._transport.read(timeout_s)
@@ -285,6 +292,7 @@ class GroundStation:
         self._system_id = message.get_srcSystem()
         self.armed = bool(message.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
         self.mode = int(message.custom_mode)
+        self.mode_name, _ = mode_of(autopilot_of(message), message.type, message.custom_mode)
 
     def _on_command_ack(self, message: Any) -> None:
         self._acks[int(message.command)] = int(message.result)

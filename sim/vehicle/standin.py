@@ -12,6 +12,7 @@ from pathlib import Path
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import AutopilotConfig, Mode
 from sim.vehicle.autopilot_process import Links, StartConditions
+from sim.vehicle.failsafes import ARDUPILOT_FAILSAFES
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, TooLateError, start_process
 
@@ -51,6 +52,7 @@ class StandIn:
 
     name = "stand-in"
     binds_everywhere = False
+    failsafes = ARDUPILOT_FAILSAFES
 
     def __init__(self, conditions: StartConditions, folder: Path) -> None:
         self.home = conditions.home

@@ -121,3 +121,17 @@ def test_silence():
     tracker.on_heartbeat(heartbeat(custom_mode=5), 17 * SECOND)
     assert tracker.status(17 * SECOND).link_alive
     assert tracker.status(17 * SECOND).mode == "LOITER"
+
+
+def test_a_landing_told_in_one_mode_does_not_count_in_the_next():
+    tracker = VehicleTracker()
+    landing = mavlink.MAVLink_extended_sys_state_message(0, mavlink.MAV_LANDED_STATE_LANDING)
+    tracker.on_heartbeat(heartbeat(), 10 * SECOND)
+    tracker.on_extended_sys_state(landing, 10 * SECOND)
+    assert tracker.status(10 * SECOND).touching_down is True
+    tracker.on_heartbeat(heartbeat(), 10 * SECOND)
+    assert tracker.status(10 * SECOND).touching_down is True
+    tracker.on_heartbeat(heartbeat(custom_mode=6), 11 * SECOND)  # RTL: on the way home
+    assert tracker.status(11 * SECOND).touching_down is False and not tracker.status(11 * SECOND).landing
+    tracker.on_extended_sys_state(landing, 12 * SECOND)
+    assert tracker.status(12 * SECOND).touching_down is True

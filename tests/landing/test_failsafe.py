@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from landing.command import FlyTo, Hold, Land
 from landing.failsafe import LONGEST_S, MARGIN_S, SHARE, SLOWEST_DESCENT_MPS, HoldBound, may_hold_s
-from landing.vehicle import Autopilot, Battery
+from landing.vehicle import Autopilot, Battery, Sticks
 from tests.landing.test_authority import GUARD, PERSON, S, world
 
 IN_FAILSAFE = GUARD.model_copy(update={"failsafe": "guard"})
@@ -131,3 +131,48 @@ def test_by_default_only_targets_go_on():
     w.run(10.0)
     assert w.requests == [] and w.state.value == "ready"
     assert math.isfinite(w.height_m) and not any(isinstance(r, FlyTo) for r in w.requests)
+
+
+def way_home(settings):
+    """A landing that is accompanied, and the failsafe that breaks it off: mode and state come in one heartbeat."""
+    w = world(settings, battery=FULL, height_m=8.0)
+    w.land()
+    w.failsafe, w.mode, w.touching_down = True, "RTL", False
+    w.step()
+    return w
+
+
+def test_a_failsafe_that_flies_home_is_not_called_the_pilots_and_its_landing_is_accompanied():
+    w = way_home(IN_FAILSAFE)
+    assert w.state.value == "ready" and "the autopilot's own failsafe" in w.reasons[-1]
+    w.run(5.0)
+    assert w.requests == [] and w.state.value == "ready"
+    w.touching_down = True
+    w.until("guard", 3.0)
+    w.intruder = PERSON
+    w.run(0.5)
+    assert w.requests == [Hold()] and "failsafe, at most" in w.reasons[-1]
+
+
+def test_in_advise_it_is_left_alone_and_not_called_the_pilots_either():
+    w = way_home(GUARD)
+    w.touching_down, w.intruder = True, PERSON
+    w.run(10.0)
+    assert w.requests == [] and not any("the pilot has it" in reason for reason in w.reasons)
+
+
+def test_a_mode_that_comes_later_in_a_failsafe_is_the_pilots():
+    w = landing_in_failsafe()
+    assert w.state.value == "guard"
+    w.mode = "RTL"
+    w.run(1.0)
+    assert w.state.value == "ended" and "the pilot has it: mode RTL" in w.reasons[-1]
+
+
+def test_a_failsafe_without_a_change_of_mode_does_not_hide_the_pilots_hand():
+    w = world(IN_FAILSAFE, battery=FULL, height_m=8.0)
+    w.land()
+    w.run(2.0)
+    w.failsafe, w.sticks = True, Sticks(0.8, 0.0, 0.0, 0.0)
+    w.run(0.5)
+    assert w.state.value == "ended" and "stick" in w.reasons[-1]

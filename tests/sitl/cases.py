@@ -18,12 +18,14 @@ class Case:
         plan: What is different from the plain plan.
         world: ``quiet`` (site and hazards, nobody moves) or ``sea`` (nowhere to land).
         windless: Needs no wind; the others are not flown where there is none.
+        copter_only: A failsafe of ArduCopter's; `tests/flight/test_failsafes.py` flies the stand-in's in one process.
     """
 
     name: str
     plan: Mapping[str, Any] = field(default_factory=dict)
     world: str = "quiet"
     windless: bool = True
+    copter_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,14 @@ BOUNDS = {
 }
 
 LOW_M = 6.0
+FAILSAFE_M = 8.0
+IN_FAILSAFE = {"authority": {"failsafe": "guard"}}
+
+
+def failsafe(name: str, fault: Fault, **plan: Any) -> Case:
+    """A failsafe of ArduCopter in the middle of a landing."""
+    return Case(name, {"faults": (PlannedFault(fault, FAILSAFE_M),), **plan}, copter_only=True)
+
 
 CASES = (
     Case("plain"),
@@ -67,5 +77,17 @@ CASES = (
     Case("camera-stall", {"faults": (PlannedFault(Fault.CAMERA_STALL, LOW_M, 3.0),)}),
     Case("daemon-kill", {"faults": (PlannedFault(Fault.DAEMON_KILL, LOW_M),)}),
     Case("autopilot-restart", {"faults": (PlannedFault(Fault.AUTOPILOT_RESTART, LOW_M),)}),
+    failsafe("rc-loss", Fault.RC_LOSS),
+    failsafe("gcs-loss", Fault.GCS_LOSS),
+    failsafe("fence", Fault.FENCE),
+    failsafe("battery-low", Fault.BATTERY_LOW, authority="guard"),
+    failsafe(
+        "rc-loss-person",
+        Fault.RC_LOSS,
+        authority="guard",
+        settings=IN_FAILSAFE,
+        parameters={"BATT_MONITOR": 4},
+        faults=(PlannedFault(Fault.RC_LOSS, FAILSAFE_M), PlannedFault(Fault.INTRUDER, 5.0, 8.0)),
+    ),
 )
 BY_NAME = {case.name: case for case in CASES}

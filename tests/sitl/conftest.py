@@ -74,6 +74,7 @@ class Flown:
         result = self.result
         row = {
             "verdict": result.verdict,
+            "modes": result.modes,
             "version": result.version,
             "seconds": result.seconds,
             "miss_m": result.miss_m,
@@ -162,13 +163,23 @@ START_NE_M = (-9.0, -2.0)
 """Over the road of the quiet world's seed, with lawn within a few metres."""
 
 
+def why_not(autopilot: str, case: str) -> str:
+    """Return why a case is not flown on an autopilot; empty where it is."""
+    if autopilot == "px4" and not BY_NAME[case].windless:
+        return "PX4's SIH has no wind"
+    if autopilot != "ardupilot" and BY_NAME[case].copter_only:
+        return "ArduCopter's failsafes"
+    return ""
+
+
 @pytest.fixture(scope="session", params=["shared-fleet"])
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     wanted = set()
     for item in request.session.items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        if "autopilot" in parameters and "case" in parameters:
-            wanted.add((parameters["autopilot"], parameters["case"]))
+        pair = parameters.get("autopilot"), parameters.get("case")
+        if None not in pair and not why_not(*pair):
+            wanted.add(pair)
     fleet = Fleet(tmp_path_factory.mktemp("fleet"), wanted)
     yield fleet
     fleet.land_all()
@@ -177,6 +188,8 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def flown(fleet: Fleet, autopilot: str, case: str) -> Flown:
     """The landing of one case on one autopilot; skipped where its simulator is missing."""
+    if why_not(autopilot, case):
+        pytest.skip(why_not(autopilot, case))
     if autopilot in SIMULATORS:
         try:
             find_simulator(autopilot)
@@ -184,6 +197,4 @@ def flown(fleet: Fleet, autopilot: str, case: str) -> Flown:
             if os.environ.get(SIMULATORS[autopilot].variable):
                 raise
             pytest.skip(str(error))
-        if autopilot == "px4" and not BY_NAME[case].windless:
-            pytest.skip("PX4's SIH has no wind")
     return fleet.flown(autopilot, case)

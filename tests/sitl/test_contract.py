@@ -99,6 +99,36 @@ class TestEveryAutopilot:
         assert not early and flown.after(anew["mono_ns"], "target-start")
         self._landed_on_its_site(flown, autopilot)
 
+    @cases("rc-loss", "gcs-loss", "fence")
+    def test_a_failsafe_that_flies_home_lands_on_a_site_too(self, flown: Flown, autopilot: str, case: str):
+        assert flown.result.modes[-1][1] == "RTL", flown.result.modes
+        led = [e["to_state"] for e in flown.after(flown.happened_ns, "transition")]
+        assert "commit" in led, led
+        assert not flown.after(0, "authority")
+        self._landed_on_its_site(flown, autopilot)
+
+    @cases("battery-low")
+    def test_a_failsafe_that_lands_goes_on_to_the_site_and_is_not_commanded(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        assert flown.result.modes[-1][1] == "LAND", flown.result.modes
+        assert any("Battery Failsafe" in text for text in flown.result.texts)
+        [stood_back] = flown.after(flown.happened_ns, "authority")  # ended, where it had commanded before
+        assert stood_back["to_state"] in ("ready", "ended") and "failsafe" in stood_back["reason"]
+        assert not flown.after(flown.happened_ns, "command")
+        self._landed_on_its_site(flown, autopilot)
+
+    @cases("rc-loss-person")
+    def test_in_a_failsafe_it_is_held_up_for_a_person_alone(self, flown: Flown, autopilot: str, case: str):
+        result = flown.result
+        changes = [(e["to_state"], e["reason"]) for e in flown.after(flown.happened_ns, "authority")]
+        assert changes[0] == ("ready", "the autopilot's own failsafe is in force"), changes
+        held = [reason for state, reason in changes if state == "hold"]
+        assert held and all("failsafe, at most" in reason for reason in held), changes
+        assert not any(state == "look" for state, _ in changes)
+        assert result.verdict == "landed-safe", result.reason
+        assert result.person_m is not None and result.person_m > 2.0
+
     def _landed_on_its_site(self, flown: Flown, autopilot: str) -> None:
         result = flown.result
         assert result.verdict == "landed-safe", result.reason

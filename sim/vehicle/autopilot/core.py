@@ -16,6 +16,7 @@ from firmware_bridge.dialect import mavlink
 from sim.vehicle import GroundHeight, Vehicle, flat_ground_m
 from sim.vehicle.autopilot.commands import POSITION_OFF, VELOCITY_OFF, Command, param_name, whole
 from sim.vehicle.autopilot.config import AutopilotConfig
+from sim.vehicle.autopilot.failsafes import FailsafeWatch
 from sim.vehicle.autopilot.flight import FlightController
 from sim.vehicle.autopilot.mission_protocol import MissionProtocol
 from sim.vehicle.autopilot.modes import Mode, RefusedError
@@ -71,7 +72,8 @@ class StandInAutopilot:
         self.flight = FlightController(self.vehicle, self.parameters, self._say, config)
         rally = RallyProtocol(self.flight.rally, self._send, lambda: self._now_ms)
         mission = MissionProtocol(self.flight.mission, config.home, self._send, rally)
-        self._telemetry = TelemetryMessages(self.flight, config.home, mission)
+        self.failsafes = FailsafeWatch(self.flight, self.parameters.in_force, self._say)
+        self._telemetry = TelemetryMessages(self.flight, config.home, mission, self.failsafes)
         self._links: dict[LinkId, _LinkState] = {}
         self._outbox: list[tuple[LinkId, Any]] = []
         self._owed_s = 0.0
@@ -93,6 +95,7 @@ class StandInAutopilot:
             mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN: self._reboot,
         }
         self._handlers: dict[str, Callable[[LinkId, Any], None]] = {
+            "HEARTBEAT": self._on_heartbeat,
             "LANDING_TARGET": self._on_landing_target,
             "COMMAND_LONG": self._on_command_long,
             "COMMAND_INT": self._on_command_int,
@@ -159,6 +162,7 @@ class StandInAutopilot:
             return
         self._now_ms += TICK_MS
         self.flight.step(self._now_ms, TICK_S)
+        self.failsafes.step(self._now_ms)
         if self._now_ms < self._silent_until_ms:
             return
         changed = self.flight.mode is not self._told_mode  # told at once, as the real one does
@@ -190,6 +194,7 @@ class StandInAutopilot:
             link.streams.clear()
             link.parameter_queue.clear()
         self.flight.boot(TICK_S)
+        self.failsafes.boot()
 
     def _send(self, link_id: LinkId, message: Any) -> None:
         self._outbox.append((link_id, message))
@@ -204,6 +209,10 @@ class StandInAutopilot:
         if message.get_type() in ("LANDING_TARGET", "TIMESYNC"):
             return True
         return system in (0, self.system_id) and component in (0, mavlink.MAV_COMP_ID_AUTOPILOT1)
+
+    def _on_heartbeat(self, _: LinkId, m: Any) -> None:
+        if m.get_srcSystem() == int(self.parameters["SYSID_MYGCS"]):
+            self.failsafes.hear_station(self._now_ms)
 
     def _on_landing_target(self, _: LinkId, m: Any) -> None:
         self.flight.target.receive(m, self._now_ms)

@@ -9,6 +9,7 @@ from typing import Any
 from firmware_bridge.dialect import mavlink
 from landing.geometry import euler_from_quaternion
 from sim.vehicle import GRAVITY_MPS2, rotate_back
+from sim.vehicle.autopilot.failsafes import FailsafeWatch
 from sim.vehicle.autopilot.flight import FlightController
 from sim.vehicle.autopilot.mission_protocol import MissionProtocol
 from sim.vehicle.autopilot.modes import Mode
@@ -23,10 +24,13 @@ _SENSORS = (
 _VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFICIAL
 
 
+DRAW_A = 12.0
+"""Of a quadrotor in flight, as on ArduPilot's simulator."""
+
 _MESSAGES = (
     "heartbeat sys_status system_time gps_raw_int attitude attitude_quaternion local_position_ned global_position_int "
     "vfr_hud sim_state distance_sensor rangefinder extended_sys_state ekf_status_report rc_channels gps_global_origin "
-    "home_position autopilot_version mission_current"
+    "home_position autopilot_version mission_current battery_status"
 )
 
 
@@ -36,8 +40,11 @@ class TelemetryMessages:
     SIM_STATE is the ground truth; everything else is the autopilot's estimate.
     """
 
-    def __init__(self, flight: FlightController, home: Home, mission: MissionProtocol) -> None:
+    def __init__(
+        self, flight: FlightController, home: Home, mission: MissionProtocol, failsafes: FailsafeWatch
+    ) -> None:
         self._f = flight
+        self._failsafes = failsafes
         self._mission = mission
         self._home = home
         self._builders: dict[int, Callable[[], Any]] = {
@@ -60,6 +67,8 @@ class TelemetryMessages:
             mode |= mavlink.MAV_MODE_FLAG_GUIDED_ENABLED
         flying = f.armed and not f.landed
         state = mavlink.MAV_STATE_ACTIVE if flying else mavlink.MAV_STATE_STANDBY
+        if self._failsafes.in_force:
+            state = mavlink.MAV_STATE_CRITICAL
         return mavlink.MAVLink_heartbeat_message(
             mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, mode, f.mode, state, 3
         )
@@ -167,6 +176,20 @@ class TelemetryMessages:
         else:
             state = mavlink.MAV_LANDED_STATE_IN_AIR
         return mavlink.MAVLink_extended_sys_state_message(mavlink.MAV_VTOL_STATE_UNDEFINED, state)
+
+    def _battery_status(self) -> Any | None:
+        """The charge follows from the time in the air, at a steady draw; the voltage is the simulator's parameter."""
+        p = self._failsafes.parameters
+        if not p["BATT_MONITOR"]:
+            return None
+        used_mah = DRAW_A * self._f.now_ms / 3600.0
+        left = round(100.0 * (1.0 - used_mah / p["BATT_CAPACITY"]))
+        cells_mv = [round(1000.0 * p["SIM_BATT_VOLTAGE"])] + [65535] * 9
+        low = self._failsafes.battery_low
+        state = mavlink.MAV_BATTERY_CHARGE_STATE_LOW if low else mavlink.MAV_BATTERY_CHARGE_STATE_OK
+        return mavlink.MAVLink_battery_status_message(
+            0, 0, 0, 32767, cells_mv, round(100 * DRAW_A), round(used_mah), -1, max(left, 0), 0, state
+        )
 
     def _mission_current(self) -> Any:
         return self._mission.current()

@@ -18,6 +18,7 @@ from pathlib import Path
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import WIND_FULL_HEIGHT_M
 from sim.vehicle.autopilot_process import Links, StartConditions
+from sim.vehicle.failsafes import ARDUPILOT_FAILSAFES
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, start_process
 from sim.vehicle.sitl.binaries import find_simulator
@@ -59,6 +60,7 @@ class ArduPilotSitl:
 
     name = "ardupilot"
     binds_everywhere = True
+    failsafes = ARDUPILOT_FAILSAFES
 
     def __init__(self, conditions: StartConditions, folder: Path) -> None:
         self.home = conditions.home

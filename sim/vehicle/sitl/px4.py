@@ -14,12 +14,14 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle.autopilot_process import Links, StartConditions
+from sim.vehicle.failsafes import Failsafe
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, start_process
 from sim.vehicle.sitl.binaries import find_simulator
@@ -43,6 +45,7 @@ class Px4Sitl:
 
     name = "px4"
     binds_everywhere = True
+    failsafes: Mapping[Failsafe, Mapping[str, float]] = {}
 
     def __init__(self, conditions: StartConditions, folder: Path) -> None:
         self.home = replace(conditions.home, alt_m=GROUND_ALT_M)

@@ -1,0 +1,125 @@
+"""Failsafes of ArduCopter 4.6 as flown on its simulator: transmitter, ground station, battery and circular fence.
+
+Each acts once, when it begins. HEARTBEAT says "critical" for as long as one is in force, but for the fence.
+"""
+
+from __future__ import annotations
+
+import math
+
+from firmware_bridge.dialect import mavlink
+from sim.vehicle.autopilot.flight import FlightController
+from sim.vehicle.autopilot.modes import Mode, RefusedError
+from sim.vehicle.autopilot.precision_landing import Say
+
+RC_LOST_MS = 1000
+OPTION_CONTINUE_LANDING = 8
+CIRCLE = 2
+BATTERY_ACTIONS = {1: Mode.LAND, 2: Mode.RTL}
+
+
+def _since(before_ms: int | None, holds: bool, now_ms: int) -> int | None:
+    """Return the time from which something holds; None where it does not."""
+    return None if not holds else now_ms if before_ms is None else before_ms
+
+
+class FailsafeWatch:
+    """Watches for failsafes and switches the mode, with ArduCopter's parameters and words.
+
+    Args:
+        flight: Whose mode it switches.
+        parameters: In force.
+        say: Sends a text of a severity.
+    """
+
+    def __init__(self, flight: FlightController, parameters: dict[str, float], say: Say) -> None:
+        self._flight = flight
+        self.parameters = self._p = parameters
+        self._say = say
+        self.boot()
+
+    def boot(self) -> None:
+        """Forget all."""
+        self._active: set[str] = set()
+        self._rc_lost_ms: int | None = None
+        self._low_since_ms: int | None = None
+        self._station_ms: int | None = None
+
+    @property
+    def in_force(self) -> bool:
+        """True while HEARTBEAT says "critical"."""
+        return bool(self._active - {"fence"})
+
+    @property
+    def battery_low(self) -> bool:
+        """True while the battery's failsafe is in force."""
+        return "Battery" in self._active
+
+    def hear_station(self, now_ms: int) -> None:
+        """Take a heartbeat of the ground station."""
+        self._station_ms = now_ms
+
+    def step(self, now_ms: int) -> None:
+        """Look at all of them; on the ground nothing is done."""
+        if not self._flight.armed or self._flight.landed:
+            return
+        p = self._p
+        lost = p["SIM_RC_FAIL"] == 1 and p["FS_THR_ENABLE"] > 0
+        self._rc_lost_ms = _since(self._rc_lost_ms, lost, now_ms)
+        gone = self._rc_lost_ms is not None and now_ms - self._rc_lost_ms >= RC_LOST_MS
+        self._become("Radio", gone, Mode.RTL)
+        silent = self._station_ms is not None and now_ms - self._station_ms > 1000 * p["FS_GCS_TIMEOUT"]
+        self._become("GCS", silent and p["FS_GCS_ENABLE"] > 0, Mode.RTL)
+        self._battery(now_ms)
+        self._fence()
+
+    def _battery(self, now_ms: int) -> None:
+        p = self._p
+        low = p["BATT_MONITOR"] > 0 and 0 < p["SIM_BATT_VOLTAGE"] < p["BATT_LOW_VOLT"]
+        self._low_since_ms = _since(self._low_since_ms, low, now_ms)
+        lasts = self._low_since_ms is not None and now_ms - self._low_since_ms >= 1000 * p["BATT_LOW_TIMER"]
+        if lasts and "Battery" not in self._active:
+            self._warn(f"Battery 1 is low {p['SIM_BATT_VOLTAGE']:.2f}V used 0 mAh")
+        if lasts or not low:
+            self._become("Battery", lasts, BATTERY_ACTIONS.get(int(p["BATT_FS_LOW_ACT"])))
+
+    def _fence(self) -> None:
+        p, est = self._p, self._flight.estimate
+        on = p["FENCE_ENABLE"] > 0 and int(p["FENCE_TYPE"]) & CIRCLE
+        outside = bool(on) and math.hypot(est.n_m, est.e_m) > p["FENCE_RADIUS"]
+        if outside and "fence" not in self._active:
+            self._active.add("fence")
+            self._warn("Circle fence breached")
+            if p["FENCE_ACTION"] > 0:
+                self._switch(Mode.RTL)
+        elif not outside:
+            self._active.discard("fence")
+
+    def _become(self, name: str, begun: bool, action: Mode | None) -> None:
+        """Enter or leave a failsafe; act when it begins."""
+        if begun == (name in self._active):
+            return
+        if not begun:
+            self._active.discard(name)
+            self._warn(f"{name} Failsafe Cleared")
+            return
+        goes_on = self._flight.landing and int(self._p["FS_OPTIONS"]) & OPTION_CONTINUE_LANDING
+        lands_anyway = self._flight.landing and "Battery" in self._active and name != "Battery"
+        self._active.add(name)
+        if goes_on or lands_anyway:
+            self._warn(f"{name}{' + Battery' if lands_anyway else ''} Failsafe - Continuing Landing")
+            self._switch(Mode.LAND)
+            return
+        self._warn(f"{name} Failsafe")
+        if action is not None:
+            self._switch(action)
+
+    def _switch(self, mode: Mode) -> None:
+        """Change the mode; land where that is refused."""
+        try:
+            self._flight.set_mode(mode)
+        except RefusedError:
+            self._flight.set_mode(Mode.LAND)
+
+    def _warn(self, text: str) -> None:
+        self._say(mavlink.MAV_SEVERITY_WARNING, text)
