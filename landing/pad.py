@@ -154,12 +154,15 @@ class PadFinder:
         self._detector = cv2.aruco.ArucoDetector(alone, self._parameters)
         self._region: tuple[slice, slice] | None = None
         self._side_px = 0.0
+        self._shape: tuple[int, ...] = ()
         self._since_search = 0
 
     def look(self, image_bgr: ByteArray) -> PadSighting | None:
         """Return the tags of the wanted number in a picture, uint8 (H, W, 3); None without any."""
         tags: tuple[Corners, ...] = ()
         self._since_search += 1
+        if image_bgr.shape != self._shape:
+            self._shape, self._region = image_bgr.shape, None
         if self._region is not None and self._since_search < SEARCH_EVERY:
             tags = self._look_at(image_bgr, self._region, LEAST_SHARE * self._side_px)
         if not tags:

@@ -53,6 +53,8 @@ def fit(tag: Corners, settings: PadSettings, camera: CameraModel, pose: Pose, gr
         ground_down_m: Down coordinate of the ground plane.
     """
     rays = camera.rays_ned(np.asarray(tag, np.float64), pose)
+    if not np.isfinite(rays).all():
+        return "its tag lies where the lens is not known"
     if (rays[:, 2] < LEAST_DOWN * np.linalg.norm(rays, axis=1)).any():
         return "its tag is not below the camera"
     flat = rays[:, :2] / rays[:, 2:]  # on the level plane 1 m below the camera

@@ -42,9 +42,10 @@ FRESH_MPS = 1.0
 POINTING, LEAST_M = 0.012, 0.02
 """Error of a fix: of attitude and mount, for each metre of range, and beyond that, m."""
 
-JUMP_SD, JUMP_M, JUMPS = 4.0, 0.2, 3
+JUMP_SD, JUMP_M, JUMPS, UNDO = 4.0, 0.2, 3, 4
 """A fix so far from where it is expected is no fix; after so many of them the pad lies elsewhere. So many pictures in
-turn that speak against a followed pad end it."""
+turn that speak against a followed pad end it. Each is undone by so many good ones: two tags that are read in turn are
+never followed."""
 
 OVER_MPS = 0.2
 """Beyond the greatest speed by which the filter may err."""
@@ -257,8 +258,8 @@ class PadTracker:
         north, east = track.north.after(dt_s, change_mps2), track.east.after(dt_s, change_mps2)
         off_m = math.hypot(north_m - north.place, east_m - east.place)
         if off_m > JUMP_M + JUMP_SD * math.sqrt(max(north.pp, east.pp) + sd_m**2):
-            if track.doubts + 1 < JUMPS:
-                self._track = replace(track, doubts=track.doubts + 1)
+            if track.doubts + UNDO < JUMPS * UNDO:
+                self._track = replace(track, doubts=track.doubts + UNDO)
             else:
                 self._begin(fix, at_ns)
             return
@@ -269,6 +270,7 @@ class PadTracker:
             track.first_ns,
             at_ns,
             track.fixes + 1,
+            max(0, track.doubts - 1),
             followed=track.followed or (at_ns - track.first_ns >= SETTLE_NS and track.fixes + 1 >= SETTLE_FIXES),
         )
         self._lost, self.fix_now = False, fix
@@ -283,8 +285,8 @@ class PadTracker:
     def _doubt(self, why: str, at_ns: int) -> None:
         """Take a picture that speaks against the pad."""
         track = self._track
-        if track is not None and track.followed and track.doubts + 1 < JUMPS:
-            self._track = replace(track, doubts=track.doubts + 1)
+        if track is not None and track.followed and track.doubts + UNDO < JUMPS * UNDO:
+            self._track = replace(track, doubts=track.doubts + UNDO)
         else:
             self._refuse(why, at_ns)
 

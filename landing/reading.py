@@ -85,6 +85,14 @@ def require_file(path: str | Path, what: str, error: Error, most_bytes: int = AN
     open_file(path, what, error, most_bytes, remedy).close()
 
 
+def is_folder(path: str | Path) -> bool:
+    """Tell whether a path is a folder; no name raises anything."""
+    try:
+        return stat.S_ISDIR(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def open_for_writing(path: Path, what: str, error: Error, *, append: bool = False) -> BinaryIO:
     """Opens a file for writing, folders above it included; it never waits for a reader.
 

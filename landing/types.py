@@ -26,7 +26,7 @@ class Frame:
         captured_at_ns: Monotonic time right after the grab, before any conversion.
 
     Raises:
-        InvalidValueError: Wrong dtype or shape.
+        InvalidValueError: No array, or one of another dtype or shape; a time that no clock says.
     """
 
     image_bgr: ByteArray
@@ -34,6 +34,12 @@ class Frame:
     captured_at_ns: int
 
     def __post_init__(self) -> None:
+        if not isinstance(self.image_bgr, np.ndarray):
+            raise InvalidValueError(
+                f"frame {self.frame_id}: expected a NumPy array, uint8 (H, W, 3), got {type(self.image_bgr).__name__}"
+            )
+        if not abs(self.captured_at_ns) < 1 << 63:
+            raise InvalidValueError(f"frame {self.frame_id}: captured at {self.captured_at_ns} ns: expected 64 bits")
         shape = self.image_bgr.shape
         if self.image_bgr.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
             raise InvalidValueError(
@@ -69,7 +75,7 @@ class Pose:
         frame: The local frame of attitude and position.
 
     Raises:
-        InvalidValueError: A number that is given is not finite, or the quaternion is not unit.
+        InvalidValueError: A number that is given is not finite, there are too few or many, or a quaternion is not unit.
     """
 
     at_ns: int
@@ -80,6 +86,10 @@ class Pose:
     frame: EstimatorFrame = FIRST_FRAME
 
     def __post_init__(self) -> None:
+        for name, count in (("ned_from_frd", 4), ("position_ned_m", 3), ("ned_from_gimbal", 4)):
+            given = getattr(self, name)
+            if given is not None and len(given) != count:
+                raise InvalidValueError(f"pose {name} {given}: expected {count} numbers")
         if self.ned_from_frd is not None:
             object.__setattr__(self, "ned_from_frd", normalized(self.ned_from_frd))
         if self.ned_from_gimbal is not None:

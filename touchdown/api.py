@@ -31,6 +31,8 @@ from touchdown.streams import FrameStream
 LIMITS = DirectorSettings()
 """Greatest ages of frames and poses, as in flight."""
 
+MOST_THREADS = 1024
+
 
 @dataclass(frozen=True)
 class Answer(WithSelection):
@@ -130,7 +132,7 @@ class Model:
         """Decide on frame after frame, as in flight: all build one map of the ground.
 
         Args:
-            frames: In the order of time, such as `open_stream` gives.
+            frames: In the order of time, such as `open_stream` gives; one that is no later than the last is refused.
             camera: Lens and mount, for pictures of this shape.
             pose: A function from a frame's time, monotonic ns, to the vehicle's pose then, or None where that is not
                 known; or one pose, of a camera that hovers.
@@ -176,7 +178,7 @@ class Model:
 
 
 class _Doubts(PictureMonitor):
-    """Refuses a picture that is old, has a pose of another time, or shows nothing.
+    """Refuses a picture that is old or no later than the last, has a pose of another time, or shows nothing.
 
     Args:
         lens: Lens and mount.
@@ -192,6 +194,7 @@ class _Doubts(PictureMonitor):
         self._clock_ns = clock_ns
         self._looks = pictures is not None
         self._alone = alone
+        self._newest_ns: int | None = None
 
     def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:
         """Return why a picture is not decided on; None when it is."""
@@ -199,6 +202,11 @@ class _Doubts(PictureMonitor):
         if age_s > LIMITS.max_decision_age_s:
             words = f"the frame is {age_s:.2f} s old, at most {LIMITS.max_decision_age_s:g} s expected"
             return NoSite(NoSiteReason.STALE_FRAME, words)
+        newest_ns = self._newest_ns
+        if newest_ns is not None and frame.captured_at_ns <= newest_ns:
+            behind_s = (newest_ns - frame.captured_at_ns) * 1e-9
+            return NoSite(NoSiteReason.STALE_FRAME, f"the frame is {behind_s:.2f} s before another: no new evidence")
+        self._newest_ns = frame.captured_at_ns
         apart_s = 0.0 if pose is None else abs(pose.at_ns - frame.captured_at_ns) * 1e-9
         if apart_s > LIMITS.max_pose_age_s:
             words = f"pose and frame are {apart_s:.2f} s apart, at most {LIMITS.max_pose_age_s:g} s expected"
@@ -251,6 +259,10 @@ def load_model(
         ModelError: The file is missing, damaged, not as it describes itself, for another machine, or failed its gate.
         ConfigError: A setting is unknown or out of range.
     """
+    if decision is not None and not isinstance(decision, Mapping):
+        raise ConfigError(f"decision is {type(decision).__name__}: expected names and values")
+    if not 0 <= threads <= MOST_THREADS:
+        raise ConfigError(f"threads {threads}: expected 0 to {MOST_THREADS}")
     try:
         section = DecisionSection.model_validate(dict(decision or {}))
     except ValidationError as error:

@@ -8,7 +8,11 @@ from types import TracebackType
 
 from edge.cameras import RECORDINGS, Camera, CameraRequest, EndOfStream, make_camera
 from edge.cameras.bag import is_bag
+from landing.errors import CameraError
+from landing.reading import is_folder
 from landing.types import Frame
+
+LEAST_FPS, MOST_FPS, LONGEST_S = 0.001, 10_000.0, 3600.0
 
 
 class FrameStream:
@@ -83,10 +87,18 @@ def open_stream(
     Raises:
         CameraError: It cannot be opened, or does not deliver what was asked.
     """
+    ranges = (
+        ("fps", fps, LEAST_FPS, MOST_FPS),
+        ("latency_s", latency_s, 0.0, LONGEST_S),
+        ("timeout_s", timeout_s, 0.0, LONGEST_S),
+    )
+    for name, value, least, most in ranges:
+        if value is not None and not least <= value <= most:
+            raise CameraError(f"{name} is {value}: expected {least:g} to {most:g}")
     text = str(source)
     if "://" not in text and not text.startswith("pipe:"):
         path = Path(text)
-        text = f"{'bag' if is_bag(path) else 'images' if path.is_dir() else 'file'}://{text}"
+        text = f"{'bag' if is_bag(path) else 'images' if is_folder(path) else 'file'}://{text}"
     live = not text.startswith(RECORDINGS)
     camera = make_camera(CameraRequest(text, width_px, height_px, fps, live, latency_ns=round(latency_s * 1e9)))
     camera.open()

@@ -24,7 +24,7 @@ from edge.blackbox.ring import SUFFIX
 from edge.blackbox.segment import PART
 from edge.exact import RecordingError
 from landing.progress import Progress
-from landing.reading import open_file, require_file
+from landing.reading import is_folder, open_file, require_file
 
 MAX_RECORD_BYTES = 256_000_000
 """A length beyond it is damage, not data."""
@@ -109,7 +109,7 @@ def picture_of(entry: RecordedMessage) -> bytes:
 def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if is_folder(path):
             found += sorted(p for p in path.iterdir() if p.name.endswith((SUFFIX, SUFFIX + PART)))
         else:
             remedy = f"expected an {SUFFIX} file or a folder of them"

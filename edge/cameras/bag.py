@@ -18,7 +18,7 @@ from edge.dds.pictures import bgr_of_compressed, bgr_of_image
 from landing.distribution import install_command
 from landing.errors import PictureError
 from landing.problems import Problem
-from landing.reading import require_file
+from landing.reading import is_folder, require_file
 from landing.types import ByteArray
 
 SCHEME = "bag://"
@@ -34,7 +34,7 @@ METADATA_BYTES = 16 << 20
 
 def is_bag(path: Path) -> bool:
     """Tell a bag by its name: a file of one, or a folder that describes one."""
-    return path.suffix.lower() in SUFFIXES or (path.is_dir() and (path / METADATA).exists())
+    return path.suffix.lower() in SUFFIXES or (is_folder(path) and (path / METADATA).exists())
 
 
 class Bag:

@@ -339,3 +339,38 @@ def test_the_target_leads_a_moving_pad_to_the_moment_of_the_pose():
     assert output.target.offset_frd_m == pytest.approx((0.15, 0.5, 8.0), abs=0.05)
     assert output.target.velocity_ne_mps == pytest.approx((0.5, 0.0), abs=0.05)
     assert "on pad 7" in output.reason
+
+
+# --- frauds that come in turn ---
+
+
+def test_two_tags_that_are_read_in_turn_are_never_followed():
+    tracker, states = PadTracker(MOVING, DECISION, CAMERA), set()
+    for k in range(60):
+        place = (3.0 * (k % 2), 0.0, 0.0)
+        pose = pose_at(1.5, 0.0, 10.0)
+        tracker.observe(sighting_of(pose, place), pose, 0.0, k * S // 8)
+        states.add(tracker.report(k * S // 8).state)
+    assert states == {PadState.FOUND}
+
+
+def test_one_wrong_reading_now_and_then_does_not_end_a_pad():
+    tracker = PadTracker(PAD, DECISION, CAMERA)
+    pose = pose_at(0.0, 0.0, 10.0)
+    for k in range(80):
+        tracker.observe(sighting_of(pose, (3.0 * (k % 8 == 7), 0.0, 0.0)), pose, 0.0, k * S // 8)
+    assert tracker.followed
+
+
+def test_corners_where_the_lens_is_not_known_are_no_pad():
+    nothing = math.nan
+    said = fit(((nothing, 1.0), (2.0, 3.0), (4.0, 5.0), (6.0, 7.0)), PAD, CAMERA, pose_at(), 0.0)
+    assert said == "its tag lies where the lens is not known"
+
+
+def test_a_picture_of_another_size_is_searched_anew():
+    finder = PadFinder(PAD)
+    whole = picture_of(pose_at(0.0, 0.0, 6.0), corners_of((1.5, 1.5, 0.0)))
+    assert finder.look(whole) is not None
+    assert finder.look(np.ascontiguousarray(whole[:100, :100])) is None
+    assert finder.look(whole) is not None

@@ -158,6 +158,49 @@ def test_errors_are_ours(tmp_path: Path) -> None:
         touchdown.read_recording(tmp_path / "nothing")
 
 
+@pytest.mark.parametrize("image", [None, LAWN.tolist(), LAWN.astype(float), LAWN[..., 0], LAWN[:0]])
+def test_a_picture_of_another_type_is_refused(model, image) -> None:
+    with pytest.raises(TouchdownError, match="frame 0: expected"):
+        model.decide(image, CAMERA, HOVER)
+
+
+@pytest.mark.parametrize(
+    ("attitude", "position", "height"),
+    [
+        ((1.0, 0.0, 0.0), (0, 0, 0), 1.0),
+        (LEVEL, (0, 0), 1.0),
+        (LEVEL, (0, float("nan"), 0), 1.0),
+        (LEVEL, None, np.inf),
+    ],
+)
+def test_a_pose_that_cannot_be_is_refused(attitude, position, height) -> None:
+    with pytest.raises(TouchdownError, match="pose"):
+        Pose(0, attitude, position, height)
+
+
+def test_a_frame_again_is_no_evidence(model) -> None:
+    one, two = frames(2)
+    for sequence in ([one] * 15, [two, one] * 8):
+        answers = list(model.follow(sequence, CAMERA, HOVER))
+        assert all(answer.site is None for answer in answers)
+        assert answers[-1].refusal.reason is NoSiteReason.STALE_FRAME
+
+
+def test_numbers_and_paths_that_cannot_be_are_refused(tmp_path: Path, model) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), LAWN)
+    for wrong in ({"fps": 0.0}, {"fps": np.nan}, {"latency_s": np.nan}, {"latency_s": -1.0}, {"timeout_s": np.nan}):
+        with pytest.raises(TouchdownError, match=f"{next(iter(wrong))} is"):
+            touchdown.open_stream(tmp_path, **wrong)
+    for threads, decision, words in ((-1, None, "threads -1"), (10**6, None, "threads"), (0, "abc", "decision is str")):
+        with pytest.raises(TouchdownError, match=words):
+            touchdown.load_model(model._runtime.path, threads=threads, decision=decision)
+    for path in ("", "a\0b", "x" * 5000, "\udcff", "/dev/zero"):
+        with pytest.raises(TouchdownError):
+            touchdown.read_recording(path)
+        with pytest.raises(TouchdownError):
+            touchdown.open_stream(path)
+
+
 def test_a_camera_of_another_shape_is_refused(model) -> None:
     with pytest.raises(TouchdownError, match="another shape"):
         model.decide(LAWN, CameraModel.from_hfov(320, 320, 70.0), HOVER)
