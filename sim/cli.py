@@ -93,7 +93,7 @@ def seeds_of(text: str) -> list[int]:
     type=Range(10.0, 900.0),
     help="Time of guard for all tries of a landing, s.  [default: the daemon's, 240]",
 )
-@option("--world", default="procedural", help="procedural, photo:FILE?gsd_m=0.02&labels=FILE, or a world folder.")
+@option("--world", default="procedural", help="procedural, scenes?heights=banks, photo:FILE, or a world folder.")
 @click.option("--gsd-m", type=Range(0.0005, 1.0), help="Metres per pixel of a photograph.  [default: by its EXIF]")
 @option("--seed", "seeds", default="0", help="Of world, start, gusts and noise; 0:20 or 1,5,7 fly several in turn.")
 @click.option("--model", type=PATH, help=f"ONNX model to fly with.  [default: {DEMO_MODEL} beside the sources]")
@@ -128,6 +128,7 @@ def seeds_of(text: str) -> list[int]:
     help="A marked pad near the start, which the daemon is told to land on: apriltag_36h11:7:0.6, or with @0.5 one "
     "that moves at 0.5 m/s.",
 )
+@click.option("--relief", is_flag=True, help="The daemon measures relief and refuses ground that is not flat.")
 @option("--hfov-deg", type=Range(20.0, 120.0), default=80.0, help="Horizontal field of view of the camera, degrees.")
 @option("--size", default="640x480", callback=_size, metavar="WxH", help="Pictures of the camera, pixels.")
 @click.option("--fps", type=Range(1.0, 60.0), help="Frame rate, Hz.  [default: 10; on the simulated clock 5]")
@@ -147,6 +148,7 @@ def land(
     intruder_m: float | None,
     faults: tuple[str, ...],
     pad_text: str | None,
+    relief: bool,
     size: tuple[int, int],
     fps: float | None,
     out: Path,
@@ -170,7 +172,7 @@ def land(
     from sim.flight.plan import REAL_FPS, SHARED_MACHINE, SIMULATED_FPS, Fault, FlightPlan, PlannedFault, parse_fault
     from sim.world import check_world_spec
     from sim.world.pad_place import parse_pad
-    from sim.world.spec import is_photo, photo_with
+    from sim.world.spec import has_heights, is_photo, photo_with
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -183,8 +185,10 @@ def land(
     click.echo("loading ...", err=True)  # takes seconds, and minutes where others have the machine
     from sim.flight.clock import ClockChoice
 
-    if clock == "auto" and is_photo(same["world"]) and same["autopilot"] == "stand-in":
-        clock = "simulated"  # in real time a daemon would be shown the mirrored and the enlarged picture
+    in_process = is_photo(same["world"]) or has_heights(same["world"])
+    if clock == "auto" and in_process and same["autopilot"] == "stand-in":
+        # In real time a daemon would be shown the mirrored and the enlarged picture, and the ground would be flat.
+        clock = "simulated"
     choice = ClockChoice(clock, lambda text: click.echo(text, err=True))
     results = []
     for seed in numbers:
@@ -200,6 +204,7 @@ def land(
             width_px=size[0],
             height_px=size[1],
             pad=pad,
+            settings={"decision": {"relief": {"enabled": True}}} if relief else {},
             **same,
         )
         real = replace(plan, fps=fps or REAL_FPS, settings=SHARED_MACHINE | plan.settings)

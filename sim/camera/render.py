@@ -239,11 +239,10 @@ class _CameraView:
         return slice(max(0, top), min(self.size[1], bottom))
 
     def labels(self) -> ByteArray:
-        """Labels of the ground, by the nearest cell."""
+        """Labels of the ground by its looks, by the nearest cell."""
         beyond = self.world.taxonomy.ignore_index
-        return self._warp(
-            self.world.labels, self.world.pixel_from_ground, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, beyond
-        )
+        source = self.world.labels if self.world.looks is None else self.world.looks
+        return self._warp(source, self.world.pixel_from_ground, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, beyond)
 
     def add_detail(self, image: ByteArray, labels: ByteArray) -> None:
         """Multiplies the close-up texture of each material in, where the camera is close."""

@@ -18,6 +18,7 @@ from landing.authority import AuthorityState
 from landing.camera import CameraModel
 from landing.director import DirectorOutput
 from landing.ground_scale import GroundScale
+from landing.picture import PictureMonitor, PictureSettings
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
 from sim.camera import Motion
@@ -40,6 +41,7 @@ from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, Mode
 from sim.vehicle.autopilot.core import TICK_MS, StandInAutopilot
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import ActorState, World
+from sim.world.heights import ground_height
 
 TRACK_MS = 100
 LONGEST_S = 420.0
@@ -47,6 +49,9 @@ POSITION_ONLY = 0b110111111000
 """Type mask of a SET_POSITION_TARGET: no velocity, acceleration or yaw."""
 
 PILOT = "pilot"
+
+UNCHECKED = PictureSettings(least_sharpness=0.0)
+"""Pictures of a campaign are small ones made large."""
 
 
 def no_scale(camera: CameraModel) -> GroundScale | None:
@@ -133,7 +138,8 @@ class Landing:
         self._sensor = sensor
         self._settings = setup.decision
         self._clock = SimulatedClock()
-        self._autopilot = StandInAutopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
+        config = autopilot_config(scene, start_ne_m, setup.autopilot)
+        self._autopilot = StandInAutopilot(config, ground_height_m=ground_height(world))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
         settings, rng = link_settings(conditions, commands), scene_stream(scene.key, "link")
@@ -141,7 +147,10 @@ class Landing:
         camera = believed_camera(conditions)
         scale = setup.scale(camera)
         decider = policy.make(setup.decision, sensor.taxonomy, camera, scale)
-        self.pipeline = Pipeline(sensor, decider, camera, self._clock.ns, no_stopwatch)
+        relief = setup.decision.relief
+        shown = relief.enabled and world.heights_m is not None  # elsewhere the pictures may be black
+        monitor = PictureMonitor(UNCHECKED, camera, relief) if shown else None
+        self.pipeline = Pipeline(sensor, decider, camera, self._clock.ns, no_stopwatch, monitor)
         self.trace = Trace()
         rules = LoopSettings(setup.director, authority_within(setup.authority, scale, camera)[0])
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, self.pipeline, self.link, self.trace, BOOT_NS)

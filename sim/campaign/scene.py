@@ -8,7 +8,7 @@ from landing.errors import TouchdownError
 from landing.problems import Problem
 from sim.campaign.ranges import SceneConditions, draw_conditions, stream
 from sim.world import SEEDS
-from sim.world.spec import adversarial_scenario, is_photo
+from sim.world.spec import adversarial_scenario, has_heights, is_photo
 
 SPLITS = ("train", "val", "test")
 """A decision is tuned on the first, compared on the second; the third is reported once."""
@@ -97,7 +97,8 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     scenario = adversarial_scenario(world)
     if scenario is not None:
         conditions = replace(conditions, height_m=scenario.start_height_m)
-    elif not is_photo(world):  # who walks into a photograph would be drawn
+    # Who walks into a photograph would be drawn, and nobody walks up a bank.
+    elif not is_photo(world) and not has_heights(world):
         intruder = _intruder(key, conditions)
     # Campaigns of up to a thousand scenes with different seeds meet different worlds.
     world_seed = seeds.start + (seed * 1000 + number) % len(seeds)

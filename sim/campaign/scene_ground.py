@@ -78,7 +78,7 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
     world = parse_world_spec(scene.world, scene.world_seed)
     if world.photograph is not None:
         return _photo_ground(scene, world, rng, decision)
-    if rng.random() < NO_SITE_SHARE:
+    if rng.random() < NO_SITE_SHARE and world.heights_m is None:
         world = overgrown(world, rng)
         wanted = OracleVerdict.NONE
     else:

@@ -15,6 +15,7 @@ import cv2
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
+from landing.decision_groups import ReliefSettings
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection, DirectorSettings, check_together
 from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
@@ -25,7 +26,15 @@ from sim.campaign.ranges import RANGES, stream
 from sim.campaign.scene import Scene, draw_scene
 from sim.campaign.scene_ground import SceneGround, make_scene_ground, over_photo
 from sim.campaign.score import Record, score
-from sim.campaign.sensors import LabelSensor, believed_camera, camera_effects, photo_effects, true_camera
+from sim.campaign.sensors import (
+    SEEN_PX,
+    LabelSensor,
+    SeenLabelSensor,
+    believed_camera,
+    camera_effects,
+    photo_effects,
+    true_camera,
+)
 from sim.campaign.trace import Flown
 from sim.flight.photo_ground import PhotoGround, PhotoGroundSensor
 from sim.flight.photo_sensor import PhotoSensor
@@ -86,6 +95,11 @@ class Plan:
         scene = draw_scene(number, self.split, self.seed, self.worlds)
         shift = scene.conditions.model_shift + self.network_shift
         return replace(scene, conditions=replace(scene.conditions, model_shift=shift, fps=self.fps))
+
+    @property
+    def relief(self) -> bool:
+        """True where the decision measures relief, so that somebody looks at pictures."""
+        return bool(self.decision.get("relief", {}).get("enabled", ReliefSettings().enabled))
 
     def resolved(self) -> ResolvedDecision:
         """Return the resolved decision, with the thresholds of a network that is flown itself.
@@ -199,7 +213,11 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
         return NetworkSensor(place.world, shutter, network)
     model = _error_model(plan.errors)
     rng = stream(scene.key, "eyes")
-    return LabelSensor(place.world, camera, model, scene.conditions, rng)
+    if place.world.heights_m is None or not plan.relief:
+        return LabelSensor(place.world, camera, model, scene.conditions, rng)
+    noise_seed = int(stream(scene.key, "noise").integers(1 << 30))
+    shutter = CameraSensor(camera.resized(*SEEN_PX), camera_effects(scene.conditions, noise_seed))
+    return SeenLabelSensor(place.world, camera, model, scene.conditions, rng, shutter)
 
 
 def _photo_sensor(plan: Plan, scene: Scene, place: SceneGround, camera: CameraModel, network: Runtime) -> SensorModel:

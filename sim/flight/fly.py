@@ -29,9 +29,11 @@ from sim.flight.too_slow import too_slow
 from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
+from sim.vehicle.processes import FlightError
 from sim.vehicle.sitl.namespace import loopback_only
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import World, parse_world_spec, save_world, suggest_start
+from sim.world.heights import ground_height
 from sim.world.pad_place import place_pad, start_beside
 from sim.world.start import photo_height_m
 
@@ -119,6 +121,11 @@ def _over_photograph(plan: FlightPlan, world: World) -> FlightPlan:
 
 def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
     """In real time; the daemon's world is the saved one."""
+    if world.heights_m is not None:
+        raise FlightError(
+            f"world {world.name!r} has heights, and in real time the ground below {plan.autopilot} is flat: fly the "
+            "stand-in with --clock simulated"
+        )
     autopilot = make_autopilot(plan.autopilot, conditions, plan.out)
     if autopilot.binds_everywhere:
         stack.enter_context(loopback_only())
@@ -134,7 +141,7 @@ def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, s
 def _in_process(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
     """On the simulated clock."""
     stack.enter_context(text_log(plan.out / "daemon.log"))
-    autopilot = SimulatedStandIn(conditions, plan.out)
+    autopilot = SimulatedStandIn(conditions, plan.out, ground_height(world))
     autopilot.start(stack)
     station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home, autopilot, autopilot.clock.ns))
     autopilot.hover(station)

@@ -41,6 +41,7 @@ from sim.flight.plan import FlightPlan
 from sim.flight.sensor import NetworkSensor
 from sim.vehicle.autopilot import TICK_S, StandInAutopilot
 from sim.vehicle.autopilot_process import Links, StartConditions
+from sim.vehicle.multicopter import GroundHeight
 from sim.vehicle.standin import StandIn, standin_config
 from sim.world import World
 
@@ -202,25 +203,31 @@ class SimulatedDaemon:
 class SimulatedStandIn(StandIn):
     """The stand-in in this process, and the ground station's transport to it.
 
+    Args:
+        conditions: Of the start.
+        folder: Of the flight.
+        ground_height_m: Height of the ground at a north and east, m.
+
     Attributes:
         clock: Of the flight.
         daemon: Stepped with it once there is one.
     """
 
-    def __init__(self, conditions: StartConditions, folder: Path) -> None:
+    def __init__(self, conditions: StartConditions, folder: Path, ground_height_m: GroundHeight) -> None:
         super().__init__(conditions, folder)
+        self._ground_height_m = ground_height_m
         self.links = Links("udpin:127.0.0.1:0", "tcp:127.0.0.1:0", "in process")
         self.clock = SimulatedClock()
         self.daemon: SimulatedDaemon | None = None
         self._link: InProcessLink | None = None
-        self._autopilot = StandInAutopilot(standin_config(conditions))
+        self._autopilot = StandInAutopilot(standin_config(conditions), ground_height_m=ground_height_m)
         self._inbox = bytearray()
         self._theirs: Any = mavlink.MAVLink(None, srcSystem=1, srcComponent=1)
         self._parser: Any = mavlink.MAVLink(None)
 
     def start(self, stack: ExitStack) -> None:
         """See `AutopilotProcess`; a second start is a vehicle at the start again."""
-        self._autopilot = StandInAutopilot(standin_config(self._conditions))
+        self._autopilot = StandInAutopilot(standin_config(self._conditions), ground_height_m=self._ground_height_m)
         self._autopilot.connect(STATION)
         if self._link is not None:
             self._link.autopilot = self._autopilot

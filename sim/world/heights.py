@@ -6,19 +6,35 @@ The picture and labels stay as they are: a bank looks like the lawn it is painte
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from landing.geometry import FloatArray
+from landing.taxonomy import Role
 from sim.world.model import World
 
 Heights = npt.NDArray[np.float32]
 
 TALL_M = {"tree": 4.0, "building": 4.0, "wall": 1.5, "fence": 1.2, "bush": 0.8, "obstacle": 1.0, "crop": 0.8}
 """Of what stands on the ground, by the beginning or end of the name of its class; other ground has none."""
+
+
+BANKS = 5
+
+STEEP_DEG, TALL_STEP_M = 10.0, 0.4
+"""Ground that no vehicle may land on: steeper, or with something taller on it."""
+
+HEIGHTS = ("banks", "flat")
+
+ROW_RAYS = 256
+STEP_M = 0.25
+"""Step down of a ray, m: at 40 degrees off the plumb line it passes 0.2 m of ground."""
 
 
 def with_heights(world: World, heights_m: Heights) -> World:
@@ -28,7 +44,7 @@ def with_heights(world: World, heights_m: Heights) -> World:
     return other
 
 
-def banked(world: World, seed: int, banks: int = 5, things: int = 40) -> World:
+def banked(world: World, seed: int, banks: int = BANKS, things: int = 40) -> World:
     """A world with banks of 3 to 25 degrees, half of them terraces, and things of 0.1 to 1.5 m that look like ground.
 
     Args:
@@ -38,6 +54,17 @@ def banked(world: World, seed: int, banks: int = 5, things: int = 40) -> World:
         things: Boxes and mounds.
     """
     rng = np.random.default_rng([seed, 211])
+    heights = _raised(world, rng, banks)
+    for name, tall_m in TALL_M.items():
+        ids = [c.id for c in world.taxonomy.classes if c.name.startswith(name) or c.name.endswith(name)]
+        heights += tall_m * np.isin(world.labels, ids).astype(np.float32)
+    for _ in range(things):
+        _stand(heights, world, rng)
+    return with_heights(world, np.asarray(cv2.GaussianBlur(heights, (0, 0), 0.06 / world.gsd_m), np.float32))
+
+
+def _raised(world: World, rng: np.random.Generator, banks: int) -> Heights:
+    """Ground with banks and nothing on it."""
     rows, columns = world.labels.shape
     north = ((world.origin_px[1] - np.arange(rows)) * world.gsd_m).astype(np.float32)[:, None]
     east = ((np.arange(columns) - world.origin_px[0]) * world.gsd_m).astype(np.float32)[None, :]
@@ -53,12 +80,31 @@ def banked(world: World, seed: int, banks: int = 5, things: int = 40) -> World:
         down = np.clip((wide + back_m + wide) - along, 0, wide) * rise
         bank = np.where(np.abs(across) < long / 2, np.minimum(up, down), 0).astype(np.float32)
         heights = np.maximum(heights, bank)
-    for name, tall_m in TALL_M.items():
-        ids = [c.id for c in world.taxonomy.classes if c.name.startswith(name) or c.name.endswith(name)]
-        heights += tall_m * np.isin(world.labels, ids).astype(np.float32)
-    for _ in range(things):
-        _stand(heights, world, rng)
-    return with_heights(world, np.asarray(cv2.GaussianBlur(heights, (0, 0), 0.06 / world.gsd_m), np.float32))
+    return heights
+
+
+def flown(world: World, seed: int, heights: str) -> World:
+    """A world with heights to land on: its labels call steep ground and what stands obstacles, its looks do not.
+
+    Args:
+        world: Flat. People and cars are left out: they would stand at down 0. Its `slope` is level grass here.
+        seed: Same seed, same heights.
+        heights: One of `HEIGHTS`: `banks` as of `banked`, or `flat`, all of it at 0.
+    """
+    grass = next(c.id for c in world.taxonomy.classes if c.name == "grass")
+    obstacle = world.taxonomy.ids_of(Role.OBSTACLE)[0]
+    slope = next((c.id for c in world.taxonomy.classes if c.name == "slope"), obstacle)
+    looks = np.where(world.labels == slope, grass, world.labels).astype(np.uint8) if slope != obstacle else world.labels
+    plain = replace(world, labels=looks, actors=())
+    if heights == "flat":
+        return with_heights(plain, np.zeros(looks.shape, np.float32))
+    raised = banked(plain, seed)
+    assert raised.heights_m is not None
+    ground = _raised(plain, np.random.default_rng([seed, 211]), BANKS)
+    rise = np.hypot(*np.gradient(ground, world.gsd_m))
+    uneven = (rise > math.tan(math.radians(STEEP_DEG))) | (raised.heights_m - ground > TALL_STEP_M)
+    labels = np.where(uneven & world.taxonomy.landable_lut[looks], slope, looks).astype(np.uint8)
+    return replace(raised, labels=labels, looks=looks)
 
 
 def _stand(heights: Heights, world: World, rng: np.random.Generator) -> None:
@@ -88,6 +134,11 @@ def height_at(world: World, north_m: float, east_m: float) -> float:
     return float(world.heights_m[row, column]) if 0 <= row < rows and 0 <= column < columns else 0.0
 
 
+def ground_height(world: World) -> Callable[[float, float], float]:
+    """Return what tells the height of the ground at a north and east, m."""
+    return partial(height_at, world)
+
+
 def disc_relief(world: World, north_m: float, east_m: float, radius_m: float) -> tuple[float, float]:
     """Slope of a disc, degrees, and height of the tallest thing above the plane through it, m."""
     assert world.heights_m is not None
@@ -105,6 +156,15 @@ def disc_relief(world: World, north_m: float, east_m: float, radius_m: float) ->
     return math.degrees(math.atan(math.hypot(plane[0], plane[1]))), float((height - terms @ plane).max())
 
 
+def _highest_m(heights: Heights, far_px: Heights, centre_px: FloatArray) -> float:
+    """Highest ground below rays, m: of the box around where they end and where they begin."""
+    rows, columns = heights.shape
+    ends = [(far_px[..., k].min(), far_px[..., k].max(), centre_px[k]) for k in (0, 1)]
+    (left, right), (top, bottom) = ((max(0, int(min(e))), math.ceil(max(e)) + 2) for e in ends)
+    part = heights[min(top, rows) : max(0, bottom), min(left, columns) : max(0, right)]
+    return max(float(part.max(initial=0.0)), 2 * STEP_M)
+
+
 def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) -> npt.NDArray[np.float32]:
     """North and east of the ground that rays meet first, m, shape (h, w, 2).
 
@@ -117,32 +177,35 @@ def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) 
     """
     heights = world.heights_m
     assert heights is not None
-    top_m = float(heights.max())
     above_m = -float(centre_ned_m[2])
     slope = (rays_ned[..., :2] / np.maximum(rays_ned[..., 2:], 1e-3)).astype(np.float32)
     start = np.asarray(centre_ned_m[:2], np.float32)
     affine = world.pixel_from_ground[:2].astype(np.float32)
+    high_m = min(
+        _highest_m(heights, cv2.transform(start + slope * above_m, affine), affine @ [*start, 1.0]), above_m - 0.05
+    )
 
-    def below(height_m: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        places = start + slope * (above_m - height_m)[..., None]
-        pixels = cv2.transform(places, affine)
+    def below(rays: npt.NDArray[np.float32], height_m: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        pixels = cv2.transform(start + rays * (above_m - height_m)[..., None], affine)
         ground = cv2.remap(heights, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
         return np.asarray(ground >= height_m)
 
-    high_m = min(top_m, above_m - 0.05)
-    steps = max(2, math.ceil(high_m / 0.12))
+    steps = max(2, math.ceil(high_m / STEP_M))
     low = np.zeros(slope.shape[:2], np.float32)
-    open_rays = np.ones(slope.shape[:2], np.bool_)
-    for level_m in np.linspace(high_m, 0.0, steps, dtype=np.float32)[1:]:
-        met = open_rays & below(np.full(slope.shape[:2], level_m, np.float32))
-        low[met] = level_m
-        open_rays &= ~met
-        if not open_rays.any():
+    still, rays = np.arange(low.size), slope.reshape(-1, 2)
+    for level_m in np.linspace(high_m, 0.0, steps, dtype=np.float32)[1:-1]:
+        # In rows, as OpenCV takes no long lines.
+        rows = np.resize(rays, (-(-len(rays) // ROW_RAYS), ROW_RAYS, 2))
+        met = below(rows, np.full((1, 1), level_m, np.float32)).ravel()[: len(rays)]
+        if met.any():
+            low.ravel()[still[met]] = level_m
+            still, rays = still[~met], rays[~met]
+        if not still.size:
             break
     high = low + np.float32(high_m / (steps - 1))
-    for _ in range(5):
+    for _ in range(6):
         half = ((low + high) / 2).astype(np.float32)
-        under = below(half)
+        under = below(slope, half)
         low, high = np.where(under, half, low), np.where(under, high, half)
     places: npt.NDArray[np.float32] = (start + slope * (above_m - low)[..., None]).astype(np.float32)
     return places

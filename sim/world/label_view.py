@@ -18,6 +18,7 @@ from landing.camera import CameraModel
 from landing.geometry import FloatArray
 from landing.types import ByteArray, Pose
 from sim.world.actors import CAR_HEIGHT_M, KINDS, PERSON_HEIGHT_M, ActorState, outline_m
+from sim.world.heights import ground_places
 from sim.world.model import LARGEST_ACTOR_M, World
 
 Floats = npt.NDArray[np.float32]
@@ -51,7 +52,7 @@ def label_view(
     """Class ids of the ground and of the actors on it, as a camera sees them.
 
     Args:
-        world: Its ground is at down 0.
+        world: Its ground is at down 0, or has heights.
         camera: With its mount and distortion; its whole picture is covered.
         pose: With attitude and position.
         t_s: World time, for the actors.
@@ -73,7 +74,10 @@ def label_view(
     plane = np.column_stack([camera_from_ned[:, :2], -camera_from_ned @ centre])
     ground_from_view: FloatArray = np.asarray(np.linalg.inv(view.matrix @ plane), np.float64)
     straight = straight_pixels(view) if view.has_distortion else None
-    labels = _ground(world, view, ground_from_view, straight, -float(centre[2]))
+    if world.heights_m is None:
+        labels = _ground(world, view, ground_from_view, straight, -float(centre[2]))
+    else:
+        labels = _raised_ground(world, view, centre, camera_from_ned.T)
     _draw_actors(labels, world, view, camera_from_ned, centre, t_s, finest_px)
     _clear_sky(labels, ground_from_view[2], straight, world.taxonomy.ignore_index)
     return labels
@@ -99,11 +103,7 @@ def _ground(
     world: World, view: CameraModel, ground_from_view: FloatArray, straight: Floats | None, height_m: float
 ) -> ByteArray:
     """The label raster of the view's scale, by the nearest cell."""
-    gsd_m = height_m / math.sqrt(view.fx * view.fy)
-    pyramid = world.label_pyramid
-    level = min(max(0, round(math.log2(gsd_m / world.gsd_m))), len(pyramid) - 1)
-    source, cells = pyramid[level], float(1 << level)
-    coarser = np.array([[1 / cells, 0, 0.5 / cells - 0.5], [0, 1 / cells, 0.5 / cells - 0.5], [0, 0, 1]])
+    source, coarser = _level(world, height_m / math.sqrt(view.fx * view.fy))
     matrix = coarser @ world.pixel_from_ground @ ground_from_view
     beyond = world.taxonomy.ignore_index
     if straight is None:
@@ -116,6 +116,28 @@ def _ground(
     return np.asarray(
         cv2.remap(source, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=beyond)
     )
+
+
+def _raised_ground(world: World, view: CameraModel, centre_ned_m: FloatArray, ned_from_camera: FloatArray) -> ByteArray:
+    """The label raster of the view's scale where rays meet the ground of a world with heights, by the nearest cell."""
+    v, u = np.mgrid[: view.height_px, : view.width_px].astype(np.float64)
+    rays = view.rays_camera(np.column_stack([u.ravel(), v.ravel()])) @ ned_from_camera.T
+    places = ground_places(world, centre_ned_m, rays.reshape(*u.shape, 3))
+    source, coarser = _level(world, -float(centre_ned_m[2]) / math.sqrt(view.fx * view.fy))
+    pixels = cv2.transform(places, (coarser @ world.pixel_from_ground)[:2])
+    beyond = world.taxonomy.ignore_index
+    return np.asarray(
+        cv2.remap(source, pixels, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=beyond)
+    )
+
+
+def _level(world: World, gsd_m: float) -> tuple[ByteArray, FloatArray]:
+    """The label raster of a scale, m a pixel, and the map from the world's own pixels to it, shape (3, 3)."""
+    pyramid = world.label_pyramid
+    level = min(max(0, round(math.log2(gsd_m / world.gsd_m))), len(pyramid) - 1)
+    cells = float(1 << level)
+    coarser = np.array([[1 / cells, 0, 0.5 / cells - 0.5], [0, 1 / cells, 0.5 / cells - 0.5], [0, 0, 1]])
+    return pyramid[level], coarser
 
 
 def _draw_actors(

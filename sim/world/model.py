@@ -70,7 +70,8 @@ class World:
         actors: They are not in the rasters.
         photograph: The real ground of a picture's world, mirrored and unknown beyond; None: all of the plane is real.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
-        heights_m: Of the ground above down 0, float32 (H, W), for pictures alone; None for a flat world.
+        heights_m: Of the ground above down 0, float32 (H, W); None for a flat world. Actors stand at down 0.
+        looks: Labels by looks, uint8 (H, W), of a world whose heights make ground an obstacle; None: as `labels`.
         pad: A marked pad on it, which is in no raster; None for none.
 
     Raises:
@@ -91,6 +92,7 @@ class World:
     photograph: Photograph | None = None
     detail_seed: int | None = None
     heights_m: npt.NDArray[np.float32] | None = None
+    looks: ByteArray | None = None
     pad: GroundPad | None = None
 
     def __post_init__(self) -> None:
@@ -175,8 +177,8 @@ class World:
 
     @cached_property
     def label_pyramid(self) -> tuple[ByteArray, ...]:
-        """The labels, then at a half, a quarter ... of their resolution; see `sim.world.raster`."""
-        return label_pyramid(self.labels, self.taxonomy)
+        """The labels by looks, then at a half, a quarter ... of their resolution; see `sim.world.raster`."""
+        return label_pyramid(self.labels if self.looks is None else self.looks, self.taxonomy)
 
     @cached_property
     def actor_class_ids(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from landing.errors import DataError
 from sim.world.adversarial import ADVERSARIAL, AdversarialScenario
+from sim.world.heights import HEIGHTS, flown
 from sim.world.model import World
 from sim.world.photo import photo
 from sim.world.photo_scale import scale_of
@@ -32,16 +33,16 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _ALIASES = {"worst": "adversarial"}
 
 _KEYS: dict[str, tuple[str, ...]] = {
-    "procedural": ("seed", "size_m", "gsd_m", "layout"),
-    "scenes": ("seed", "size_m", "gsd_m", "season", "light"),
+    "procedural": ("seed", "size_m", "gsd_m", "layout", "heights"),
+    "scenes": ("seed", "size_m", "gsd_m", "season", "light", "heights"),
     "adversarial": (),
     "photo": ("gsd_m", "labels", "taxonomy", "size_m", "height_agl_m", "hfov_deg"),
     "folder": (),
 }
 
 GRAMMAR = (
-    "procedural[?seed=1&size_m=80&gsd_m=0.05&layout=park], "
-    "scenes[:FAMILY][?seed=1&size_m=160&gsd_m=0.1&season=snow&light=dusk], adversarial:NAME, "
+    "procedural[?seed=1&size_m=80&gsd_m=0.05&layout=park&heights=banks], "
+    "scenes[:FAMILY][?seed=1&size_m=160&gsd_m=0.1&season=snow&light=dusk&heights=banks], adversarial:NAME, "
     "photo:FILE[?gsd_m=0.02&labels=FILE&taxonomy=aeroscapes&size_m=60&height_agl_m=30&hfov_deg=70] (or photo:FOLDER), "
     "or a folder written by save_world"
 )
@@ -69,21 +70,25 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
     if kind == "scenes":
         if rest == ALL:
             raise DataError(f"world {text!r} is many worlds; one of them is scenes:{next(iter(FAMILIES))}")
-        return scene(
-            seed=_number(text, options, "seed", seed, int),
+        seed = _number(text, options, "seed", seed, int)
+        made = scene(
+            seed=seed,
             family=rest or None,
             size_m=_number(text, options, "size_m", 160.0, float),
             gsd_m=_number(text, options, "gsd_m", 0.1, float),
             season=options.get("season"),
             light=options.get("light"),
         )
+        return _raised(text, options, made, seed)
     if kind == "procedural":
-        return procedural(
-            seed=_number(text, options, "seed", seed, int),
+        seed = _number(text, options, "seed", seed, int)
+        made = procedural(
+            seed=seed,
             size_m=_number(text, options, "size_m", 80.0, float),
             gsd_m=_number(text, options, "gsd_m", 0.05, float),
             layout=options.get("layout"),
         )
+        return _raised(text, options, made, seed)
     return photo(
         rest,
         gsd_m=_number(text, options, "gsd_m", None, float),
@@ -93,6 +98,21 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
         height_agl_m=_number(text, options, "height_agl_m", None, float),
         hfov_deg=_number(text, options, "hfov_deg", None, float),
     )
+
+
+def has_heights(text: str) -> bool:
+    """Return True for the specification of a world with heights."""
+    return "heights" in _split(text)[2]
+
+
+def _raised(text: str, options: dict[str, str], world: World, seed: int) -> World:
+    """The world with the heights that its specification names; itself without any."""
+    heights = options.get("heights")
+    if heights is None:
+        return world
+    if heights not in HEIGHTS:
+        raise DataError(f"world {text!r}: heights {heights!r} is unknown: expected one of {', '.join(HEIGHTS)}")
+    return flown(world, seed, heights)
 
 
 def check_world_spec(text: str) -> None:

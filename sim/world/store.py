@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from landing.errors import DataError, TouchdownError
 from landing.taxonomy import Taxonomy
@@ -21,7 +23,9 @@ FORMAT = "touchdown-world-2"
 
 
 def save_world(world: World, folder: str | Path) -> None:
-    """Writes ``world.json``, ``ortho.png`` and ``labels.png``; the JSON last.
+    """Writes ``world.json``, ``ortho.png``, ``labels.png``, and of a world with heights ``heights.png``; the JSON last.
+
+    Heights are stored in millimetres, at most 65.5 m.
 
     Raises:
         DataError: The folder cannot be written.
@@ -36,12 +40,19 @@ def save_world(world: World, folder: str | Path) -> None:
         "detail_seed": world.detail_seed,
         "sun": asdict(world.sun),
         "pad": None if world.pad is None else world.pad.to_json(),
+        "heights": world.heights_m is not None,
+        "looks": world.looks is not None,
         "actors": [actor_to_json(actor) for actor in world.actors],
         "taxonomy": world.taxonomy.model_dump(mode="json"),
     }
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for name, raster in (("ortho.png", world.ortho_bgr), ("labels.png", world.labels)):
+        rasters: dict[str, Any] = {"ortho.png": world.ortho_bgr, "labels.png": world.labels}
+        if world.heights_m is not None:
+            rasters["heights.png"] = np.rint(1000.0 * world.heights_m).clip(0, 65535).astype(np.uint16)
+        if world.looks is not None:
+            rasters["looks.png"] = world.looks
+        for name, raster in rasters.items():
             done, png = cv2.imencode(".png", raster, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             if not done:
                 raise DataError(f"world folder {target}: {name} could not be encoded")
@@ -88,9 +99,23 @@ def load_world(folder: str | Path) -> World:
             sun=Sun(**light),
             photograph=None if data["photograph"] is None else Photograph(**data["photograph"]),
             detail_seed=data["detail_seed"],
+            heights_m=_heights(source / "heights.png") if data.get("heights") else None,
+            looks=read_labels(source / "looks.png", taxonomy) if data.get("looks") else None,
             pad=None if data.get("pad") is None else GroundPad.from_json(data["pad"]),
         )
     except TouchdownError as error:
         raise DataError(f"world folder {source}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"world folder {source}: world.json lacks or garbles {error}: save it again") from error
+
+
+def _heights(path: Path) -> npt.NDArray[np.float32]:
+    """Heights of the ground, m.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if stored is None or stored.dtype != np.uint16:
+        raise DataError(f"{path}: no picture of heights in millimetres, uint16: save the world again")
+    return np.asarray(stored, np.float32) / np.float32(1000.0)

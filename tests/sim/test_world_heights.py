@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from landing.camera import CameraModel
+from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
 from landing.types import Pose
 from sim.camera import render
+from sim.vehicle import Vehicle
 from sim.world import World
-from sim.world.heights import banked, disc_relief, ground_places, height_at, with_heights
+from sim.world.heights import banked, disc_relief, flown, ground_height, ground_places, height_at, with_heights
+from sim.world.label_view import label_view
 from sim.world.procedural import procedural
+from sim.world.spec import has_heights, parse_world_spec
+from sim.world.store import load_world, save_world
 
 CAMERA = CameraModel.from_hfov(160, 120, 75.0)
 POSE = Pose(0, quaternion_from_euler(0.05, 0.1, 0.3), (2.0, -1.0, -12.0))
@@ -64,3 +71,62 @@ def test_slopes_and_things_are_measured() -> None:
     assert abs(slope_deg - 11.3) < 0.5 and abs(tall_m - 0.7) < 0.1
     assert abs(height_at(raised, 5.0, 2.0) - 1.0) < 0.05
     assert height_at(raised, 500.0, 0.0) == height_at(world, 0.0, 0.0) == 0.0
+
+
+@pytest.fixture(scope="module")
+def raised() -> World:
+    return parse_world_spec("procedural?heights=banks&size_m=60&gsd_m=0.1", seed=3)
+
+
+def test_steep_ground_and_what_stands_are_obstacles_that_look_like_the_ground(raised: World) -> None:
+    world, looks = raised, raised.looks
+    assert looks is not None and world.heights_m is not None and not world.actors
+    landable = world.taxonomy.landable_lut
+    uneven = landable[looks] & ~landable[world.labels]
+    assert 0.02 < uneven.mean() < 0.6
+    rows, columns = np.nonzero(landable[world.labels])
+    rng = np.random.default_rng(1)
+    slopes = []
+    for k in rng.integers(len(rows), size=150):
+        north_m = (world.origin_px[1] - rows[k]) * world.gsd_m
+        east_m = (columns[k] - world.origin_px[0]) * world.gsd_m
+        if world.holds(north_m, east_m, 2.0) and world.landable_disc(north_m, east_m, 1.0).all_landable:
+            slopes.append(disc_relief(world, north_m, east_m, 1.0)[0])
+    assert len(slopes) > 20 and max(slopes) < 11.0
+
+
+def test_label_view_shows_the_looks_of_ground_with_heights(raised: World) -> None:
+    seen = label_view(raised, CAMERA, POSE, 0.0, (160, 120))
+    _, rendered = render(raised, CAMERA, POSE, 0.0)
+    assert rendered is not None and (seen == rendered).mean() > 0.9
+    assert raised.looks is not None
+    level = flown(replace(raised, heights_m=None, looks=None, labels=raised.looks), 3, "flat")
+    flat_view = label_view(replace(level, heights_m=None), CAMERA, POSE, 0.0, (160, 120))
+    assert (label_view(level, CAMERA, POSE, 0.0, (160, 120)) == flat_view).mean() > 0.97
+
+
+def test_the_rangefinder_stands_above_the_same_ground(raised: World) -> None:
+    height_m = ground_height(raised)
+    assert raised.heights_m is not None
+    row, column = np.unravel_index(int(raised.heights_m.argmax()), raised.heights_m.shape)
+    north_m = float((raised.origin_px[1] - row) * raised.gsd_m)
+    east_m = float((column - raised.origin_px[0]) * raised.gsd_m)
+    vehicle = Vehicle(ground_height_m=height_m)
+    vehicle.place(north_m, east_m, 5.0, 0.0, flying=True)
+    assert vehicle.height_m == pytest.approx(5.0)
+    assert -vehicle.d_m == pytest.approx(5.0 + float(raised.heights_m.max()))
+
+
+def test_heights_survive_a_folder(raised: World, tmp_path: Path) -> None:
+    save_world(raised, tmp_path / "world")
+    again = load_world(tmp_path / "world")
+    assert again.heights_m is not None and raised.heights_m is not None
+    assert np.abs(again.heights_m - raised.heights_m).max() < 0.001
+    assert np.array_equal(again.labels, raised.labels)
+    assert again.looks is not None and raised.looks is not None and np.array_equal(again.looks, raised.looks)
+
+
+def test_a_specification_names_heights() -> None:
+    assert has_heights("scenes?heights=flat") and not has_heights("scenes")
+    with pytest.raises(DataError, match="expected one of banks, flat"):
+        parse_world_spec("procedural?heights=hills&size_m=30", seed=1)
