@@ -61,6 +61,7 @@ def render(
     *,
     motion: Motion = STILL,
     labels: bool = True,
+    ray_px: int = 1,
 ) -> tuple[ByteArray, ByteArray | None]:
     """The picture of a camera at a pose and world time, and the true label of each of its pixels.
 
@@ -73,6 +74,7 @@ def render(
         rng: Randomness of this frame; by the effects' seed and `t_s` when None.
         motion: Of the vehicle, for the blur of the effects' exposure time.
         labels: Also make the label raster.
+        ray_px: Rays meet ground with heights in each so many pixels; between them places are interpolated.
 
     Returns:
         Picture, uint8 (H, W, 3), and labels, uint8 (H, W) or None. Sky and ground outside of the world have the
@@ -81,7 +83,7 @@ def render(
     Raises:
         InvalidValueError: The pose has no attitude or no position.
     """
-    view = _CameraView(world, camera, _lifted(camera, pose))
+    view = _CameraView(world, camera, _lifted(camera, pose), ray_px)
     image = view.ground()
     with_detail = world.detail_seed is not None and view.nearest_scale_m < world.gsd_m
     truth = view.labels() if labels or with_detail else None
@@ -127,7 +129,7 @@ def _motion_px(camera: CameraModel, pose: Pose, motion: Motion, exposure_s: floa
 class _CameraView:
     """One camera at one pose over one world."""
 
-    def __init__(self, world: World, camera: CameraModel, pose: Pose) -> None:
+    def __init__(self, world: World, camera: CameraModel, pose: Pose, ray_px: int = 1) -> None:
         self.world = world
         self.camera = camera
         self.pose = pose
@@ -135,7 +137,7 @@ class _CameraView:
         self.height_m = -float(camera.centre_ned_m(pose)[2])
         self.ground_from_pixel = np.linalg.inv(camera.pixel_from_ground_plane(pose, 0.0))
         self._straight = straight_pixels(camera) if camera.has_distortion else None
-        self._relief_places = self._meet() if world.heights_m is not None else None
+        self._relief_places = self._meet(ray_px) if world.heights_m is not None else None
         self._inverse_depth = self._coarse_inverse_depth()
         seen = self._inverse_depth > 1e-7
         self.sees_ground = bool(seen.any())
@@ -147,12 +149,14 @@ class _CameraView:
         self._scale_m = depth**1.65 / (focal * self.height_m**0.65)
         self.nearest_scale_m = float(self._scale_m.min())
 
-    def _meet(self) -> Floats:
+    def _meet(self, ray_px: int) -> Floats:
         """North and east of the ground in each pixel of a world with heights, m."""
-        v, u = np.mgrid[: self.size[1], : self.size[0]].astype(np.float64)
-        rays = self.camera.rays_camera(np.column_stack([u.ravel(), v.ravel()]))
-        rays = rays @ self.camera.ned_from_camera(self.pose).T
-        return ground_places(self.world, self.camera.centre_ned_m(self.pose), rays.reshape(*u.shape, 3))
+        view = self.camera.resized(self.size[0] // ray_px, self.size[1] // ray_px)
+        v, u = np.mgrid[: view.height_px, : view.width_px].astype(np.float64)
+        rays = view.rays_camera(np.column_stack([u.ravel(), v.ravel()]))
+        rays = rays @ view.ned_from_camera(self.pose).T
+        places = ground_places(self.world, view.centre_ned_m(self.pose), rays.reshape(*u.shape, 3))
+        return places if ray_px == 1 else np.asarray(cv2.resize(places, self.size), np.float32)
 
     def _coarse_inverse_depth(self) -> FloatArray:
         """1 / depth in metres on a grid that covers the picture, its corners included."""

@@ -24,9 +24,11 @@ class CameraSensor:
         camera: Lens and mount.
         effects: Faults of rendered pictures.
         painted: Frames show the classes of the ground in their colours: a network that knows the colours is perfect.
+        ray_px: See `sim.camera.render`.
     """
 
-    def __init__(self, camera: CameraModel, effects: Effects, painted: bool = False) -> None:
+    def __init__(self, camera: CameraModel, effects: Effects, painted: bool = False, ray_px: int = 1) -> None:
+        self._ray_px = ray_px
         self.camera = camera
         self.effects = effects
         self.painted = painted
@@ -42,7 +44,7 @@ class CameraSensor:
             image = np.asarray(np.clip(painted, 0, 255), dtype=np.uint8)
             self._print_pad(image, classes, world, pose, t_s)
             return image
-        image, _ = render(world, self.camera, pose, t_s, self.effects, motion=motion, labels=False)
+        image, _ = render(world, self.camera, pose, t_s, self.effects, motion=motion, labels=False, ray_px=self._ray_px)
         return image
 
     def _print_pad(self, image: ByteArray, classes: ByteArray, world: World, pose: Pose, t_s: float) -> None:

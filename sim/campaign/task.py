@@ -216,7 +216,7 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
     if place.world.heights_m is None or not plan.relief:
         return LabelSensor(place.world, camera, model, scene.conditions, rng)
     noise_seed = int(stream(scene.key, "noise").integers(1 << 30))
-    shutter = CameraSensor(camera.resized(*SEEN_PX), camera_effects(scene.conditions, noise_seed))
+    shutter = CameraSensor(camera.resized(*SEEN_PX), camera_effects(scene.conditions, noise_seed), ray_px=2)
     return SeenLabelSensor(place.world, camera, model, scene.conditions, rng, shutter)
 
 

@@ -113,14 +113,11 @@ class World:
     def _check_rasters(self, picture: ByteArray) -> None:
         shape = picture.shape
         if len(shape) != 3 or shape[2] != 3 or self.labels.shape != shape[:2]:
-            raise InvalidValueError(
-                f"world {self.name!r}: expected a picture (H, W, 3) and labels (H, W) of one "
-                f"size, got {shape} and {self.labels.shape}"
-            )
+            wanted, got = "a picture (H, W, 3) and labels (H, W) of one size", f"{shape} and {self.labels.shape}"
+            raise InvalidValueError(f"world {self.name!r}: expected {wanted}, got {got}")
         if picture.dtype != np.uint8 or self.labels.dtype != np.uint8:
-            raise InvalidValueError(
-                f"world {self.name!r}: expected uint8 rasters, got {picture.dtype} and {self.labels.dtype}"
-            )
+            kinds = f"{picture.dtype} and {self.labels.dtype}"
+            raise InvalidValueError(f"world {self.name!r}: expected uint8 rasters, got {kinds}")
 
     def with_actors(self, *more: AnyActor) -> World:
         """The same world with further actors; rasters and distances are shared."""

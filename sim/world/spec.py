@@ -102,7 +102,7 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
 
 def has_heights(text: str) -> bool:
     """Return True for the specification of a world with heights."""
-    return "heights" in _split(text)[2]
+    return "heights" in dict(parse_qsl(text.partition("?")[2]))
 
 
 def _raised(text: str, options: dict[str, str], world: World, seed: int) -> World:
