@@ -193,10 +193,9 @@ class SpeedMonitor:
         latency_s = median(one.latency_s for one in self._intervals)
         # What remains with a camera that is never waited for: one decision after the other.
         working_s = median(one.worst_age_s - one.idle_s for one in self._intervals)
-        by_camera = working_s <= self._max_age_s
-        if by_camera:
-            needed_hz = 1.0 / (self._max_age_s - min(latency_s, 0.5 * self._max_age_s))
-        else:
+        needed_hz = 1.0 / (self._max_age_s - min(latency_s, 0.5 * self._max_age_s))
+        by_camera = working_s <= self._max_age_s and (load.camera_hz is None or load.camera_hz < needed_hz)
+        if not by_camera:
             needed_hz = self.decisions_hz * worst_s / self._max_age_s
         inferences = [one.inference_ms for one in self._intervals if one.inference_ms is not None]
         self._stated_ns = now_ns

@@ -126,3 +126,15 @@ def test_what_is_gone_is_not_slow() -> None:
     board.free_ns = board.now_ns + 60 * S
     board.under_way = None
     assert board.run(10.0)[-1] is None
+
+
+@pytest.mark.parametrize(("camera_hz", "by_camera"), [(8.7, False), (1.0, True), (None, True)])
+def test_a_camera_that_gives_enough_is_not_blamed_for_a_machine_that_pauses(camera_hz, by_camera) -> None:
+    monitor, now_ns, said = SpeedMonitor(LIMIT_S), S, None
+    for _ in range(6):
+        for period_s in (0.15, 0.15, 0.15, 0.15, 1.2):
+            now_ns += round(period_s * S)
+            said = monitor.step(now_ns, Decision(NONE, now_ns, now_ns - S // 10), Load(60.0, 1, camera_hz)) or said
+    assert said is not None and said.by_camera is by_camera
+    words = "too slow: camera gives" if by_camera else "too slow: 2.5 decisions/s, needs 7.4"
+    assert said.text.startswith(words), said
