@@ -54,7 +54,8 @@ the ground are taken from."""
 
 STARVED_HZ = 7.0
 """A daemon that decided on fewer of the ten frames a second did not get its share of the machine: such a flight says
-nothing, whatever came of it. It is counted apart and flown again."""
+nothing, whatever came of it, nor does one in which it ended by calling itself too slow. They are counted apart and
+flown again."""
 
 SEEDS = {"landings": 30_000, "hazard": 31_000, "late": 32_000}
 COUNTS = {"landings": 20, "hazard": 20, "late": 8}
@@ -166,7 +167,7 @@ def fly(plan: FlightPlan) -> dict[str, Any]:
     except TouchdownError as error:
         result = FlightResult(plan.world, plan.seed, "failed", reason=str(error))
     row = row_of(plan, result, time.monotonic() - begun_s)
-    if row["verdict"] != "failed" and (row["decisions_hz"] or 0.0) < STARVED_HZ:
+    if row["verdict"] != "failed" and (result.too_slow or (row["decisions_hz"] or 0.0) < STARVED_HZ):
         row["verdict"] = STARVED
     return row
 

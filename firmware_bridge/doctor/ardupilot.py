@@ -51,6 +51,13 @@ def _retries(values: Values) -> bool:
     return values.get("PLND_STRICT", 1) != 0
 
 
+_FAILSAFE_OPTIONS = {8: "a landing goes on", 16: "the pilot goes on without a ground station"}
+
+
+def _leaves(values: Values) -> bool:
+    return values.get("FS_THR_ENABLE", 0) != 0 or values.get("FS_GCS_ENABLE", 0) != 0
+
+
 # The landing itself
 PRECISION = (
     Rule("PLND_ENABLED", one_of((1,), _NO_YES), Level.ERROR, reboot=True, missing=Level.ERROR).because(
@@ -151,6 +158,15 @@ DESCENT = (
     Rule("LAND_REPOSITION", one_of((1,), _NO_YES)).because("the pilot's stick must be able to move it during LAND"),
 )
 
+# A lost transmitter or ground station in the middle of a landing
+LOST_LINK = (
+    Rule("FS_THR_ENABLE", anything(names={0: "off", 1: "RTL"})).because("what it does when the transmitter is lost"),
+    Rule("FS_GCS_ENABLE", anything(names={0: "off", 1: "RTL"})).because("what it does when the ground station is lost"),
+    Rule("FS_OPTIONS", bits(set_bits=0b1000, names=_FAILSAFE_OPTIONS), Level.NOTE, when=_leaves).because(
+        "a landing is broken off and flown home when the link is lost; with the bit set it goes on to its site"
+    ),
+)
+
 # The link
 LINK = (
     Rule("SYSID_THISMAV", within(1, 250), before=V4_7).because("system id that everybody answers to"),
@@ -186,4 +202,4 @@ LINK = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *DESCENT, *LINK)
+RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *DESCENT, *LOST_LINK, *LINK)

@@ -184,3 +184,10 @@ def test_the_command_says_that_it_does_not_know_a_newer_px4():
     assert report.exit_status == 2, "the second estimator"
     assert "1.19 is not known here" in found["version"].value and found["version"].code
     assert found["MAN_OVERRIDE_SPD"].level is Level.OK
+
+
+@pytest.mark.parametrize("name", [name for name in LISTS if name.startswith("arducopter")])
+def test_a_lost_link_that_breaks_a_landing_off_is_told(name):
+    assert judged(name)["FS_OPTIONS"].level is Level.NOTE
+    assert judged(name, FS_OPTIONS=16 + 8)["FS_OPTIONS"].level is Level.OK
+    assert "FS_OPTIONS" not in judged(name, FS_THR_ENABLE=0, FS_GCS_ENABLE=0)
