@@ -123,6 +123,12 @@ class PictureMotion:
         self._begin(grey, at_ns)
         return self._report
 
+    def forget_since(self, at_ns: int) -> MotionReport:
+        """Forgets the looks that ended since a time, and what was said; returns the report then: nothing is known."""
+        self._window.drop_since(at_ns)
+        self._grey, self._report = None, MotionReport()
+        return self._report
+
     def _begin(self, grey: ByteArray, at_ns: int) -> None:
         """Starts the next pair."""
         self._corners.begin(grey)

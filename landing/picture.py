@@ -81,6 +81,7 @@ class PictureMonitor:
         self.motion: MotionReport | None = None
         """Result of the newest frame's motion; None where it is not checked."""
         self._repeated: str | None = None
+        self._repeats_since_ns: int | None = None
         measured = self._motion is not None and relief is not None and relief.enabled
         self._relief = Relief(relief) if measured and relief is not None else None
         self._relief_frame: EstimatorFrame | None = None
@@ -98,31 +99,42 @@ class PictureMonitor:
             pose: At its capture.
         """
         problem = self.problem(frame, pose)
-        loop_s = self._repeats.loop_s
-        if problem is not None and problem == self._repeated and loop_s is not None:
-            self.motion = MotionReport(Mistake(LOOPED, loop_s, problem))
-            return NoSite(NoSiteReason.PICTURE_MOTION, problem)
-        if problem is not None:
+        if problem is not None and problem != self._repeated:
             return NoSite(NoSiteReason.BAD_PICTURE, problem)
-        if self._motion is None:
-            return None
-        self.motion = self._motion.observe(frame.image_bgr, frame.captured_at_ns, pose)
-        mistake = self.motion.mistake
-        self._measure_relief(pose, forget=mistake is not None)
-        return None if mistake is None else NoSite(NoSiteReason.PICTURE_MOTION, mistake.text)
+        mistake = self._mistake(frame, pose, problem)
+        if mistake is not None:
+            return NoSite(NoSiteReason.PICTURE_MOTION, mistake.text)
+        return None if problem is None else NoSite(NoSiteReason.BAD_PICTURE, problem)
 
-    def _measure_relief(self, pose: Pose | None, forget: bool) -> None:
-        """Takes the newest pair of looks; what wrong poses have shown, or another frame, is forgotten."""
-        if self._relief is None or self._motion is None:
-            return
-        if forget or (pose is not None and pose.frame != self._relief_frame):
-            self._relief.clear()
-            self.relief = ReliefReport()
-        if pose is not None:
-            self._relief_frame = pose.frame
-        pair = self._motion.pair
-        if pair is not None and not forget:
-            self.relief = self._relief.add(pair, self._motion.track) or self.relief
+    def _mistake(self, frame: Frame, pose: Pose | None, repeat: str | None) -> Mistake | None:
+        """Mistake of set-up by the newest frame and those before.
+
+        A wrong set-up makes live pictures look like repeats: a position that drifts over a hover, say. So motion is
+        watched through repeats too, and what it names wins, but for a picture that stands still. If it names nothing,
+        the repeats leave no trace in it.
+
+        Args:
+            frame: The newest.
+            pose: At its capture.
+            repeat: What it repeats, in words.
+        """
+        at_ns, loop_s = frame.captured_at_ns, self._repeats.loop_s
+        if self._motion is not None:
+            self.motion = self._motion.observe(frame.image_bgr, at_ns, pose)
+            moves = self.motion.mistake is not None and self.motion.mistake.kind != "frozen"
+            if repeat is not None:
+                self._repeats_since_ns = self._repeats_since_ns or at_ns
+            elif self._repeats_since_ns is not None:
+                if not moves:
+                    self.motion = self._motion.forget_since(self._repeats_since_ns)
+                self._repeats_since_ns = None
+            if repeat is None or moves:
+                return self.motion.mistake
+        if repeat is None or loop_s is None:
+            return None
+        looped = Mistake(LOOPED, loop_s, repeat)
+        self.motion = MotionReport(looped)
+        return looped
 
     def problem(self, frame: Frame, pose: Pose | None) -> str | None:
         """Return what is wrong with a picture itself, in words; None when nothing is.

@@ -185,6 +185,11 @@ class Window:
         while self._from_ns and self._from_ns[0] < at_ns:
             del self._from_ns[0], self._to_ns[0], self._places[0]
 
+    def drop_since(self, at_ns: int) -> None:
+        """Forgets pairs that ended later."""
+        while self._to_ns and self._to_ns[-1] >= at_ns:
+            del self._from_ns[-1], self._to_ns[-1], self._places[-1]
+
     def predicted(self, track: CameraTrack, setup: Setup) -> FloatArray:
         """Places of the anchors after each pair, shape (pairs, 9, 2)."""
         if setup.still:
