@@ -13,6 +13,7 @@ Frames of reference: camera optical (x right, y down, z forward), local NED. Pur
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from landing.camera import CameraModel
@@ -32,6 +33,9 @@ WINDOW_S, LEAST_PAIRS, LEAST_SPAN_S = 10.0, 4, 1.0
 """Pairs of so long are judged together; so many, over so long, are needed."""
 
 SEARCH_EVERY_S = 0.5
+
+STILL_PX = 1.5
+"""Motion of the corners of a frozen picture with noise on it, at most, px of a picture 320 wide."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,17 @@ class PictureMotion:
         self._begin(grey, at_ns)
         return self._report
 
-    def forget_since(self, at_ns: int) -> MotionReport:
-        """Forgets the looks that ended since a time, and what was said; returns the report then: nothing is known."""
-        self._window.drop_since(at_ns)
-        self._grey, self._report = None, MotionReport()
+    def forget_since(self, at_ns: int, still_only: bool) -> MotionReport:
+        """Forgets looks that ended since a time, and what was said; returns the report then: nothing is known.
+
+        Args:
+            at_ns: That time.
+            still_only: Keep those in which the ground moved.
+        """
+        self._window.drop_since(at_ns, STILL_PX / self._corners.look.fx if still_only else math.inf)
+        self._report = MotionReport()
+        if not still_only:
+            self._grey = None  # the look under way began in a loop
         return self._report
 
     def _begin(self, grey: ByteArray, at_ns: int) -> None:

@@ -82,6 +82,7 @@ class PictureMonitor:
         """Result of the newest frame's motion; None where it is not checked."""
         self._repeated: str | None = None
         self._repeats_since_ns: int | None = None
+        self._looped = False
         measured = self._motion is not None and relief is not None and relief.enabled
         self._relief = Relief(relief) if measured and relief is not None else None
         self._relief_frame: EstimatorFrame | None = None
@@ -111,7 +112,7 @@ class PictureMonitor:
 
         A wrong set-up makes live pictures look like repeats: a position that drifts over a hover, say. So motion is
         watched through repeats too, and what it names wins, but for a picture that stands still. If it names nothing,
-        the repeats leave no trace in it.
+        looks that stood still or came from a loop are forgotten after the repeats, so that good pictures are soon good.
 
         Args:
             frame: The newest.
@@ -124,10 +125,11 @@ class PictureMonitor:
             moves = self.motion.mistake is not None and self.motion.mistake.kind != "frozen"
             if repeat is not None:
                 self._repeats_since_ns = self._repeats_since_ns or at_ns
+                self._looped |= loop_s is not None
             elif self._repeats_since_ns is not None:
                 if not moves:
-                    self.motion = self._motion.forget_since(self._repeats_since_ns)
-                self._repeats_since_ns = None
+                    self.motion = self._motion.forget_since(self._repeats_since_ns, still_only=not self._looped)
+                self._repeats_since_ns, self._looped = None, False
             if repeat is None or moves:
                 return self.motion.mistake
         if repeat is None or loop_s is None:

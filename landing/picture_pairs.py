@@ -185,10 +185,15 @@ class Window:
         while self._from_ns and self._from_ns[0] < at_ns:
             del self._from_ns[0], self._to_ns[0], self._places[0]
 
-    def drop_since(self, at_ns: int) -> None:
-        """Forgets pairs that ended later."""
-        while self._to_ns and self._to_ns[-1] >= at_ns:
-            del self._from_ns[-1], self._to_ns[-1], self._places[-1]
+    def drop_since(self, at_ns: int, most: float = math.inf) -> None:
+        """Forgets pairs that ended since a time and whose anchors all moved by at most so much, at distance 1."""
+        kept = [
+            k
+            for k, (to_ns, places) in enumerate(zip(self._to_ns, self._places, strict=True))
+            if to_ns < at_ns or np.hypot(*(places - self.anchors[:, :2]).T).max() > most
+        ]
+        self._from_ns, self._to_ns = [self._from_ns[k] for k in kept], [self._to_ns[k] for k in kept]
+        self._places = [self._places[k] for k in kept]
 
     def predicted(self, track: CameraTrack, setup: Setup) -> FloatArray:
         """Places of the anchors after each pair, shape (pairs, 9, 2)."""

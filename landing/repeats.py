@@ -10,7 +10,7 @@ ground that repeats itself, proves nothing and raises nothing.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -202,7 +202,7 @@ class Repeats:
         repeat = self._find(view, alike)
         self._judge(view, repeat, float(alike.max(initial=0.0)))
         if self._proof is not None:
-            return _words(repeat or self._proof, at_ns, pose)
+            return _words(replace(repeat or self._proof, looped=self._proof.looped), at_ns, pose)
         self._keep(view)
         return None
 
@@ -279,7 +279,9 @@ class Repeats:
             if frozen >= FROZEN_FRAMES or len(self._recent) >= LOOP_FRAMES:
                 if self._proof is None:
                     self._period_ns = view.at_ns - repeat.kept.at_ns
-                self._proof = repeat
+                # A slow part of a loop looks frozen.
+                looped = repeat.looped or (self._proof is not None and self._proof.looped)
+                self._proof = replace(repeat, looped=looped)
             self._repeated_ns = self._alike_ns = view.at_ns
             self._new = 0
         elif self._proof is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ from landing.camera import CameraModel
 from landing.geometry import quaternion_from_euler
 from landing.picture import PictureMonitor, PictureSettings, sharpness
 from landing.types import ByteArray, Frame, Pose
+from tests.landing.test_motion import CAMERA as LENS
+from tests.landing.test_motion import picture
 
 CAMERA = CameraModel.from_hfov(640, 480, 70.0)
 LEVEL = quaternion_from_euler(0, 0, 0)
@@ -98,3 +101,21 @@ def test_another_size_is_not_compared() -> None:
     monitor = PictureMonitor(PictureSettings(), CAMERA)
     assert monitor.problem(Frame(ground(0, 640, 480), 0, 0), pose(0)) is None
     assert monitor.problem(Frame(ground(0, 320, 240), 1, 1), pose(5)) is None
+
+
+def test_a_position_that_drifts_over_a_hover_is_not_called_a_frozen_picture() -> None:
+    watched, unwatched = (PictureMonitor(PictureSettings(check_motion=on), LENS) for on in (True, False))
+    said, repeats = [], 0
+    for number in range(90):
+        t_s = number / 10
+        sway = 0.6 * math.sin(0.9 * t_s) + 0.4 * math.sin(2.3 * t_s + 1)
+        q = quaternion_from_euler(0.04 * math.sin(2.0 * t_s), 0.04 * math.sin(1.6 * t_s + 1), 0.1 * math.sin(0.7 * t_s))
+        true = Pose(round((100 + t_s) * 1e9), q, (sway, -0.5 * sway, -8.0), 8.0)
+        told = replace(true, position_ned_m=(sway + 2.0 * t_s, -0.5 * sway - 1.5 * t_s, -8.0))
+        frame = Frame(np.repeat(picture(true, LENS)[..., None], 3, axis=2), number, true.at_ns)
+        refused = watched.refusal(frame, told)
+        said.append("" if refused is None else refused.detail)
+        other = unwatched.refusal(frame, told)
+        repeats += number >= 82 and other is not None and "frozen" in other.detail
+    assert repeats, "nothing looked like a repeat"
+    assert all("the position drifts by about 2.5 m/s" in text for text in said[82:]), said
