@@ -38,3 +38,25 @@ def calibration() -> str:
         rows.append([name, told, limit, within, median, most, f"{row['z mean']:+.1f}", f"{row['z sd']:.1f}"])
     head = ["number", "told", "limit", "within it", "error, median", "95 %", "error over stated, mean", "its deviation"]
     return table(head, rows)
+
+
+def mistakes() -> str:
+    """Mistakes of set-up named by flights, and false alarms."""
+    data = _figures("picture_motion.json")
+    rows = []
+    for name, row in data["mistakes"].items():
+        of = f"of {row['flights']}"
+        counts = [row[f"named rightly {when}"] for when in ("within 10 s", "at the end")]
+        delay = row["median_s"]
+        wrong = len(row["named wrongly at the end"])
+        rows.append([name, *(f"{count} {of}" for count in counts), str(wrong), "" if delay is None else f"{delay:.1f}"])
+    good = data["good flights"]
+    head = ["mistake", "named rightly within 10 s", "at the end (20 s)", "named wrongly at the end", "median, s"]
+    kinds = ("frozen", "blurred")
+    counts_of = [sum(kind in alarm for alarm in good["false alarms"]) for kind in kinds]
+    words = (
+        f"Without a mistake, {good['of']} flights, {60 * good['hours']:.0f} simulated minutes: a mistake of set-up was "
+        f"named falsely in {len(good['false alarms']) - sum(counts_of)}; a live picture was called frozen first in "
+        f"{counts_of[0]}, blurred first in {counts_of[1]}."
+    )
+    return f"{table(head, rows).rstrip()}\n\n{words}\n"

@@ -188,6 +188,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "texts-others": texts_others,
     "texts-reasons": texts_reasons,
     "calibration-flown": motion.calibration,
+    "mistakes-flown": motion.mistakes,
     "versions-known": versions.known,
     "versions-renamed": versions.renamed,
     "versions-traps": versions.traps,
