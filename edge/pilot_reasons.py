@@ -178,6 +178,11 @@ PAD = (
     ),
     PilotText("Pad not used: its tag is mirrored", "The print is mirrored.", "Print it anew."),
     PilotText("Pad not used: its tag is not below the camera", "The tag is near the horizon.", "Fly above it."),
+    PilotText(
+        "Pad not used: its tag lies where the lens is not known",
+        "The tag is so far from the middle of the picture that the calibration of the lens does not hold.",
+        "Fly above it.",
+    ),
     PilotText("Pad not used: its tag has no size", "The tag's corners are one point.", "Fly nearer."),
     PilotText(
         "Pad not used: it moves too fast: <speed> m/s, at most <speed> m/s",
