@@ -36,7 +36,8 @@ Whole, Number = click.IntRange, click.FloatRange
     default="errors",
     help="errors: true labels with a network's measured errors (also: confusion). model: a network on pictures.",
 )
-@click.option("--model", type=FILE, help="ONNX file, for --segmentation model.")
+@click.option("--model", type=FILE, help="File of the network, for --segmentation model.")
+@option("--runtime", default="auto", help="Of the network, as model.runtime: openvino is faster on most CPUs.")
 @click.option("--errors", "--confusion", type=FILE, help="By `touchdown sim errors`.  [default: the committed ones]")
 @click.option(
     "--set",
@@ -47,6 +48,9 @@ Whole, Number = click.IntRange, click.FloatRange
 )
 @option("--network-shift", type=Number(-4.0, 4.0), default=0.0, help="Network worse than measured by so much, probits.")
 @option("--fps", type=Number(4.0, 30.0), default=10.0, help="Frames of the camera a second; 5 fly a network faster.")
+@option(
+    "--emergency", default="", help="Failsafes in turn, with nobody at the sticks: battery, link.  [default: a pilot]"
+)
 @option("--search-s", type=Number(2.0, 600.0), default=25.0, help="Hover without a site before the next step, s.")
 @option("--nearer-m", type=Number(2.0, 200.0), default=15.0, help="The pilot goes down once to look, no lower than, m.")
 @option(

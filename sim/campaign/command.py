@@ -18,6 +18,7 @@ from landing.errors import DataError
 from landing.ground_scale import IN_USE
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
 from sim.campaign.campaign import run_campaign
+from sim.campaign.emergency import EMERGENCIES
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.store import cost_of
@@ -38,6 +39,7 @@ def plan_from(
     worlds: str,
     scenes: int | None = None,
     gsd_m: float | None = None,
+    emergency: str = "",
     settings: tuple[str, ...] = (),
     say: Callable[[str], None] | None = None,
     **asked: Any,
@@ -49,6 +51,7 @@ def plan_from(
         worlds: Specifications with commas.
         scenes: How many; `SCENES`, or each photograph once, when None.
         gsd_m: Metres per pixel of photographs that do not say it in their specification.
+        emergency: Kinds of failsafes with commas, or nothing.
         say: Told of photographs that are left out.
         settings: Assignments ``SECTION.NAME=VALUE``.
         asked: Other fields of `Plan`, files as paths.
@@ -63,11 +66,16 @@ def plan_from(
     )
     if scenes is None:
         scenes = len(specs) if all(map(is_photo, specs)) else SCENES
-    plan = Plan(scenes=scenes, worlds=specs, policies=names, **fields, **dict[str, Any](_settings(settings)))
+    emergencies = emergencies_of(emergency)
+    plan = Plan(
+        scenes, policies=names, worlds=specs, emergencies=emergencies, **fields, **dict[str, Any](_settings(settings))
+    )
     if plan.segmentation == "confusion":
         plan = replace(plan, segmentation="errors")
     if plan.split not in SPLITS:
         raise CampaignError(f"--split {plan.split!r}: expected {', '.join(SPLITS)}")
+    if plan.segmentation != "model" and plan.runtime != "auto":
+        raise CampaignError("--runtime is of --segmentation model")
     if plan.segmentation == "model" and plan.network_shift:
         raise CampaignError("--network-shift is of --segmentation errors: a model is what it is")
     if plan.segmentation != "model" and any(map(is_photo, specs)):
@@ -75,6 +83,19 @@ def plan_from(
     if plan.segmentation == "model" and plan.model is None:
         raise CampaignError("--segmentation model needs --model FILE.onnx")
     return fine_enough(plan, say) if any(map(is_photo, specs)) else plan
+
+
+def emergencies_of(text: str) -> tuple[str, ...]:
+    """Return the kinds of failsafes in a text with commas.
+
+    Raises:
+        CampaignError: There is no such kind.
+    """
+    kinds = tuple(filter(None, text.split(",")))
+    for kind in kinds:
+        if kind not in EMERGENCIES:
+            raise CampaignError(f"--emergency {kind!r}: expected {', '.join(EMERGENCIES)}")
+    return kinds
 
 
 def fine_enough(plan: Plan, say: Callable[[str], None] | None) -> Plan:

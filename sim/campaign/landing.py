@@ -22,6 +22,7 @@ from landing.picture import PictureMonitor, PictureSettings
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
 from sim.camera import Motion
+from sim.campaign.emergency import EmergencyWatch
 from sim.campaign.intruder import SceneIntruder
 from sim.campaign.policies import Policy
 from sim.campaign.ranges import SceneConditions
@@ -33,12 +34,12 @@ from sim.campaign.sensors import believed_camera, shaken
 from sim.campaign.trace import Flown, Trace
 from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
-from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Phase, Pilot, Seen
+from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Passenger, Phase, Pilot, Seen
 from sim.flight.plan import TrackPoint
 from sim.flight.sensor import SensorModel
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, Mode
-from sim.vehicle.autopilot.core import TICK_MS, StandInAutopilot
+from sim.vehicle.autopilot.core import TICK_MS, TICK_S, StandInAutopilot
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import ActorState, World
 from sim.world.heights import ground_height
@@ -156,7 +157,11 @@ class Landing:
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, self.pipeline, self.link, self.trace, BOOT_NS)
         hardware = SceneHardware(conditions, self._autopilot, scene_stream(scene.key, "camera"))
         self._flight = SimulatedLoop(self._clock, self.link, self._loop, sensor, hardware)
+        self._emergency: EmergencyWatch | None = None
         self._pilot = Pilot(setup.search_s, setup.nearer_m)
+        if scene.emergency is not None:
+            self._emergency = EmergencyWatch(scene.emergency, self._autopilot, PILOT)
+            self._pilot = Passenger()
         self._reaction = ReactionWatch(world.taxonomy, setup.decision.vehicle_radius_m, self._width_px)
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
         self._intruder = SceneIntruder(scene.intruder, style) if scene.intruder else None
@@ -176,6 +181,8 @@ class Landing:
         flown = self.flown
         for now_ms in range(0, round(LONGEST_S * 1000), TICK_MS):
             self.trace.now_s = now_ms * 1e-3
+            if self._emergency is not None:
+                self._emergency.step(self.trace.now_s, TICK_S)
             said = self._flight.step(BOOT_NS + now_ms * 1_000_000)
             if said is not None:
                 output = said
@@ -192,6 +199,7 @@ class Landing:
         flown.targets = self.link.targets
         flown.reactions = self._reaction.reactions
         flown.events = self.trace.events
+        flown.emergency = self._emergency.facts if self._emergency is not None else None
         return flown
 
     def _after_control(self, output: DirectorOutput) -> None:
@@ -271,6 +279,9 @@ class Landing:
             self.flown.outcome, self.flown.reason = "landed", ""
             self.flown.track.append(self._touched)
             return True
+        if flight.failsafes.left_mah <= 0.0 and not vehicle.on_ground:
+            self.flown.outcome, self.flown.reason = "battery-empty", f"{vehicle.height_m:.1f} m up"
+            return True
         if self._pilot.phase is Phase.GIVEN_UP:
             self.flown.outcome, self.flown.reason = "no-site", self._last_words()
             self.flown.refusal = self._refusal()
@@ -298,8 +309,10 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
     """The stand-in of a scene, hovering."""
     c: SceneConditions = scene.conditions
     bias = scene_stream(scene.key, "bias").uniform(-1.0, 1.0, 2)
+    emergency = scene.emergency
+    failsafes = {} if emergency is None else emergency.parameters
     return AutopilotConfig(
-        parameters={**PLND_PARAMETERS, "RNGFND1_MAX_CM": round(100 * c.range_max_m), **parameters},
+        parameters={**PLND_PARAMETERS, "RNGFND1_MAX_CM": round(100 * c.range_max_m), **failsafes, **parameters},
         start_n_m=start_ne_m[0],
         start_e_m=start_ne_m[1],
         start_yaw_deg=c.yaw_deg,
@@ -313,6 +326,7 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
             attitude_noise_rad=math.radians(c.attitude_noise_deg),
             velocity_noise_mps=c.velocity_noise_mps,
         ),
+        battery=None if emergency is None else emergency.battery,
     )
 
 

@@ -16,7 +16,13 @@ from sim.campaign.summary import REACTION_LIMIT_S
 from sim.campaign.wilson import share
 from sim.flight.plan import PERSON_AWAY_M
 
-VERDICT_COLORS = {"landed-safe": "#1b9e4b", "landed-unsafe": "#d6283b", "no-site": "#e0a100", "timeout": "#6c757d"}
+VERDICT_COLORS = {
+    "landed-safe": "#1b9e4b",
+    "landed-unsafe": "#d6283b",
+    "no-site": "#e0a100",
+    "timeout": "#6c757d",
+    "battery-empty": "#7b1fa2",
+}
 POLICY_COLORS = ("#1b6ef3", "#e4572e", "#8e44ad", "#f2a104", "#5b6770", "#12a150")
 BINS = 5
 
@@ -147,7 +153,8 @@ def distances_plot(records: Records) -> str:
         axes.grid(alpha=0.25)
         axes.tick_params(labelsize=8)
     person.set_ylabel("share at most", fontsize=9)
-    person.legend(fontsize=8)
+    if person.get_legend_handles_labels()[1]:
+        person.legend(fontsize=8)
     return _svg(figure)
 
 

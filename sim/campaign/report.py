@@ -40,6 +40,8 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("reaction_within_300ms", "intruder answered within 300 ms", "high"),
     ("scenarios_passed", "adversarial scenarios passed", "high"),
     ("timeout", "neither down nor given up in time", "low"),
+    ("held_too_long", "failsafe landings held up for longer than the battery allows", "low"),
+    ("battery_empty", "battery empty in the air, of failsafe landings", "low"),
 )
 """Shares of the table: name, words, and which way is better."""
 
@@ -55,10 +57,10 @@ SPREADS: tuple[tuple[str, str], ...] = (
 
 
 def failures(records: Sequence[Record]) -> list[Record]:
-    """Return failures, the worst first: unsafe, landed without a site, timeout, no site."""
+    """Return failures, the worst first: unsafe or fallen, landed without a site, timeout, no site."""
 
     def badness(record: Record) -> int:
-        if record["verdict"] == "landed-unsafe":
+        if record["verdict"] in ("landed-unsafe", "battery-empty"):
             return 0
         if record["touchdown"] is not None and record["site"] == "none":
             return 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from landing.errors import TouchdownError
 from landing.problems import Problem
+from sim.campaign.emergency import Emergency
 from sim.campaign.ranges import SceneConditions, draw_conditions, stream
 from sim.world import SEEDS
 from sim.world.spec import adversarial_scenario, has_heights, is_photo
@@ -60,6 +61,7 @@ class Scene:
         conditions: Vehicle, camera, sensors, weather.
         intruder: None where nobody is sent into the site.
         again: How often the world was flown before in this campaign.
+        emergency: Failsafe of the autopilot that is to come; None where a pilot lands.
     """
 
     number: int
@@ -70,6 +72,7 @@ class Scene:
     conditions: SceneConditions
     intruder: IntruderPlan | None
     again: int = 0
+    emergency: Emergency | None = None
 
     @property
     def key(self) -> tuple[int, int, int]:

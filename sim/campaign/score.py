@@ -41,7 +41,8 @@ def score(
 
     Returns:
         Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``landed-unjudged`` (over a photograph, where
-        labels do not tell), ``no-site`` or ``timeout``. ``story``: of a landing over a photograph, how it went.
+        labels do not tell), ``no-site``, ``timeout`` or ``battery-empty``. ``story``: of a landing over a photograph,
+        how it went.
         ``only_relief`` of a touchdown: unsafe, for ground that only relief tells from landable ground.
     """
     site = place.site
@@ -79,6 +80,7 @@ def score(
         "last": None,
         "scenario": None,
         "refusal": flown.refusal,
+        "emergency": flown.emergency,
         "photograph": photograph_facts(world, scene, flown.scale),
         "story": [] if world.photograph is None else story(flown),
     }

@@ -60,6 +60,13 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "reaction_within_300ms": share(soon, len(seen)),
         "timeout": share(count(records, "timeout"), len(records)),
     }
+    failsafes = [r for r in records if r["emergency"] is not None]
+    if failsafes:
+        held, empty = "held_too_long", count(failsafes, "battery-empty")
+        shares[held] = share(sum(r["emergency"][held] for r in failsafes), len(failsafes))
+        shares["battery_empty"] = share(empty, len(failsafes))
+        near = sum(r["touchdown"]["person_m"] < PERSON_AWAY_M for r in landed if r["site"] == "none")
+        shares["person_within_2m_without_site"] = share(near, on_nothing)
     scenarios = [r["scenario"] for r in records if r.get("scenario") is not None]
     if scenarios:
         shares["scenarios_passed"] = share(sum(t["passed"] for t in scenarios), len(scenarios))
@@ -131,11 +138,20 @@ def words(name: str, figures: dict[str, Any]) -> str:
         f"{name}: safe of ended where a site exists {said('success')}; "
         f"no site though there is one {said('false_no_site')}\n"
         f"  landed without a site {said('landed_without_site')}; person within 2 m {said('person_within_2m')}\n"
+        f"{_failsafes(said) if 'held_too_long' in s else ''}"
         f"  unsafe, as looks can tell {said('unsafe_by_looks')}; as only relief can {said('unsafe_by_relief')}"
         f"{_listed(figures['unsafe_on'])}\n"
         f"  reaction to who is in the site and can be seen: p95 {_seconds(seen)} of "
         f"{seen['count']}; from the entry, seen or not: {_seconds(entered)} of {entered['count']}"
         f"{scenarios}{judged}"
+    )
+
+
+def _failsafes(said: Callable[[str], str]) -> str:
+    return (
+        f"  failsafes: held up for longer than the battery allows {said('held_too_long')}; "
+        f"battery empty in the air {said('battery_empty')}; "
+        f"where no site is within reach, person within 2 m {said('person_within_2m_without_site')}\n"
     )
 
 

@@ -19,6 +19,7 @@ from landing.decision_groups import ReliefSettings
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection, DirectorSettings, check_together
 from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
+from sim.campaign.emergency import draw_emergency
 from sim.campaign.landing import FlightSetup, Landing
 from sim.campaign.perception_errors import PerceptionErrorModel, load_error_model
 from sim.campaign.policies import policy_named
@@ -60,7 +61,8 @@ class Plan:
         policies: Names, each flown in every scene.
         segmentation: ``errors``, or ``model`` for rendered pictures and a network.
         errors: File of the measured errors; None for the committed one.
-        model: ONNX file; only for ``model``.
+        model: File of the network; only for ``model``.
+        runtime: Runs the network, one of `edge.runtimes.BACKENDS`.
         decision: Settings that differ from the defaults, by name.
         director: The same of the director.
         authority: The same of the authority; its level is ``guard`` unless it is given.
@@ -68,6 +70,7 @@ class Plan:
         nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Parameters of the autopilot that differ from what is recommended.
         fps: Frames of the camera a second.
+        emergencies: Of `sim.campaign.emergency.EMERGENCIES`, taken in turn; none: a pilot lands.
         looks: One of `LOOKS`: how often the network is asked over a photograph.
         network_shift: Network worse than measured, probits: at -1 an error of one pixel in six is left to one in forty.
     """
@@ -80,6 +83,7 @@ class Plan:
     segmentation: str = "errors"
     errors: str | None = None
     model: str | None = None
+    runtime: str = "auto"
     decision: dict[str, Any] = field(default_factory=dict)
     director: dict[str, Any] = field(default_factory=dict)
     authority: dict[str, Any] = field(default_factory=dict)
@@ -89,12 +93,17 @@ class Plan:
     network_shift: float = 0.0
     fps: float = RANGES["fps"].low
     looks: str = LOOKS[0]
+    emergencies: tuple[str, ...] = ()
 
     def scene(self, number: int) -> Scene:
         """The scene of a number."""
         scene = draw_scene(number, self.split, self.seed, self.worlds)
         shift = scene.conditions.model_shift + self.network_shift
-        return replace(scene, conditions=replace(scene.conditions, model_shift=shift, fps=self.fps))
+        emergency = None
+        if self.emergencies:
+            emergency = draw_emergency(scene.key, self.emergencies[number % len(self.emergencies)])
+        conditions = replace(scene.conditions, model_shift=shift, fps=self.fps)
+        return replace(scene, conditions=conditions, emergency=emergency)
 
     @property
     def relief(self) -> bool:
@@ -111,7 +120,7 @@ class Plan:
         spec = None
         if self.segmentation == "model":
             assert self.model is not None
-            spec = _network(self.model).spec
+            spec = _network(self.model, self.runtime).spec
         return resolve_decision(DecisionSection(**self.decision), spec)
 
     def setup(self) -> FlightSetup:
@@ -205,7 +214,7 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
     camera = true_camera(scene.conditions, stream(scene.key, "mount"))
     if plan.segmentation == "model":
         assert plan.model is not None
-        network = _network(plan.model)
+        network = _network(plan.model, plan.runtime)
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
         if place.world.photograph is not None:
             return _photo_sensor(plan, scene, place, camera, network)
@@ -234,5 +243,5 @@ def _error_model(path: str | None) -> PerceptionErrorModel:
 
 
 @lru_cache(maxsize=1)
-def _network(path: str) -> Runtime:
-    return load_network(Path(path))
+def _network(path: str, backend: str) -> Runtime:
+    return load_network(Path(path), backend)

@@ -30,7 +30,7 @@ class Flown:
     """Course and end of one landing.
 
     Attributes:
-        outcome: ``landed``, ``no-site`` or ``timeout``.
+        outcome: ``landed``, ``no-site``, ``timeout`` or ``battery-empty``, which is in the air.
         reason: Of a missing landing, in words.
         seconds: Simulated time until then.
         track: Ten a second.
@@ -41,6 +41,7 @@ class Flown:
         reactions: Hazards that came into the site that was being sent, see `reaction`.
         refusal: Cause of a missing site, see `sim.campaign.refusal`; None after a landing and where nobody can tell.
         scale: Scale of the ground for the network through the camera; None where its range is not known.
+        emergency: The failsafe and what was held up, see `sim.campaign.emergency`; None where a pilot landed.
         truth_only: Classes of the world that the network does not know: the judge alone has them.
     """
 
@@ -57,3 +58,4 @@ class Flown:
     truth_only: tuple[str, ...] = ()
     refusal: dict[str, Any] | None = None
     scale: GroundScale | None = None
+    emergency: dict[str, Any] | None = None

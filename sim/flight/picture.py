@@ -25,6 +25,7 @@ VERDICT_BGR = {
     "no-site": (60, 200, 240),
     "handed-back": (60, 200, 240),
     "timeout": (125, 117, 108),
+    "battery-empty": (162, 31, 123),
 }
 STATE_BGR = {
     "search": (166, 160, 154),

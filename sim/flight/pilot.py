@@ -190,3 +190,12 @@ class Pilot:
         if self._lost_since_s is None:
             self._lost_since_s = t_s
         return t_s - self._lost_since_s > seconds and math.isfinite(seconds)
+
+
+class Passenger(Pilot):
+    """Nobody at the sticks: what lands the vehicle is its autopilot."""
+
+    def step(self, seen: Seen) -> None:
+        """See `Pilot.step`; gives no order."""
+        if not seen.hovering:
+            self.phase = Phase.LANDING

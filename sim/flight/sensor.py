@@ -127,10 +127,14 @@ def above_ground(pose: Pose) -> Pose:
     return replace(pose, position_ned_m=(north_m, east_m, -LOWEST_M))
 
 
-def load_network(path: Path) -> Runtime:
+def load_network(path: Path, backend: str = "auto") -> Runtime:
     """A network on one core, so that landings beside each other do not fight for them.
+
+    Args:
+        path: A model file.
+        backend: One of `edge.runtimes.BACKENDS`.
 
     Raises:
         ModelError: It cannot be loaded.
     """
-    return load_runtime(path, RuntimeOptions(threads=1))
+    return load_runtime(path, RuntimeOptions(backend, threads=1))

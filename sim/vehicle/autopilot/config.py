@@ -13,6 +13,21 @@ from sim.vehicle.home import Home
 
 
 @dataclass(frozen=True)
+class BatteryPack:
+    """A battery at the start.
+
+    Attributes:
+        used_mah: Of its charge, before the start.
+        draw_a: Of the vehicle in the air; of a quadrotor on ArduPilot's simulator.
+        ends: The vehicle falls when it is empty.
+    """
+
+    used_mah: float = 0.0
+    draw_a: float = 12.0
+    ends: bool = False
+
+
+@dataclass(frozen=True)
 class AutopilotConfig:
     """Start of a stand-in.
 
@@ -27,6 +42,7 @@ class AutopilotConfig:
         ready_after_ms: Time after boot until a position estimate exists (41 s in the real SITL).
         seed: Of gusts and estimator noise.
         frame_rules: Rules on LANDING_TARGET.frame.
+        battery: Behind BATT_CAPACITY.
     """
 
     parameters: Mapping[str, float] = field(default_factory=dict)
@@ -43,3 +59,4 @@ class AutopilotConfig:
     errors: EstimatorErrors = field(default_factory=EstimatorErrors)
     vehicle: VehicleParameters = field(default_factory=VehicleParameters)
     frame_rules: FrameRules = FrameRules.V4_6
+    battery: BatteryPack = field(default_factory=BatteryPack)

@@ -72,7 +72,7 @@ class StandInAutopilot:
         self.flight = FlightController(self.vehicle, self.parameters, self._say, config)
         rally = RallyProtocol(self.flight.rally, self._send, lambda: self._now_ms)
         mission = MissionProtocol(self.flight.mission, config.home, self._send, rally)
-        self.failsafes = FailsafeWatch(self.flight, self.parameters.in_force, self._say)
+        self.failsafes = FailsafeWatch(self.flight, self.parameters.in_force, config.battery, self._say)
         self._telemetry = TelemetryMessages(self.flight, config.home, mission, self.failsafes)
         self._links: dict[LinkId, _LinkState] = {}
         self._outbox: list[tuple[LinkId, Any]] = []
@@ -162,7 +162,7 @@ class StandInAutopilot:
             return
         self._now_ms += TICK_MS
         self.flight.step(self._now_ms, TICK_S)
-        self.failsafes.step(self._now_ms)
+        self.failsafes.step(self._now_ms, TICK_S)
         if self._now_ms < self._silent_until_ms:
             return
         changed = self.flight.mode is not self._told_mode  # told at once, as the real one does

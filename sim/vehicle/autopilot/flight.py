@@ -81,6 +81,7 @@ class FlightController:
         self.mission.boot()
         self._yaw_rad = self.vehicle.yaw_rad
         self._repositioned = False
+        self._pause_until_ms = 0
         self._controlling = False
         self.vehicle.motors_on = False
         self.estimate = self._estimator.estimate(loop_s)
@@ -131,6 +132,10 @@ class FlightController:
             if mode in AUTO_MODES and not self.mission.enter(landing_sequence=mode is Mode.AUTO_RTL):
                 raise RefusedError(f"Mode change to {mode.name} failed: no mission, or no landing sequence in it")
             self._enter(mode)
+
+    def pause_landing(self, for_ms: int) -> None:
+        """Hover for a time before the descent of the landing that has just begun."""
+        self._pause_until_ms = self.now_ms + for_ms
 
     def arm(self) -> None:
         """Arm; raises RefusedError in a mode that is not armable, or when not ready."""
@@ -244,6 +249,7 @@ class FlightController:
         self._guided_ned = (self.estimate.n_m, self.estimate.e_m, self.estimate.d_m)
         self._yaw_rad = self.vehicle.yaw_rad
         self._repositioned = False
+        self._pause_until_ms = 0
         self._begin_way_home()
         if mode in (Mode.LAND, Mode.RTL, *AUTO_MODES):
             self.rules.start()
@@ -406,7 +412,8 @@ class FlightController:
             self._vertical.track_height(-d, dt_s)
             return
         self._land_horizontal(dt_s)
-        climb = 0.0 if action is Action.HOLD else self._descent_mps(dt_s)
+        waits = action is Action.HOLD or self.now_ms < self._pause_until_ms
+        climb = 0.0 if waits else self._descent_mps(dt_s)
         self._vertical.track_climb(climb, dt_s, pressed=self.vehicle.on_ground)
 
     def _land_horizontal(self, dt_s: float) -> None:

@@ -24,9 +24,6 @@ _SENSORS = (
 _VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFICIAL
 
 
-DRAW_A = 12.0
-"""Of a quadrotor in flight, as on ArduPilot's simulator."""
-
 _MESSAGES = (
     "heartbeat sys_status system_time gps_raw_int attitude attitude_quaternion local_position_ned global_position_int "
     "vfr_hud sim_state distance_sensor rangefinder extended_sys_state ekf_status_report rc_channels gps_global_origin "
@@ -179,16 +176,14 @@ class TelemetryMessages:
 
     def _battery_status(self) -> Any | None:
         """The charge follows from the time in the air, at a steady draw; the voltage is the simulator's parameter."""
-        p = self._failsafes.parameters
+        p, failsafes = self._failsafes.parameters, self._failsafes
         if not p["BATT_MONITOR"]:
             return None
-        used_mah = DRAW_A * self._f.now_ms / 3600.0
-        left = round(100.0 * (1.0 - used_mah / p["BATT_CAPACITY"]))
+        left = round(100.0 * failsafes.left_mah / p["BATT_CAPACITY"])
         cells_mv = [round(1000.0 * p["SIM_BATT_VOLTAGE"])] + [65535] * 9
-        low = self._failsafes.battery_low
-        state = mavlink.MAV_BATTERY_CHARGE_STATE_LOW if low else mavlink.MAV_BATTERY_CHARGE_STATE_OK
+        draw_ca = round(100 * failsafes.battery.draw_a) if self._f.vehicle.motors_on else 0
         return mavlink.MAVLink_battery_status_message(
-            0, 0, 0, 32767, cells_mv, round(100 * DRAW_A), round(used_mah), -1, max(left, 0), 0, state
+            0, 0, 0, 32767, cells_mv, draw_ca, round(failsafes.used_mah), -1, left, 0, failsafes.charge_state
         )
 
     def _mission_current(self) -> Any:
