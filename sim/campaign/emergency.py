@@ -19,14 +19,16 @@ from sim.vehicle.autopilot.core import StandInAutopilot
 from sim.vehicle.autopilot.failsafes import MAH_PER_AS, BatteryPack
 from sim.vehicle.autopilot.modes import Mode
 
-EMERGENCIES = ("battery", "link")
+LEFT_SHARE = {"battery": 0.2, "link": 0.7}
+"""Of a full battery, at the failsafe."""
+
+EMERGENCIES = tuple(LEFT_SHARE)
 
 GROUND_STATION = 255
 GROUND_SILENCE_S = 5.0
 """FS_GCS_TIMEOUT."""
 
 LAND_ON_LOW, LAND_ON_SILENCE = 1, 5
-CAPACITY_MAH = 5000.0
 
 COMMAND_S = 3.0
 """A change of mode is asked for, done and told within so long; a hold that is longer by this is none of ours."""
@@ -64,7 +66,8 @@ class Emergency:
     @property
     def battery(self) -> BatteryPack:
         """The battery at the start."""
-        return BatteryPack(CAPACITY_MAH, CAPACITY_MAH - self._mah(self.at_s + self.left_s), self.draw_a)
+        capacity_mah = self._mah(self.left_s) / LEFT_SHARE[self.kind]
+        return BatteryPack(capacity_mah, capacity_mah - self._mah(self.at_s + self.left_s), self.draw_a)
 
     @property
     def parameters(self) -> dict[str, float]:
