@@ -15,8 +15,9 @@ from firmware_bridge.frames import FrameReader, packed
 from landing.failsafe import may_hold_s
 from landing.vehicle import Battery
 from sim.campaign.ranges import Range, stream
+from sim.vehicle.autopilot.config import BatteryPack
 from sim.vehicle.autopilot.core import StandInAutopilot
-from sim.vehicle.autopilot.failsafes import MAH_PER_AS, BatteryPack
+from sim.vehicle.autopilot.failsafes import MAH_PER_AS
 from sim.vehicle.autopilot.modes import Mode
 
 LEFT_SHARE = {"battery": 0.2, "link": 0.7}
@@ -28,7 +29,7 @@ GROUND_STATION = 255
 GROUND_SILENCE_S = 5.0
 """FS_GCS_TIMEOUT."""
 
-LAND_ON_LOW, LAND_ON_SILENCE = 1, 5
+LAND_ON_LOW, LAND_ON_SILENCE, CURRENT_AND_VOLTAGE = 1, 5, 4
 
 COMMAND_S = 3.0
 """A change of mode is asked for, done and told within so long; a hold that is longer by this is none of ours."""
@@ -64,16 +65,23 @@ class Emergency:
         return seconds * self.draw_a * MAH_PER_AS
 
     @property
+    def capacity_mah(self) -> float:
+        """Charge of the full battery, mAh."""
+        return self._mah(self.left_s) / LEFT_SHARE[self.kind]
+
+    @property
     def battery(self) -> BatteryPack:
         """The battery at the start."""
-        capacity_mah = self._mah(self.left_s) / LEFT_SHARE[self.kind]
-        return BatteryPack(capacity_mah, capacity_mah - self._mah(self.at_s + self.left_s), self.draw_a)
+        used_mah = self.capacity_mah - self._mah(self.at_s + self.left_s)
+        return BatteryPack(used_mah, self.draw_a, ends=True)
 
     @property
     def parameters(self) -> dict[str, float]:
         """Parameters of the autopilot that make it land by itself."""
         low_s = self.left_s if self.kind == "battery" else self.critical_s
         return {
+            "BATT_MONITOR": CURRENT_AND_VOLTAGE,
+            "BATT_CAPACITY": self.capacity_mah,
             "BATT_LOW_MAH": self._mah(low_s),
             "BATT_CRT_MAH": self._mah(self.critical_s),
             "BATT_FS_LOW_ACT": LAND_ON_LOW,
@@ -118,13 +126,13 @@ class EmergencyWatch:
         if not silent and t_s - self._beat_s >= 1.0:
             self._beat_s = t_s
             self._beat()
-        flight = self._autopilot.flight
-        if flight.failsafes.in_force and self._came_s is None:
+        flight, failsafes = self._autopilot.flight, self._autopilot.failsafes
+        if failsafes.in_force and self._came_s is None:
             self._came_s = t_s
-        held = flight.failsafes.in_force and flight.armed and not flight.landed and flight.mode is not Mode.LAND
+        held = failsafes.in_force and flight.armed and not flight.landed and flight.mode is not Mode.LAND
         if not held:
             return
-        critical = flight.failsafes.charge_state == mavlink.MAV_BATTERY_CHARGE_STATE_CRITICAL
+        critical = failsafes.charge_state == mavlink.MAV_BATTERY_CHARGE_STATE_CRITICAL
         if self._allowed_s is None:
             battery = Battery(self.left_s, critical)
             self._allowed_s = may_hold_s(battery, self._autopilot.vehicle.height_m)
@@ -139,7 +147,7 @@ class EmergencyWatch:
     @property
     def left_s(self) -> float:
         """Flight time that the battery leaves."""
-        return self._autopilot.flight.failsafes.left_mah / (self._plan.draw_a * MAH_PER_AS)
+        return self._autopilot.failsafes.left_mah / (self._plan.draw_a * MAH_PER_AS)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from sim.flight.plan import TrackPoint
 from sim.flight.sensor import SensorModel
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, Mode
+from sim.vehicle.autopilot.config import BatteryPack
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S, StandInAutopilot
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import ActorState, World
@@ -279,7 +280,7 @@ class Landing:
             self.flown.outcome, self.flown.reason = "landed", ""
             self.flown.track.append(self._touched)
             return True
-        if flight.failsafes.left_mah <= 0.0 and not vehicle.on_ground:
+        if self._emergency is not None and self._emergency.left_s <= 0.0 and not vehicle.on_ground:
             self.flown.outcome, self.flown.reason = "battery-empty", f"{vehicle.height_m:.1f} m up"
             return True
         if self._pilot.phase is Phase.GIVEN_UP:
@@ -326,7 +327,7 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
             attitude_noise_rad=math.radians(c.attitude_noise_deg),
             velocity_noise_mps=c.velocity_noise_mps,
         ),
-        battery=None if emergency is None else emergency.battery,
+        battery=BatteryPack() if emergency is None else emergency.battery,
     )
 
 

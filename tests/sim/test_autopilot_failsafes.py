@@ -11,17 +11,25 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader, packed
 from firmware_bridge.vehicle import FAILSAFE_STATES
 from sim.vehicle.autopilot import TICK_S, AutopilotConfig, Mode, StandInAutopilot
-from sim.vehicle.autopilot.failsafes import LAND_PAUSE_MS, BatteryPack
+from sim.vehicle.autopilot.config import BatteryPack
+from sim.vehicle.autopilot.failsafes import LAND_PAUSE_MS
 
 LINK = "station"
-LANDS = {"BATT_LOW_MAH": 900.0, "BATT_CRT_MAH": 880.0, "BATT_FS_LOW_ACT": 1, "BATT_FS_CRT_ACT": 1}
+LANDS = {
+    "BATT_MONITOR": 4,
+    "BATT_CAPACITY": 3000.0,
+    "BATT_LOW_MAH": 900.0,
+    "BATT_CRT_MAH": 880.0,
+    "BATT_FS_LOW_ACT": 1,
+    "BATT_FS_CRT_ACT": 1,
+}
 DRAW_A = 36.0
 """10 mAh a second."""
 
 
 def stand_in(battery: BatteryPack | None = None, **parameters: float) -> StandInAutopilot:
     """A vehicle that hovers 30 m up in GUIDED."""
-    config = AutopilotConfig(parameters=parameters, airborne_height_m=30.0, battery=battery)
+    config = AutopilotConfig(parameters=parameters, airborne_height_m=30.0, battery=battery or BatteryPack())
     autopilot = StandInAutopilot(config)
     autopilot.connect(LINK)
     return autopilot
@@ -47,7 +55,7 @@ def states(messages: list[Any]) -> list[int]:
 
 
 def test_a_low_battery_lands_after_a_pause_and_the_heartbeat_says_so() -> None:
-    autopilot = stand_in(BatteryPack(3000.0, 2090.0, DRAW_A), **LANDS)
+    autopilot = stand_in(BatteryPack(2090.0, DRAW_A, ends=True), **LANDS)
     assert not FAILSAFE_STATES & set(states(flown(autopilot, 0.9)))
     assert autopilot.flight.mode is Mode.GUIDED
     told = flown(autopilot, 1.0)
@@ -66,7 +74,7 @@ def texts(messages: list[Any]) -> list[Any]:
 
 
 def test_each_level_acts_once_and_what_is_commanded_between_is_obeyed() -> None:
-    autopilot = stand_in(BatteryPack(3000.0, 2095.0, DRAW_A), **LANDS)
+    autopilot = stand_in(BatteryPack(2095.0, DRAW_A, ends=True), **LANDS)
     flown(autopilot, 1.0)
     assert autopilot.flight.mode is Mode.LAND
     autopilot.flight.set_mode(Mode.LOITER)
@@ -76,11 +84,11 @@ def test_each_level_acts_once_and_what_is_commanded_between_is_obeyed() -> None:
     assert autopilot.flight.mode is Mode.LAND  # critical
     autopilot.flight.set_mode(Mode.LOITER)
     flown(autopilot, 3.0)
-    assert autopilot.flight.mode is Mode.LOITER and autopilot.flight.failsafes.in_force
+    assert autopilot.flight.mode is Mode.LOITER and autopilot.failsafes.in_force
 
 
 def test_the_bridge_reads_what_the_battery_leaves() -> None:
-    autopilot = stand_in(BatteryPack(3000.0, 2085.0, DRAW_A), **LANDS)
+    autopilot = stand_in(BatteryPack(2085.0, DRAW_A, ends=True), **LANDS)
     watch = BatteryWatch()
     ask = mavlink.MAVLink_command_long_message(1, 1, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, 0, 147, 1e6, 0, 0, 0, 0, 0)
     autopilot.receive(LINK, ask)
@@ -88,14 +96,14 @@ def test_the_bridge_reads_what_the_battery_leaves() -> None:
         for message in flown(autopilot, 1.0):
             if message.get_type() == "BATTERY_STATUS":
                 watch.on_status(message, second * 1_000_000_000)
-        left_s = autopilot.flight.failsafes.left_mah / 10.0
+        left_s = autopilot.failsafes.left_mah / 10.0
     status = watch.status(29_000_000_000)
     assert status is not None and status.critical
     assert status.left_s == pytest.approx(left_s, rel=0.05)
 
 
 def test_an_empty_battery_falls() -> None:
-    autopilot = stand_in(BatteryPack(3000.0, 2995.0, DRAW_A))
+    autopilot = stand_in(BatteryPack(2995.0, DRAW_A, ends=True), BATT_CAPACITY=3000.0)
     flown(autopilot, 2.0)
     assert autopilot.vehicle.height_m < 25.0
 

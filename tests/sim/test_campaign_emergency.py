@@ -21,7 +21,7 @@ def test_a_failsafe_is_drawn_from_the_scene_alone() -> None:
         for number in range(50):
             drawn = draw_emergency((1, 2, number), kind)
             assert 0 < drawn.critical_s < drawn.left_s
-            assert 0 <= drawn.battery.used_mah < drawn.battery.capacity_mah
+            assert 0 <= drawn.battery.used_mah < drawn.capacity_mah
             assert 0 < drawn.parameters["BATT_CRT_MAH"] <= drawn.parameters["BATT_LOW_MAH"]
 
 
