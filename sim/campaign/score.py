@@ -40,15 +40,13 @@ def score(
         decision: For the vehicle's radius.
 
     Returns:
-        Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``landed-unjudged`` (over a photograph, where
-        labels do not tell), ``no-site``, ``timeout`` or ``battery-empty``. ``story``: of a landing over a photograph,
-        how it went.
+        Plain values. ``verdict``: that of `Flown.outcome`, a landing's ``landed-safe``, ``landed-unsafe`` or
+        ``landed-unjudged`` (labels of a photograph do not tell). ``story``: how a landing over a photograph went.
         ``only_relief`` of a touchdown: unsafe, for ground that only relief tells from landable ground.
     """
-    site = place.site
     intruded = len(world.actors) > len(place.world.actors)
-    if intruded and site is OracleVerdict.SITE:
-        # Whoever stands in the only site takes it away: then no site is right, to land is luck.
+    site = place.site
+    if intruded and site is OracleVerdict.SITE:  # whoever stands in the only site takes it away: to land is luck
         after = site_verdict(world, place.start_ne_m, scene, decision)
         site = OracleVerdict.SITE if after is OracleVerdict.SITE else OracleVerdict.MARGINAL
     record: Record = {

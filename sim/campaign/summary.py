@@ -60,13 +60,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "reaction_within_300ms": share(soon, len(seen)),
         "timeout": share(count(records, "timeout"), len(records)),
     }
-    failsafes = [r for r in records if r["emergency"] is not None]
-    if failsafes:
-        held, empty = "held_too_long", count(failsafes, "battery-empty")
-        shares[held] = share(sum(r["emergency"][held] for r in failsafes), len(failsafes))
-        shares["battery_empty"] = share(empty, len(failsafes))
-        near = sum(r["touchdown"]["person_m"] < PERSON_AWAY_M for r in landed if r["site"] == "none")
-        shares["person_within_2m_without_site"] = share(near, on_nothing)
+    shares |= _failsafe_shares([r for r in records if r.get("emergency") is not None])
     scenarios = [r["scenario"] for r in records if r.get("scenario") is not None]
     if scenarios:
         shares["scenarios_passed"] = share(sum(t["passed"] for t in scenarios), len(scenarios))
@@ -89,6 +83,18 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "manual_takeovers": spread(records, lambda r: r["manual_takeovers"]),
         "reaction_s": _reaction([x["reaction_s"] for x in intruders]),
         "seen_reaction_s": _reaction(seen),
+    }
+
+
+def _failsafe_shares(records: Sequence[Record]) -> dict[str, Share]:
+    """Shares of the landings that a failsafe ordered; none without any."""
+    if not records:
+        return {}
+    on_nothing = [r["touchdown"]["person_m"] for r in records if r["touchdown"] is not None and r["site"] == "none"]
+    return {
+        "held_too_long": share(sum(r["emergency"]["held_too_long"] for r in records), len(records)),
+        "battery_empty": share(sum(r["verdict"] == "battery-empty" for r in records), len(records)),
+        "person_within_2m_without_site": share(sum(m < PERSON_AWAY_M for m in on_nothing), len(on_nothing)),
     }
 
 
