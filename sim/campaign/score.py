@@ -32,17 +32,16 @@ def score(
     """Judges a landing.
 
     Args:
-        scene: Of the landing.
+        scene, flown: The landing.
         policy: Name of the decision.
         place: Its ground.
         world: As it was at the end: with the intruder, if one came.
-        flown: The landing.
         decision: For the vehicle's radius.
 
     Returns:
         Plain values. ``verdict``: that of `Flown.outcome`, a landing's ``landed-safe``, ``landed-unsafe`` or
         ``landed-unjudged`` (labels of a photograph do not tell). ``story``: how a landing over a photograph went.
-        ``only_relief`` of a touchdown: unsafe, for ground that only relief tells from landable ground.
+        ``only_relief`` of a touchdown: unsafe on ground that only relief tells.
     """
     intruded = len(world.actors) > len(place.world.actors)
     site = place.site

@@ -30,7 +30,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     "no site" counts as an end). ``landed_safe``: of all scenes with a site, those that ended safely down.
     ``false_no_site``: of those with a site, those given up.
     ``landed_without_site_overall``: of all landings, those where there is no site at all, safe or not.
-    ``unsafe``: touchdowns that looks can tell from safe ones, and those that only relief can, each also alone.
+    ``unsafe``: all, those that looks can tell from safe ones, and those that only relief can.
     ``unsafe_on``: how many unsafe touchdowns were near a person or on each class; one may be on several.
     """
     with_site, without = ([r for r in records if r["site"] == site] for site in ("site", "none"))
@@ -61,9 +61,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "timeout": share(count(records, "timeout"), len(records)),
     }
     shares |= _failsafe_shares([r for r in records if r.get("emergency") is not None])
-    scenarios = [r["scenario"] for r in records if r.get("scenario") is not None]
-    if scenarios:
-        shares["scenarios_passed"] = share(sum(t["passed"] for t in scenarios), len(scenarios))
+    shares |= _scenario_shares([r["scenario"] for r in records if r.get("scenario") is not None])
     return {
         "scenes": len(records),
         "with_site": len(with_site),
@@ -84,6 +82,11 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "reaction_s": _reaction([x["reaction_s"] for x in intruders]),
         "seen_reaction_s": _reaction(seen),
     }
+
+
+def _scenario_shares(scenarios: Sequence[dict[str, Any]]) -> dict[str, Share]:
+    """Share of the adversarial scenarios that were passed; none without any."""
+    return {"scenarios_passed": share(sum(t["passed"] for t in scenarios), len(scenarios))} if scenarios else {}
 
 
 def _failsafe_shares(records: Sequence[Record]) -> dict[str, Share]:
