@@ -32,10 +32,11 @@ def score(
     """Judges a landing.
 
     Args:
-        scene, flown: The landing.
+        scene: Of the landing.
         policy: Name of the decision.
         place: Its ground.
         world: As it was at the end: with the intruder, if one came.
+        flown: The landing.
         decision: For the vehicle's radius.
 
     Returns:
@@ -44,10 +45,7 @@ def score(
         ``only_relief`` of a touchdown: unsafe on ground that only relief tells.
     """
     intruded = len(world.actors) > len(place.world.actors)
-    site = place.site
-    if intruded and site is OracleVerdict.SITE:  # whoever stands in the only site takes it away: to land is luck
-        after = site_verdict(world, place.start_ne_m, scene, decision)
-        site = OracleVerdict.SITE if after is OracleVerdict.SITE else OracleVerdict.MARGINAL
+    site = _site_at_the_end(scene, place, world, decision) if intruded else place.site
     record: Record = {
         "scene": scene.number,
         "split": scene.split,
@@ -85,6 +83,14 @@ def score(
         _judge(record, world, flown, decision)
     _evaluate_scenario(scene, world, flown, record)
     return dict(rounded(record))
+
+
+def _site_at_the_end(scene: Scene, place: SceneGround, world: World, decision: DecisionSettings) -> OracleVerdict:
+    """Return the verdict on the ground. Whoever stands in the only site takes it away: to land is luck."""
+    if place.site is not OracleVerdict.SITE:
+        return place.site
+    after = site_verdict(world, place.start_ne_m, scene, decision)
+    return OracleVerdict.SITE if after is OracleVerdict.SITE else OracleVerdict.MARGINAL
 
 
 def _judge(record: Record, world: World, flown: Flown, decision: DecisionSettings) -> None:
