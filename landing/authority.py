@@ -26,8 +26,9 @@ A place whose ground was no good from near (too small, lost) is told in one text
 `climb_m` for each of them, so that the picture is wider. The place itself is tried again only after a whole search that
 found nothing else.
 
-In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site may hold
-the landing up within `landing.failsafe`'s bound, and when that is over it lands. No look around, no stop for ground.
+In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the look
+around for people, may hold the landing up within `landing.failsafe`'s bound, and when that is over it lands. No stop
+for ground.
 A mode that comes in the same heartbeat as the failsafe is the autopilot's own, not the pilot's: the authority stands
 back, and with "guard" accompanies the landing that follows, be it the last leg of the way home.
 
@@ -346,6 +347,8 @@ class Authority:
             left_s = self._hold_left_s(inputs)
             if somebody is not None and left_s > LEAST_HOLD_S:
                 self._stop(inputs, modes, f"{somebody.text}; failsafe, at most {left_s:.0f} s")
+            elif inputs.output.target is not None and left_s > settings.look_s + LEAST_HOLD_S:
+                self._look_around(inputs, modes)
             return
         if somebody is not None:
             self._stop(inputs, modes, somebody.text)
@@ -357,13 +360,18 @@ class Authority:
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
         if not committed and not too_high and self._site.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, self._disappointed(inputs))
-        elif self._should_look(inputs, height_m) and self._ask(inputs, Hold(), modes.hold):
+        else:
+            self._look_around(inputs, modes)
+
+    def _look_around(self, inputs: AuthorityInput, modes: FlightModes) -> None:
+        """Stop and look around, once on a way down, where it is time for it."""
+        if self._should_look(inputs) and self._ask(inputs, Hold(), modes.hold):
             self._landing.looked = True
-            words = f"looks around for {settings.look_s:g} s"
+            words = f"looks around for {self._settings.look_s:g} s"
             self._enter(AuthorityState.LOOK, words, inputs.now_ns)
 
-    def _should_look(self, inputs: AuthorityInput, height_m: float | None) -> bool:
-        settings, target = self._settings, inputs.output.target
+    def _should_look(self, inputs: AuthorityInput) -> bool:
+        settings, target, height_m = self._settings, inputs.output.target, self._site.height_m
         if height_m is None or settings.look_s <= 0.0 or self._landing.looked:
             return False
         if target is not None and target.velocity_ne_mps != (0.0, 0.0):
@@ -375,9 +383,9 @@ class Authority:
         somebody = self._somebody(inputs)
         if somebody is not None:
             self._stay(somebody.text, now_ns)
-        elif self._site.missing(now_ns, settings.grace_s):
+        elif not inputs.vehicle.failsafe and self._site.missing(now_ns, settings.grace_s):
             self._stay(self._disappointed(inputs), now_ns)
-        elif self._passed(now_ns, settings.look_s) and self._calm(now_ns):
+        elif self._passed(now_ns, settings.look_s) and (inputs.vehicle.failsafe or self._calm(now_ns)):
             self._land(inputs, modes)
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:

@@ -95,7 +95,38 @@ def test_without_time_by_the_battery_nothing_is_held_up(battery):
     assert w.requests == []
 
 
-def test_the_ground_never_stops_it_and_nobody_looks_around():
+def descend_to_the_look(battery):
+    w = landing_in_failsafe(battery=battery, height_m=12.0)
+    for w.height_m in (10.0, 6.0, 3.4):
+        w.run(0.5)
+    return w
+
+
+def test_it_looks_around_once_for_people_and_then_lands():
+    w = descend_to_the_look(FULL)
+    assert w.requests == [Hold()] and w.state.value == "look"
+    w.site = None  # the ground is no reason to stay
+    began_ns = w.now_ns
+    w.until("guard", IN_FAILSAFE.look_s + 3.0)
+    assert w.requests == [Hold(), Land()] and (w.now_ns - began_ns) / S < IN_FAILSAFE.look_s + 2.0
+    w.run(10.0)
+    assert w.requests == [Hold(), Land()]
+
+
+def test_a_person_who_comes_while_it_looks_around_is_waited_for_within_the_bound():
+    w = descend_to_the_look(FULL)
+    w.intruder = PERSON
+    began_ns = w.now_ns
+    w.until("ended", LONGEST_S + 5.0)
+    assert (w.now_ns - began_ns) / S < LONGEST_S + 1.0 and w.requests[-1] == Land()
+
+
+@pytest.mark.parametrize("battery", [None, Battery(80.0), Battery(600.0, critical=True)])
+def test_it_does_not_look_around_where_the_battery_leaves_no_time_for_it(battery):
+    assert descend_to_the_look(battery).requests == []
+
+
+def test_without_a_site_the_ground_never_stops_it_and_nobody_looks_around():
     w = landing_in_failsafe(height_m=12.0)
     w.site = None
     for w.height_m in (10.0, 6.0, 3.4, 3.0, 1.0):
