@@ -27,7 +27,18 @@ IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 PARTS = ("rosbags", "apsw", "lz4", "backports", "compression", "ruamel")
 """Packages whose errors mean a damaged bag."""
 
-DAMAGED = (OSError, ValueError, KeyError, IndexError, TypeError, AssertionError, EOFError, MemoryError, OverflowError)
+DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+)
 METADATA = "metadata.yaml"
 METADATA_BYTES = 16 << 20
 

@@ -1,23 +1,27 @@
 """Poses of a ROS 2 bag beside its pictures: what `edge look` places the frames by.
 
 Position and attitude come from the one topic of `geometry_msgs/PoseStamped`, `PoseWithCovarianceStamped` or
-`nav_msgs/Odometry` (east-north-up, forward-left-up: REP 103), heights from a `sensor_msgs/Range` that looks down, the
-lens from `sensor_msgs/CameraInfo`. The camera is fixed to the body, as `--assume-nadir` or `--pitch-deg` says.
+`nav_msgs/Odometry` (east-north-up, forward-left-up: REP 103), heights from the one `sensor_msgs/Range`, or the one
+whose topic says that it looks down, the lens from the `sensor_msgs/CameraInfo` beside the pictures. The camera is fixed
+to the body, as `--assume-nadir` or `--pitch-deg` says.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge.cameras.bag import Bag, stamp_ns
+from edge.cameras.bag import COMPRESSED, IMAGE, Bag, stamp_ns
+from edge.dds.cameras import lens_of
 from edge.look.photo import Fact, PhotoFacts
 from edge.look.video_telemetry import OLD_FRAME_S, TelemetryEntry
 from edge.look.view import LEVEL
+from landing.camera import CameraModel
 from landing.errors import DataError, InvalidValueError
 from landing.geometry import Quaternion, multiplied, slerp
 from landing.types import Pose
@@ -30,6 +34,15 @@ POSES = {
 RANGE, CAMERA_INFO = "sensor_msgs/msg/Range", "sensor_msgs/msg/CameraInfo"
 PREFERRED = "local_position/pose"
 """MAVROS's topic: it has several, and this is the autopilot's own estimate."""
+
+DOWNWARD = ("down", "bottom", "altitude", "height", "ground")
+"""Words in the topic of a sensor that looks down."""
+
+SIDEWARD = frozenset(("front", "forward", "left", "right", "rear", "back", "side", "up", "upward"))
+"""Words in the topic of a sensor that looks elsewhere."""
+
+FOREIGN = (AttributeError, TypeError, ValueError, IndexError, OverflowError)
+"""Raised by a message whose definition in the bag is not that of its type."""
 
 HALF = math.sqrt(0.5)
 NED_FROM_ENU: Quaternion = (0.0, HALF, HALF, 0.0)
@@ -47,7 +60,7 @@ class BagTelemetry:
         on_gimbal: False: the camera is fixed to the body.
 
     Raises:
-        DataError: Several topics have poses, or one is no pose.
+        DataError: Several topics have poses or heights, or a message is not what its type says.
         PictureError: The bag cannot be read.
     """
 
@@ -56,27 +69,34 @@ class BagTelemetry:
     def __init__(self, path: Path) -> None:
         with Bag(path) as bag:
             pictures = bag.picture_topic()
-            poses = self._pose_topic(bag, path)
-            ranges, infos = bag.topics(RANGE), bag.topics(CAMERA_INFO)
-            started_ns: int | None = None
+            self._pose_topic = poses = _pose_topic(bag, path)
+            self._info_topic, self._range_topic = _info_topic(bag, pictures), _range_topic(bag, path)
+            self._pose_kind = bag.kind_of(poses) if poses else ""
+            self._started_ns: int | None = None
             self._poses: list[tuple[int, tuple[float, float, float], Quaternion]] = []
             self._ranges: list[tuple[int, float]] = []
-            self._info: Any = None
-            for topic, at_ns, message in bag.messages(pictures, *([poses] if poses else []), *ranges, *infos):
-                at_ns = stamp_ns(message, at_ns)
-                if topic == pictures and started_ns is None:
-                    started_ns = at_ns
-                elif topic == poses:
-                    self._poses.append((at_ns, *_ned(POSES[bag.kind_of(topic)](message), path, topic)))
-                elif topic in ranges and _is_measured(message):
-                    self._ranges.append((at_ns, float(message.range)))
-                elif topic in infos and self._info is None and message.k[0] > 0:
-                    self._info = message
-        self._started_ns = started_ns or 0
+            self._lens: CameraModel | None = None
+            topics = {pictures, poses, self._info_topic, self._range_topic} - {""}
+            for topic, at_ns, message in bag.messages(*topics):
+                try:
+                    self._take(topic, stamp_ns(message, at_ns), message)
+                except (InvalidValueError, *FOREIGN) as error:
+                    raise DataError(f"bag {path}, {topic}: {error}") from error
         self._poses.sort(key=lambda entry: entry[0])
         self._ranges.sort()
         self.source = f"{path.name} {poses}" if poses else path.name
-        self._infos_of, self._ranges_of = ", ".join(infos), ", ".join(ranges)
+
+    def _take(self, topic: str, at_ns: int, message: Any) -> None:
+        if topic == self._info_topic:
+            if self._lens is None and any(message.k):  # all zero: not calibrated
+                self._lens = lens_of(message)
+        elif topic == self._range_topic:
+            if _is_measured(message):
+                self._ranges.append((at_ns, float(message.range)))
+        elif topic == self._pose_topic:
+            self._poses.append((at_ns, *_ned(POSES[self._pose_kind](message))))
+        elif self._started_ns is None:
+            self._started_ns = at_ns
 
     @property
     def has_positions(self) -> bool:
@@ -91,13 +111,13 @@ class BagTelemetry:
         """Facts of a frame, as of a photo: lens and height; the mount is for the user to say."""
         pose, range_m = self._pose_at(entry.at_s), _newest(self._ranges, self._ns(entry.at_s))
         focals: tuple[Fact, ...] = ()
-        if self._info is not None:
-            focals = (Fact(float(self._info.k[0]), f"{self._infos_of} fx"),)
+        if self._lens is not None:
+            focals = (Fact(self._lens.fx, f"{self._info_topic} fx"),)
         return PhotoFacts(
             size_px,
-            taken_px=None if self._info is None else (int(self._info.width), int(self._info.height)),
+            taken_px=None if self._lens is None else (self._lens.width_px, self._lens.height_px),
             focals_px=focals,
-            above_ground_m=None if range_m is None else Fact(range_m, f"{self._ranges_of} (above ground)"),
+            above_ground_m=None if range_m is None else Fact(range_m, f"{self._range_topic} (above ground)"),
             above_take_off_m=None if pose is None else Fact(-pose[0][2], f"{self.source} z (above take-off)"),
         )
 
@@ -107,7 +127,7 @@ class BagTelemetry:
         return Pose(at_ns, attitude, position, height_agl_m)
 
     def _ns(self, at_s: float) -> int:
-        return self._started_ns + round(at_s * 1e9)
+        return (self._started_ns or 0) + round(at_s * 1e9)
 
     def _pose_at(self, at_s: float) -> tuple[tuple[float, float, float], Quaternion] | None:
         """Position and attitude between the two poses around a time; None farther than `OLD_FRAME_S` from them."""
@@ -123,16 +143,48 @@ class BagTelemetry:
         north_m, east_m, down_m = (float(v) for v in a + share * (b - a))
         return (north_m, east_m, down_m), slerp(first[2], last[2], share)
 
-    @staticmethod
-    def _pose_topic(bag: Bag, path: Path) -> str:
-        topics = bag.topics(*POSES)
-        preferred = [topic for topic in topics if topic.endswith(PREFERRED)]
-        if len(preferred or topics) > 1:
-            raise DataError(
-                f"bag {path} has poses in {', '.join(topics)}: expected one, or one that ends in {PREFERRED}; write "
-                "a bag with one (`ros2 bag convert`)"
-            )
-        return (preferred or topics or [""])[0]
+
+def _pose_topic(bag: Bag, path: Path) -> str:
+    """Return the topic of the poses; empty: none.
+
+    Raises:
+        DataError: Several topics have poses, and none is MAVROS's.
+    """
+    topics = bag.topics(*POSES)
+    preferred = [topic for topic in topics if topic.endswith(PREFERRED)]
+    if len(preferred or topics) > 1:
+        raise DataError(
+            f"bag {path} has poses in {', '.join(topics)}: expected one, or one that ends in {PREFERRED}; write "
+            "a bag with one (`ros2 bag convert`)"
+        )
+    return (preferred or topics or [""])[0]
+
+
+def _info_topic(bag: Bag, pictures: str) -> str:
+    """Return the `CameraInfo` beside a topic of pictures (image_transport's rule), or the only one; empty: none."""
+    topics = bag.topics(CAMERA_INFO)
+    parents = pictures.split("/")
+    for depth in (1, 2):  # /cam/image_raw and /cam/image_raw/compressed
+        beside = "/".join([*parents[:-depth], "camera_info"])
+        if beside in topics:
+            return beside
+    return topics[0] if len(topics) == 1 and len(bag.topics(IMAGE, COMPRESSED)) == 1 else ""
+
+
+def _range_topic(bag: Bag, path: Path) -> str:
+    """Return the topic of the heights above ground; empty: none.
+
+    Raises:
+        DataError: Several sensors measure ranges, and not one of their names says that it looks down.
+    """
+    topics = [topic for topic in bag.topics(RANGE) if not SIDEWARD & set(re.split(r"[/_]", topic.lower()))]
+    downward = [topic for topic in topics if any(word in topic.lower() for word in DOWNWARD)]
+    if len(topics) > 1 and len(downward) != 1:
+        raise DataError(
+            f"bag {path} has ranges in {', '.join(topics)}: expected one, or one with {' or '.join(DOWNWARD)} in its "
+            "name; write a bag with one (`ros2 bag convert`)"
+        )
+    return (downward or topics or [""])[0]
 
 
 def _is_measured(message: Any) -> bool:
@@ -145,13 +197,14 @@ def _newest(entries: list[tuple[int, float]], at_ns: int) -> float | None:
     return None if index < 0 or at_ns - entries[index][0] > OLD_FRAME_S * 1e9 else entries[index][1]
 
 
-def _ned(pose: Any, path: Path, topic: str) -> tuple[tuple[float, float, float], Quaternion]:
-    """Position and attitude of a ROS pose in local NED and body FRD."""
+def _ned(pose: Any) -> tuple[tuple[float, float, float], Quaternion]:
+    """Position and attitude of a ROS pose in local NED and body FRD.
+
+    Raises:
+        InvalidValueError: It is no pose.
+    """
     p, q = pose.position, pose.orientation
-    try:
-        enu_from_flu = (float(q.w), float(q.x), float(q.y), float(q.z))
-        attitude = Pose(0, multiplied(multiplied(NED_FROM_ENU, enu_from_flu), FLU_FROM_FRD), (p.y, p.x, -p.z))
-    except InvalidValueError as error:
-        raise DataError(f"bag {path}, {topic}: {error}") from error
+    enu_from_flu = (float(q.w), float(q.x), float(q.y), float(q.z))
+    attitude = Pose(0, multiplied(multiplied(NED_FROM_ENU, enu_from_flu), FLU_FROM_FRD), (p.y, p.x, -p.z))
     assert attitude.ned_from_frd is not None
     return (float(p.y), float(p.x), -float(p.z)), attitude.ned_from_frd

@@ -14,10 +14,11 @@ import pytest
 pytest.importorskip("rosbags", reason="needs the extra ros2")
 
 from rosbags import rosbag2
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 import touchdown
 from edge.cameras import CameraRequest, CameraTimeout, EndOfStream, make_camera
+from edge.look.bag import BagTelemetry
 from landing.errors import CameraError, TouchdownError
 from tests.command import call
 from tests.edge import fake_model
@@ -49,12 +50,11 @@ def image(at_ns: int, picture: np.ndarray, compressed: bool) -> Any:
     )
 
 
-def camera_info(at_ns: int) -> Any:
-    fx = PX_PER_M * HEIGHT_M
+def camera_info(at_ns: int, fx: float = PX_PER_M * HEIGHT_M, model: str = "plumb_bob", bend: float = 0.0) -> Any:
     k = np.array([fx, 0, WIDTH / 2, 0, fx, HEIGHT / 2, 0, 0, 1], np.float64)
     roi = T["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
     return T["sensor_msgs/msg/CameraInfo"](
-        stamped(at_ns), HEIGHT, WIDTH, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi
+        stamped(at_ns), HEIGHT, WIDTH, model, np.full(5, bend), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi
     )
 
 
@@ -66,8 +66,12 @@ def write_bag(
     poses: tuple[str, ...] = ("/mavros/local_position/pose",),
     speed_m_s: float = 1.0,
     topics: tuple[str, ...] = ("/cam/image_raw",),
+    more: dict[str, tuple[str, Any]] | None = None,
 ) -> Path:
-    """A flight to the north at 10 Hz over grass with a car that lies still on the ground."""
+    """A flight to the north at 10 Hz over grass with a car that lies still on the ground.
+
+    `more`: message types and messages by topic, one before the flight begins.
+    """
     ground = fake_model.paint(WIDTH, HEIGHT + 40, ("car", (20, 40, 60, 60)))
     kind = "sensor_msgs/msg/CompressedImage" if compressed else "sensor_msgs/msg/Image"
     storage = rosbag2.StoragePlugin.MCAP if plugin == "mcap" else rosbag2.StoragePlugin.SQLITE3
@@ -78,6 +82,9 @@ def write_bag(
 
         pictures = [add(topic, kind) for topic in topics]
         placed = [add(topic, "geometry_msgs/msg/PoseStamped") for topic in poses]
+        for topic, (message_kind, message) in (more or {}).items():
+            first_ns = 1_700_000_000_000_000_000
+            bag.write(add(topic, message_kind), first_ns, STORE.serialize_cdr(message, message_kind))
         info = add("/cam/camera_info", "sensor_msgs/msg/CameraInfo")
         for number in range(COUNT):
             at_ns = 1_700_000_000_000_000_000 + number * 100_000_000
@@ -157,6 +164,65 @@ def test_what_is_no_such_bag_is_refused_in_a_line(tmp_path: Path, model_path: Pa
         make_camera(CameraRequest(f"bag://{bag}?x=1")).open()
     with pytest.raises(CameraError, match="ask for 64x64"):
         make_camera(CameraRequest(f"bag://{bag}", 64, 64)).open()
+
+
+INFO, RANGE = "sensor_msgs/msg/CameraInfo", "sensor_msgs/msg/Range"
+START_NS = 1_700_000_000_000_000_000
+
+
+def distance(metres: float) -> tuple[str, Any]:
+    return RANGE, T[RANGE](stamped(START_NS), 1, 0.1, 0.1, 60.0, metres, 0.0)
+
+
+def facts(bag: Path) -> Any:
+    telemetry = BagTelemetry(bag)
+    entry = telemetry.at(0.0)
+    assert entry is not None
+    return telemetry.facts(entry, (WIDTH, HEIGHT))
+
+
+def test_the_lens_is_that_of_the_camera_beside_the_pictures(tmp_path: Path) -> None:
+    other = {"/a/camera_info": (INFO, camera_info(START_NS, fx=600.0))}
+    for number, topic in enumerate(("/cam/image_raw", "/cam/image_raw/compressed", "/image")):
+        compressed = topic.endswith("compressed")
+        bag = write_bag(tmp_path / str(number), "mcap", topics=(topic,), compressed=compressed, more=other)
+        focals = facts(bag).focals_px
+        assert [fact.value for fact in focals] == ([] if topic == "/image" else [PX_PER_M * HEIGHT_M])
+
+
+def test_heights_are_of_a_sensor_that_looks_down(tmp_path: Path) -> None:
+    ahead, down = {"/range/front": distance(3.0)}, {"/range/down": distance(20.0), "/range/other": distance(9.0)}
+    assert facts(write_bag(tmp_path / "a", "mcap", more=ahead)).above_ground_m is None
+    assert facts(write_bag(tmp_path / "b", "mcap", more=ahead | down)).above_ground_m.value == pytest.approx(20.0)
+    several = write_bag(tmp_path / "c", "mcap", more={"/range/a": distance(3.0), "/range/b": distance(20.0)})
+    with pytest.raises(TouchdownError, match="ranges in /range/a, /range/b: expected one"):
+        BagTelemetry(several)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [camera_info(0, model="equidistant", bend=0.1), camera_info(0, fx=math.inf), camera_info(0, fx=-1.0)],
+    ids=["fisheye", "infinite", "negative"],
+)
+def test_a_lens_that_is_none_of_ours_is_refused(tmp_path: Path, info: Any) -> None:
+    bag = write_bag(tmp_path / "flight", "mcap", topics=("/lens/image",), more={"/lens/camera_info": (INFO, info)})
+    with pytest.raises(TouchdownError, match=r"bag .*/lens/camera_info: "):
+        BagTelemetry(bag)
+
+
+def test_a_message_of_another_definition_is_refused(tmp_path: Path) -> None:
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg("string k", INFO))
+    bag = write_bag(tmp_path / "flight", "mcap", speed_m_s=0.0)
+    with rosbag2.Writer(tmp_path / "other", version=9, storage_plugin=rosbag2.StoragePlugin.MCAP) as other:
+        pictures = other.add_connection("/cam/image_raw", "sensor_msgs/msg/Image", typestore=STORE)
+        info = other.add_connection("/cam/camera_info", INFO, typestore=store)
+        picture = image(START_NS, fake_model.paint(WIDTH, HEIGHT), compressed=False)
+        other.write(pictures, START_NS, STORE.serialize_cdr(picture, "sensor_msgs/msg/Image"))
+        other.write(info, START_NS, store.serialize_cdr(store.types[INFO]("abc"), INFO))
+    assert facts(bag).focals_px
+    with pytest.raises(TouchdownError, match="bag "):
+        BagTelemetry(tmp_path / "other")
 
 
 @pytest.mark.parametrize("plugin", ["mcap", "sqlite3"])
