@@ -26,9 +26,9 @@ A place whose ground was no good from near (too small, lost) is told in one text
 `climb_m` for each of them, so that the picture is wider. The place itself is tried again only after a whole search that
 found nothing else.
 
-In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the look
-around for people, may hold the landing up within `landing.failsafe`'s bound, and when that is over it lands. No stop
-for ground.
+In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the
+look around for people, may hold the landing up within `landing.failsafe`'s bound, and when that is over it lands. No
+stop for ground.
 A mode that comes in the same heartbeat as the failsafe is the autopilot's own, not the pilot's: the authority stands
 back, and with "guard" accompanies the landing that follows, be it the last leg of the way home.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from landing.vehicle import Battery
 
 LONGEST_S = 30.0
-"""Whoever has not gone within so long stays."""
+"""Of all holds of a landing: whoever has not gone within so long stays."""
 
 SHARE = 0.5
 """Part of what is left that may be spent: figures of batteries are no better, and the landing comes after it."""
@@ -32,10 +32,12 @@ def may_hold_s(battery: Battery | None, height_m: float | None) -> float:
 
 
 class HoldBound:
-    """The end of a hold, which only ever comes nearer. Time is an argument."""
+    """Bound of all holds of a landing together. The end of a hold only ever comes nearer. Time is an argument."""
 
     def __init__(self) -> None:
-        self._until_ns: int | None = None
+        self._spent_ns = 0
+        self._began_ns = self._until_ns = 0
+        self._held = False
 
     def left_s(self, battery: Battery | None, height_m: float | None, now_ns: int, *, held: bool) -> float:
         """Return the time that is left to stay up, s.
@@ -44,11 +46,15 @@ class HoldBound:
             battery: As last reported.
             height_m: Above the site or the ground.
             now_ns: Monotonic time.
-            held: The vehicle is held up; the time runs from the first step of it.
+            held: The vehicle is held up; the time runs while it is.
         """
-        until_ns = now_ns + round(may_hold_s(battery, height_m) * 1e9)
-        if self._until_ns is not None:
+        allowed_ns = round(may_hold_s(battery, height_m) * 1e9)
+        if self._held and not held:
+            self._spent_ns += now_ns - self._began_ns
+        until_ns = now_ns + min(allowed_ns, round(LONGEST_S * 1e9) - self._spent_ns)
+        if held and self._held:
             until_ns = min(until_ns, self._until_ns)
-        if held:
-            self._until_ns = until_ns
+        elif held:
+            self._began_ns = now_ns
+        self._held, self._until_ns = held, until_ns
         return max(0.0, (until_ns - now_ns) * 1e-9)

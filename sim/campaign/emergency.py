@@ -12,7 +12,7 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader, packed
-from landing.failsafe import may_hold_s
+from landing.failsafe import LONGEST_S, may_hold_s
 from landing.vehicle import Battery
 from sim.campaign.ranges import Range, stream
 from sim.vehicle.autopilot.config import BatteryPack
@@ -32,7 +32,7 @@ GROUND_SILENCE_S = 5.0
 LAND_ON_LOW, LAND_ON_SILENCE, CURRENT_AND_VOLTAGE = 1, 5, 4
 
 COMMAND_S = 3.0
-"""A change of mode is asked for, done and told within so long; a hold that is longer by this is none of ours."""
+"""A change of mode is asked for, done and told within so long; charge is told in percent."""
 
 ROWS: dict[str, Range] = {
     "at_s": Range(5.0, 20.0, "uniform", "the vehicle hovers over the place where it will land"),
@@ -117,8 +117,7 @@ class EmergencyWatch:
         self._reader = FrameReader()
         self._beat_s = -1.0
         self._came_s: float | None = None
-        self._held_s = self._held_critical_s = 0.0
-        self._allowed_s: float | None = None
+        self._held_s = self._overrun_s = 0.0
 
     def step(self, t_s: float, dt_s: float) -> None:
         """Take a step; before it comes, the ground station is there."""
@@ -133,11 +132,9 @@ class EmergencyWatch:
         if not held:
             return
         critical = failsafes.charge_state == mavlink.MAV_BATTERY_CHARGE_STATE_CRITICAL
-        if self._allowed_s is None:
-            battery = Battery(self.left_s, critical)
-            self._allowed_s = may_hold_s(battery, self._autopilot.vehicle.height_m)
         self._held_s += dt_s
-        self._held_critical_s += dt_s if critical else 0.0
+        if not may_hold_s(Battery(self.left_s, critical), self._autopilot.vehicle.height_m):
+            self._overrun_s += dt_s
 
     def _beat(self) -> None:
         beat = mavlink.MAVLink_heartbeat_message(mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0, 3)
@@ -151,15 +148,16 @@ class EmergencyWatch:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The failsafe and what was held up, plain values; times in s."""
-        allowed_s = self._allowed_s or 0.0
+        """The failsafe and what was held up, plain values; times in s.
+
+        ``overrun_s``: held up when the true charge, or a critical level, allowed nothing more.
+        """
         return {
             "kind": self._plan.kind,
             "came_s": self._came_s,
             "left_s": self._plan.left_s,
             "left_at_end_s": self.left_s,
             "held_s": self._held_s,
-            "held_critical_s": self._held_critical_s,
-            "allowed_s": self._allowed_s,
-            "held_too_long": self._held_s > allowed_s + COMMAND_S or self._held_critical_s > COMMAND_S,
+            "overrun_s": self._overrun_s,
+            "held_too_long": self._held_s > LONGEST_S + COMMAND_S or self._overrun_s > COMMAND_S,
         }

@@ -50,6 +50,34 @@ def test_the_end_only_ever_comes_nearer():
     assert bound.left_s(FULL, 5.0, 111 * S, held=True) == pytest.approx(7.5)  # a better figure gives nothing back
 
 
+def test_the_time_between_holds_counts_for_the_battery_alone():
+    bound = HoldBound()
+    assert bound.left_s(FULL, 30.0, 0, held=True) == pytest.approx(LONGEST_S)
+    assert bound.left_s(FULL, 30.0, 12 * S, held=False) == pytest.approx(LONGEST_S - 12.0)
+    assert bound.left_s(FULL, 10.0, 40 * S, held=False) == pytest.approx(LONGEST_S - 12.0)
+    assert bound.left_s(FULL, 4.0, 45 * S, held=True) == pytest.approx(LONGEST_S - 12.0)
+    assert bound.left_s(FULL, 4.0, 55 * S, held=True) == pytest.approx(LONGEST_S - 22.0)
+    assert bound.left_s(FULL, 4.0, 63 * S, held=True) == 0.0
+    assert bound.left_s(FULL, 4.0, 64 * S, held=False) == 0.0
+    assert bound.left_s(Battery(70.0), 4.0, 65 * S, held=False) <= may_hold_s(Battery(70.0), 4.0)
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 8.0), st.booleans(), st.floats(0, 900), st.floats(0, 60)), max_size=40))
+def test_all_holds_together_never_last_longer(steps):
+    """Whoever obeys it and lets go when it is over."""
+    bound, now_ns, held, total_s = HoldBound(), 0, False, 0.0
+    for step_s, asked, battery_s, height_m in steps:
+        left_s = bound.left_s(Battery(battery_s), height_m, now_ns, held=held)
+        assert left_s <= may_hold_s(Battery(battery_s), height_m) + 1e-6
+        held = asked and left_s > 0.0
+        if held:
+            left_s = bound.left_s(Battery(battery_s), height_m, now_ns, held=True)
+        passed_s = min(step_s, left_s) if held else step_s
+        total_s += passed_s if held else 0.0
+        now_ns += round(passed_s * 1e9)
+    assert total_s <= LONGEST_S + 1e-3
+
+
 @pytest.mark.parametrize("autopilot", [Autopilot.ARDUPILOT, Autopilot.PX4])
 def test_a_person_holds_it_up_and_when_they_have_gone_it_lands(autopilot):
     w = landing_in_failsafe(autopilot=autopilot)
