@@ -346,7 +346,7 @@ class Authority:
         if inputs.vehicle.failsafe:  # it lands because it must: nothing but a person holds it up, and only for a time
             left_s = self._hold_left_s(inputs)
             if somebody is not None and left_s > LEAST_HOLD_S:
-                self._stop(inputs, modes, f"{somebody.text}; failsafe, at most {left_s:.0f} s")
+                self._stop(inputs, modes, self._words_of(somebody, inputs))
             elif inputs.output.target is not None and left_s > settings.look_s + LEAST_HOLD_S:
                 self._look_around(inputs, modes)
             return
@@ -382,7 +382,7 @@ class Authority:
         now_ns, settings = inputs.now_ns, self._settings
         somebody = self._somebody(inputs)
         if somebody is not None:
-            self._stay(somebody.text, now_ns)
+            self._stay(self._words_of(somebody, inputs), now_ns)
         elif not inputs.vehicle.failsafe and self._site.missing(now_ns, settings.grace_s):
             self._stay(self._disappointed(inputs), now_ns)
         elif self._passed(now_ns, settings.look_s) and (inputs.vehicle.failsafe or self._calm(now_ns)):
@@ -465,6 +465,11 @@ class Authority:
         """Time for which a failsafe landing may be held up yet, s."""
         held = self._state in IN_THE_AIR
         return self._landing.bound.left_s(inputs.vehicle.battery, self._site.height_m, inputs.now_ns, held=held)
+
+    def _words_of(self, somebody: Intruder, inputs: AuthorityInput) -> str:
+        """Return who holds the landing up, and in a failsafe for how long at most."""
+        bound = f"; failsafe, at most {self._hold_left_s(inputs):.0f} s" if inputs.vehicle.failsafe else ""
+        return f"{somebody.text}{bound}"
 
     def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """The time that the failsafe leaves is over: land, on the site if there is one."""
