@@ -19,6 +19,7 @@ from sim.cli import cli
 from sim.flight.clock import ClockChoice, Pace
 from sim.flight.fly import fly_one
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
+from sim.vehicle.failsafes import Failsafe
 from sim.world import World, procedural, save_world
 from tests.edge.fake_model import build
 
@@ -119,6 +120,9 @@ def test_a_daemon_with_authority_to_land_lands(tmp_path: Path, colour_model: Pat
     assert [e["command"] for e in events(result, "command")][-1] == "Land"
 
 
+FAILSAFES = {failsafe.value for failsafe in Failsafe}
+
+
 @pytest.mark.parametrize("fault", [m for m in Fault if m is not Fault.INTRUDER])
 def test_a_fault_happens_as_it_does_to_processes(tmp_path: Path, colour_model: Path, lawn: str, fault: Fault) -> None:
     lasts_s = None if fault is Fault.DAEMON_KILL else 2.0
@@ -127,6 +131,10 @@ def test_a_fault_happens_as_it_does_to_processes(tmp_path: Path, colour_model: P
     )
     assert result.verdict == "landed-safe", result.reason
     assert [h["fault"] for h in result.happened] == [fault.value]
+    if fault.value in FAILSAFES:  # targets go on
+        mode = "LAND" if fault is Fault.BATTERY_LOW else "RTL"
+        assert result.modes[-1][1] == mode, result.modes
+        return
     stops = events(result, "target-stop")
     if fault is Fault.DAEMON_KILL:
         assert not events(result, "stop")
