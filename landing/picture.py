@@ -103,6 +103,8 @@ class PictureMonitor:
         if problem is not None and problem != self._repeated:
             return NoSite(NoSiteReason.BAD_PICTURE, problem)
         mistake = self._mistake(frame, pose, problem)
+        if problem is None or mistake is not None:
+            self._measure_relief(pose, forget=mistake is not None)
         if mistake is not None:
             return NoSite(NoSiteReason.PICTURE_MOTION, mistake.text)
         return None if problem is None else NoSite(NoSiteReason.BAD_PICTURE, problem)
@@ -137,6 +139,19 @@ class PictureMonitor:
         looped = Mistake(LOOPED, loop_s, repeat)
         self.motion = MotionReport(looped)
         return looped
+
+    def _measure_relief(self, pose: Pose | None, forget: bool) -> None:
+        """Takes the newest pair of looks; what wrong poses have shown, or another frame, is forgotten."""
+        if self._relief is None or self._motion is None:
+            return
+        if forget or (pose is not None and pose.frame != self._relief_frame):
+            self._relief.clear()
+            self.relief = ReliefReport()
+        if pose is not None:
+            self._relief_frame = pose.frame
+        pair = self._motion.pair
+        if pair is not None and not forget:
+            self.relief = self._relief.add(pair, self._motion.track) or self.relief
 
     def problem(self, frame: Frame, pose: Pose | None) -> str | None:
         """Return what is wrong with a picture itself, in words; None when nothing is.

@@ -36,8 +36,10 @@ MODELS = ("semantic-drone-fast", "aeroscapes-unet", "synthetic-unet")
 COLUMNS, INDENT = 92, "     "
 """Of what a command printed: width, and indent of a line's continuation, as wide as ``FAIL ``."""
 
-MEASURED = re.compile(r"^(ok  |WARN|note|FAIL) (loss|round trip|load|rate of|PLND_LAG|pose to arrival|test target)\b")
-"""Lines of the doctor with figures of the link, which another run gives otherwise."""
+MEASURED = re.compile(
+    r"^(ok  |WARN|note|FAIL) (loss|round trip|load|rate of|PLND_LAG|pose to arrival|camera|test target)\b"
+)
+"""Lines of the doctor that it says once it has watched the link; most hold figures that another run gives otherwise."""
 
 MARK = re.compile(r"(<!-- written: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.S)
 
