@@ -149,7 +149,7 @@ def wander(rng: np.random.Generator, steps: int, sd: float, within_s: float) -> 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was said of a picture: kind of mistake (None: none), its size, words, and kinds that were ruled out."""
+    """Answer to a picture: kind of mistake (None: none), its size, words, and kinds that were ruled out."""
 
     t_s: float
     kind: str | None

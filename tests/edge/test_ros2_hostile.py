@@ -65,7 +65,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[RosNode]:
 
 
 def failure(camera: Any, send: Callable[[], None]) -> str:
-    """What the camera says when it fails; pictures and silence before that are well."""
+    """Text of the camera when it fails; pictures and silence before that are well."""
     until = time.monotonic() + 20.0
     with camera:
         while time.monotonic() < until:

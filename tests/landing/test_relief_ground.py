@@ -29,7 +29,7 @@ def around(north_m: float, east_m: float, half_m: float) -> GridOfFloat:
 
 
 def told(slope: GridOfFloat, stands_m: GridOfFloat, known: bool = True) -> ReliefReport:
-    """What parallax shows around the origin."""
+    """Ground around the origin as parallax shows it."""
     return packed((-CELLS // 2, -CELLS // 2), np.full((CELLS, CELLS), known), slope, stands_m)
 
 
