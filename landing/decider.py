@@ -16,7 +16,7 @@ from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.ground_scale import GroundScale, HeightLimit
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.groundmap import GroundMap
-from landing.last_resort import LastResort, least_bad
+from landing.last_resort import LastResort, ResortChooser
 from landing.pad import PadSettings, PadSighting
 from landing.pad_track import PadReport
 from landing.pad_watch import PadWatch
@@ -84,6 +84,7 @@ class Decision:
 
 
 class _Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
@@ -121,6 +122,7 @@ class Decider:
         self._tracker = SiteTracker(settings, taxonomy.surfaces)
         self._height_limit = HeightLimit(scale, camera)
         self._pad = PadWatch(pad, settings, camera)
+        self._resort = ResortChooser(settings, taxonomy)
         self._frame: EstimatorFrame | None = None
         self._pose: Pose | None = None
         self._restarted: str | None = None
@@ -139,12 +141,7 @@ class Decider:
 
         With it a recording that starts in mid-flight is decided again to the last digit.
         """
-        parts = {
-            "map": self._map.state_dict(),
-            "plane": self._plane.state_dict(),
-            "tracker": self._tracker.state_dict(),
-        }
-        state = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
+        state = {f"{part}.{k}": v for part, owner in self._owners.items() for k, v in owner.state_dict().items()}
         pose, frame = self._pose, self._frame
         state["within_range"] = self._height_limit.within
         state["pad"] = self._pad.state_dict()
@@ -163,18 +160,18 @@ class Decider:
             raise InvalidValueError(
                 f"the state is of a map of {cells} cells a side, this one has {self._settings.grid.cells}"
             )
-        owners: tuple[tuple[str, _Stateful], ...] = (
-            ("map", self._map),
-            ("plane", self._plane),
-            ("tracker", self._tracker),
-        )
-        for part, owner in owners:
+        for part, owner in self._owners.items():
             prefix = f"{part}."
             owner.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         self._height_limit.within = bool(state.get("within_range", False))
         self._pad.load_state_dict(state.get("pad"))
         self._pose = _POSE.validate_python(state["pose"])
         self._frame = _FRAME.validate_python(state["frame"])
+
+    @property
+    def _owners(self) -> dict[str, _Stateful]:
+        """Parts with a state of their own, by the name it is kept under."""
+        return {"map": self._map, "plane": self._plane, "tracker": self._tracker, "resort": self._resort}
 
     def reset(self) -> None:
         """Forgets map, plane and site, as at start."""
@@ -184,6 +181,7 @@ class Decider:
         self._tracker.reset()
         self._height_limit.within = False
         self._pad.reset()
+        self._resort.reset()
         self.last_view = self.last_clearance_m = None
 
     def observe(
@@ -271,9 +269,7 @@ class Decider:
         self.last_view, self.last_clearance_m = view, seen.clearance_m
         now_ns, started, mapped = times
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
-        resort = None
-        if isinstance(selection, NoSite):
-            resort = least_bad(view, moving_clearance_m, vehicle, height_m, settings)
+        resort = self._resort.update(selection, view, moving_clearance_m, vehicle, height_m)
         at_site = seen.relief_at(selection, settings.required_radius_m)
         return replace(decision, intruder=intruder, last_resort=resort, relief=at_site)
 
@@ -324,6 +320,7 @@ class Decider:
                 self._plane.moved(shift.offset_ned_m[2])
                 self._tracker.moved(shift)
                 self._pad.moved(shift)
+                self._resort.reset()
         elif self._pose is not None:
             problem = impossible_step(self._pose, pose)
             if problem is not None:

@@ -14,7 +14,7 @@ from edge.log import EventLog
 from firmware_bridge.report import SendResult
 from landing.decider import Decision
 from landing.ground_view import MOVING_ROLES, GroundView
-from landing.last_resort import LastResort, least_bad
+from landing.last_resort import STRUCK_M, LastResort, ResortChooser
 from landing.picker import hazard_clearance_grid
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
@@ -49,9 +49,13 @@ def view_of(people=(), cars=(), water=(), obstacles=(), landable=True):
     return GroundView(CELL_M, (-MIDDLE, -MIDDLE), 0.0, free, hazards, unseen, evidence, known, hazards[Role.PERSON])
 
 
-def pick_from(view, height_m=8.0):
+NOTHING = NoSite(NoSiteReason.NOTHING_LANDABLE, "no landable ground in view")
+
+
+def pick_from(view, height_m=8.0, chooser=None):
     clearance = {role: hazard_clearance_grid(view, TAXONOMY, SETTINGS, (role,)) for role in MOVING_ROLES}
-    return least_bad(view, clearance, (0.0, 0.0), height_m, SETTINGS), clearance
+    chooser = chooser or ResortChooser(SETTINGS, TAXONOMY)
+    return chooser.update(NOTHING, view, clearance, (0.0, 0.0), height_m), clearance
 
 
 disc = st.tuples(st.floats(-15, 15), st.floats(-15, 15), st.floats(0.3, 1.0))
@@ -81,7 +85,8 @@ def test_nobody_is_landed_beside_where_another_place_is_in_reach(people, cars, w
     if clear.any():
         assert person_m[cell] >= SETTINGS.vehicle_radius_m and found.near != "person"
     else:
-        assert found.near == "person" and person_m[cell] >= person_m[in_reach].max() - 2 * CELL_M
+        unstruck_m = SETTINGS.vehicle_radius_m + STRUCK_M - TAXONOMY.clearance_of(Role.PERSON)
+        assert found.near == "person" and person_m[cell] >= min(unstruck_m, person_m[in_reach].max() - 2 * CELL_M)
 
 
 def test_then_water_and_obstacles_are_kept_from():
@@ -91,6 +96,44 @@ def test_then_water_and_obstacles_are_kept_from():
     assert math.dist(found.position_ned_m[:2], (8.0, 0.0)) > 3.0
     sea, _ = pick_from(view_of(water=[(0.0, 0.0, 40.0)]))
     assert sea is not None and sea.ground == "water"
+
+
+def test_dry_ground_far_enough_from_a_person_comes_before_water_farther_off():
+    """One stands 2.9 m from dry ground in the last metres; the pond is 2 m farther from them."""
+    found, clearance = pick_from(view_of(people=[(0.0, -2.9, 0.3)], water=[(0.0, 3.6, 2.8)], landable=False), 3.0)
+    assert found is not None and found.near == "person" and found.ground == "doubtful"
+    person_m = clearance[Role.PERSON] + TAXONOMY.clearance_of(Role.PERSON)
+    assert person_m[view_of().cell_of(*found.position_ned_m[:2])] >= SETTINGS.vehicle_radius_m + STRUCK_M - 0.01
+
+
+def test_the_place_is_kept_while_the_map_trembles():
+    """A rock lies below; the nearest ground beside it changes with each frame."""
+    chooser = ResortChooser(SETTINGS, TAXONOMY)
+
+    def rock(north_m):
+        return view_of(obstacles=[(north_m, 0.0, 2.0)], landable=False)
+
+    places = [pick_from(rock(0.4 * (-1) ** k), 8.0, chooser)[0].position_ned_m for k in range(10)]
+    assert max(math.dist(place, places[0]) for place in places) <= 1.0
+    alone = [pick_from(rock(0.4 * (-1) ** k), 8.0)[0].position_ned_m for k in range(2)]
+    assert math.dist(*alone) > 1.0, "without memory it turns between them"
+
+
+def test_a_place_is_left_for_a_person_and_forgotten_beside_a_site_and_with_its_frame():
+    chooser = ResortChooser(SETTINGS, TAXONOMY)
+    first, _ = pick_from(view_of(landable=False), 8.0, chooser)
+    north, east, _ = first.position_ned_m
+    away, clearance = pick_from(view_of(people=[(north, east, 0.4)], landable=False), 8.0, chooser)
+    assert clearance[Role.PERSON][view_of().cell_of(*away.position_ned_m[:2])] >= SETTINGS.vehicle_radius_m
+    again = ResortChooser(SETTINGS, TAXONOMY)
+    again.load_state_dict(chooser.state_dict())
+    assert again.state_dict() == chooser.state_dict() != {"last": None}
+    site = LandingSite((1.0, 1.0, 0.0), 2.0, 20.0, 0, 0)
+    assert chooser.update(site, view_of(), clearance, (0.0, 0.0), 8.0) is None and chooser.state_dict() == {
+        "last": None
+    }
+    again.reset()
+    assert again.state_dict() == {"last": None}
 
 
 def test_ground_that_was_never_seen_is_no_answer():
