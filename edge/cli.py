@@ -6,6 +6,7 @@ from typing import Literal
 
 import click
 
+from edge.blackbox.bag_command import record
 from edge.cli_options import (
     ALLOW_FAILED_GATE,
     ASSUME_NADIR,
@@ -32,6 +33,7 @@ def cli() -> None:
 
 
 cli.add_command(survey)
+cli.add_command(record)
 
 
 @cli.command()

@@ -176,7 +176,16 @@ class Recorder:
         elif status.output.state in KEPT_STATES or status.health.state is HealthState.FAILED:
             event = status.output.state.value
         if event:
-            self._put(0, status.at_ns, lambda _: self._keep(status.at_ns, event))
+            self.keep(status.at_ns, event)
+
+    def keep(self, at_ns: int, event: str) -> None:
+        """Something happened: what is around it is kept as a flight.
+
+        Args:
+            at_ns: Monotonic time.
+            event: Short word for the flight's name.
+        """
+        self._put(0, at_ns, lambda _: self._keep(at_ns, event))
 
     def on_event(self, line: Mapping[str, Any]) -> None:
         """An event, in the thread of whoever wrote it."""

@@ -132,8 +132,8 @@ def _start_of(path: Path) -> Start | None:
         return None
     if first.topic != Topic.START.value:
         raise RecordingError(
-            f"{path} is no recording of touchdown: it does not begin with a start; a ROS 2 bag is for "
-            "`touchdown edge look`"
+            f"{path} is no recording of touchdown: it does not begin with a start; of a ROS 2 bag "
+            "`touchdown edge record` makes one"
         )
     return start_from(first.data, str(path))
 

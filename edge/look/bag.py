@@ -58,6 +58,8 @@ class BagTelemetry:
     Attributes:
         source: Of the poses, for people.
         on_gimbal: False: the camera is fixed to the body.
+        info_topic: Of the lens; empty: none.
+        lens: As the bag says; None where it does not.
 
     Raises:
         DataError: Several topics have poses or heights, or a message is not what its type says.
@@ -70,13 +72,13 @@ class BagTelemetry:
         with Bag(path) as bag:
             pictures = bag.picture_topic()
             self._pose_topic = poses = _pose_topic(bag, path)
-            self._info_topic, self._range_topic = _info_topic(bag, pictures), _range_topic(bag, path)
+            self.info_topic, self._range_topic = _info_topic(bag, pictures), _range_topic(bag, path)
             self._pose_kind = bag.kind_of(poses) if poses else ""
             self._started_ns: int | None = None
             self._poses: list[tuple[int, tuple[float, float, float], Quaternion]] = []
             self._ranges: list[tuple[int, float]] = []
-            self._lens: CameraModel | None = None
-            topics = {pictures, poses, self._info_topic, self._range_topic} - {""}
+            self.lens: CameraModel | None = None
+            topics = {pictures, poses, self.info_topic, self._range_topic} - {""}
             for topic, at_ns, message in bag.messages(*topics):
                 try:
                     self._take(topic, stamp_ns(message, at_ns), message)
@@ -87,9 +89,9 @@ class BagTelemetry:
         self.source = f"{path.name} {poses}" if poses else path.name
 
     def _take(self, topic: str, at_ns: int, message: Any) -> None:
-        if topic == self._info_topic:
-            if self._lens is None and any(message.k):  # all zero: not calibrated
-                self._lens = lens_of(message)
+        if topic == self.info_topic:
+            if self.lens is None and any(message.k):  # all zero: not calibrated
+                self.lens = lens_of(message)
         elif topic == self._range_topic:
             if _is_measured(message):
                 self._ranges.append((at_ns, float(message.range)))
@@ -103,6 +105,26 @@ class BagTelemetry:
         """True where the bag says where the vehicle was."""
         return bool(self._poses)
 
+    @property
+    def has_ranges(self) -> bool:
+        """True where a sensor measured heights above ground."""
+        return bool(self._ranges)
+
+    def vehicle_pose(self, at_s: float, at_ns: int) -> Pose | None:
+        """Pose of the vehicle at a time of the bag; None where its poses do not reach.
+
+        The height is that of the newest range, or above take-off where the bag has no ranges at all.
+
+        Args:
+            at_s: Since the first picture, s.
+            at_ns: Stamp of the pose.
+        """
+        placed = self._pose_at(at_s)
+        if placed is None:
+            return None
+        height_m = _newest(self._ranges, self._ns(at_s)) if self._ranges else -placed[0][2]
+        return Pose(at_ns, placed[1], placed[0], height_m)
+
     def at(self, at_s: float) -> TelemetryEntry | None:
         """Find a time of the bag; None where its poses do not reach."""
         return TelemetryEntry(at_s) if not self._poses or self._pose_at(at_s) is not None else None
@@ -111,11 +133,11 @@ class BagTelemetry:
         """Facts of a frame, as of a photo: lens and height; the mount is for the user to say."""
         pose, range_m = self._pose_at(entry.at_s), _newest(self._ranges, self._ns(entry.at_s))
         focals: tuple[Fact, ...] = ()
-        if self._lens is not None:
-            focals = (Fact(self._lens.fx, f"{self._info_topic} fx"),)
+        if self.lens is not None:
+            focals = (Fact(self.lens.fx, f"{self.info_topic} fx"),)
         return PhotoFacts(
             size_px,
-            taken_px=None if self._lens is None else (self._lens.width_px, self._lens.height_px),
+            taken_px=None if self.lens is None else (self.lens.width_px, self.lens.height_px),
             focals_px=focals,
             above_ground_m=None if range_m is None else Fact(range_m, f"{self._range_topic} (above ground)"),
             above_take_off_m=None if pose is None else Fact(-pose[0][2], f"{self.source} z (above take-off)"),

@@ -242,3 +242,88 @@ def test_damaged_bags_are_refused_or_end_early(tmp_path: Path, plugin: str) -> N
                 assert len(list(stream)) <= COUNT
         except TouchdownError as error:
             assert str(error) and "\n" not in str(error)
+
+
+# --- a bag as a recording ---
+
+
+def hfov_deg(fx: float) -> float:
+    return math.degrees(2 * math.atan(WIDTH / 2 / fx))
+
+
+def configured(folder: Path, model: Path, **camera: object) -> Path:
+    path = folder / "edge.toml"
+    lens = {
+        "source": '"v4l2:///dev/video9"',
+        "width_px": WIDTH,
+        "height_px": HEIGHT,
+        "hfov_deg": hfov_deg(PX_PER_M * HEIGHT_M),
+        **camera,
+    }
+    lines = [f"{key} = {value}" for key, value in lens.items()]
+    path.write_text(
+        f"[model]\npath = {json.dumps(str(model))}\nthreads = 1\n[camera]\n" + "\n".join(lines) + "\n"
+        '[link]\nconnection = "udpin:127.0.0.1:14599"\n'
+    )
+    return path
+
+
+def test_a_bag_becomes_a_recording_that_is_replayed_and_mined(tmp_path: Path, model_path: Path) -> None:
+    bag = write_bag(tmp_path / "flight", "mcap")
+    done = call("edge", "record", bag, "-c", configured(tmp_path, model_path), "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["decisions"] == COUNT and told["sites"] > 5
+    assert told["notes"] == ["heights are above the take-off: no range that looks down is in the bag"]
+    recording = Path(told["folder"])
+    replayed = call("edge", "replay", recording, "--json")
+    assert replayed.returncode == 0, replayed.stderr
+    again = json.loads(replayed.stdout)
+    assert again["same"] and again["decisions"] == again["identical"] == COUNT
+    assert again["site_gained"] + again["site_lost"] == 0
+    other = call("edge", "replay", recording, "--model", model_path, "--json")
+    assert other.returncode == 0 and json.loads(other.stdout)["decisions"] == COUNT
+    mined = call("edge", "mine", recording, "--out", tmp_path / "mined", "--count", 3, "--apart-s", 0.3, "--json")
+    assert mined.returncode == 0, mined.stderr
+    assert len(json.loads(mined.stdout)["frames"]) == len(list((tmp_path / "mined/images").iterdir())) == 3
+    # The sites are those that `edge look` finds by the same poses and lens, but in pictures that the daemon refuses.
+    records = [one for one in look(model_path, bag)[1] if "name" in one]
+    assert told["sites"] + told["no_site"]["bad-picture"] == sum("site" in one for one in records)
+
+
+def test_a_lens_that_the_bag_contradicts_is_told(tmp_path: Path, model_path: Path) -> None:
+    bag = write_bag(tmp_path / "flight", "mcap", more={"/range/down": distance(19.0)})
+    config = configured(tmp_path, model_path, hfov_deg=hfov_deg(150.0))
+    done = call("edge", "record", bag, "-c", config, "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["notes"] == [
+        "the lens of the configuration has fx 150 px, /cam/camera_info of the bag says 200 px: one of them is wrong"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("camera", "poses", "message"),
+    [
+        ({"gimbal": '"mavlink"'}, ("/pose",), "a bag does not tell the attitude of a gimbal"),
+        ({}, (), "has no poses"),
+        ({"width_px": 640}, ("/pose",), "has 320x240 px"),
+    ],
+)
+def test_a_bag_that_cannot_be_decided_on_is_refused(
+    tmp_path: Path, model_path: Path, camera: dict[str, object], poses: tuple[str, ...], message: str
+) -> None:
+    bag = write_bag(tmp_path / "flight", "mcap", poses=poses)
+    config = configured(tmp_path, model_path, **camera)
+    done = call("edge", "record", bag, "-c", config, "--out", tmp_path / "out")
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_recording_is_never_written_over_another_and_a_bag_is_no_recording(tmp_path: Path, model_path: Path) -> None:
+    bag = write_bag(tmp_path / "flight", "mcap")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("kept")
+    done = call("edge", "record", bag, "-c", configured(tmp_path, model_path), "--out", tmp_path / "out")
+    assert done.returncode != 0 and "is not empty" in done.stderr
+    for command in (("replay",), ("mine", "--out", tmp_path / "mined")):
+        done = call("edge", command[0], bag, *command[1:])
+        assert done.returncode != 0 and "touchdown edge record" in done.stderr
