@@ -195,8 +195,8 @@ PAD = (
 LAST_RESORT = (
     PilotText(
         "No site in a failsafe: lands on the least bad ground, <ground>, <who> near",
-        "The autopilot must land and there is no place. Somebody is nearer than their clearance everywhere; it keeps 2 m "
-        "off them, or goes as far off as it can.",
+        "The autopilot must land and there is no place. Somebody is nearer than their clearance everywhere; it keeps 2 "
+        "m off them, or goes as far off as it can.",
         "Take over now, or warn the people.",
     ),
     PilotText(
