@@ -26,7 +26,7 @@ TRIES, ANSWER_S = 5, 1.0
 UPLOAD_S = 30.0  # ArduPilot gives up an upload after 8 s of silence, PX4 after 5 s
 MOST_POINTS = 250  # ArduPilot numbers them in a byte
 SAME_E7 = 1  # PX4 keeps degrees as floats: the last digit may come back rounded
-SAME_ALTITUDE_M = 1.0  # ArduPilot keeps whole metres
+SAME_ALTITUDE_M = 0.5  # ArduPilot keeps whole metres, and ours are whole
 
 
 class RallyError(LinkError):
@@ -155,13 +155,17 @@ def refusal(result: int, points: int) -> RallyError:
 
 
 class _Upload:
-    """Answers the autopilot's requests for items until it acknowledges the whole."""
+    """Answers the autopilot's requests for items until it acknowledges the whole.
+
+    An acceptance before the last item was sent is a late answer to something else, and is not the end.
+    """
 
     def __init__(self, session: Session, points: Sequence[RallyPoint]) -> None:
         self.begun = False
         self.result: int | None = None
         self._session = session
         self._points = points
+        self._sent_last = False
 
     def on_message(self, message: Any, _: int) -> None:
         session = self._session
@@ -174,8 +178,11 @@ class _Upload:
             if message.seq < len(self._points):
                 to = session.connect()
                 session.send(self._points[message.seq].item(to.system, to.component, message.seq))
+                self._sent_last = self._sent_last or message.seq == len(self._points) - 1
             return
         result = _result_of(session, message)
+        if result == ACCEPTED and not self._sent_last:
+            return
         # An answer to an item that was sent twice is not the end.
         if result is not None and result != mavlink.MAV_MISSION_INVALID_SEQUENCE:
             self.begun, self.result = True, result

@@ -115,8 +115,7 @@ def publish(session: Session, sites: Sequence[ListedSite], options: RallyOptions
         RallyError: It does not take them, or does not hold them afterwards.
     """
     who = session.identify()
-    vehicle = f"{session.connect().system}:{who.uid or 'unknown'}"
-    memory = RallyMemory.load(options.memory or default_path(), vehicle)
+    memory = _memory(session, who.uid, options)
     present = read_rally(session)
     pilots, notes = without(present, memory.ours), []
     missing = without(memory.under_way, present)
@@ -132,9 +131,28 @@ def publish(session: Session, sites: Sequence[ListedSite], options: RallyOptions
         notes += more
     if options.dry_run:
         return RallyReport(tuple(pilots), tuple(wanted), False, notes=(*notes, "--dry-run"))
+    if read_rally(session) != present:
+        raise RallyError("somebody else changes the rally points right now; nothing was written, run it again")
     written = _write(session, memory, pilots, wanted)
     notes += _limits(session, who.autopilot) if wanted else []
     return RallyReport(tuple(pilots), tuple(written), True, len(wanted) - len(written), tuple(notes))
+
+
+def _memory(session: Session, uid: str, options: RallyOptions) -> RallyMemory:
+    """Return what is remembered of this vehicle.
+
+    Raises:
+        RallyError: The autopilot tells no serial number, and no file is named that is this vehicle's alone.
+        DataError: The file is damaged.
+    """
+    system = session.connect().system
+    memory = RallyMemory.load(options.memory or default_path(), f"{system}:{uid or 'unknown'}")
+    if not uid and (options.memory is None or memory.remembers_others):
+        raise RallyError(
+            f"the autopilot of system {system} tells no serial number (AUTOPILOT_VERSION uid), so its rally points "
+            "could be mixed up with another vehicle's: run it again, or name a file for this vehicle alone with --memory"
+        )
+    return memory
 
 
 def _write(
@@ -147,20 +165,23 @@ def _write(
         # Remembered before they are sent: a run that is cut off leaves no point that nobody knows to be ours.
         memory.save([*known, *fitting], pilots)
         result = write_rally(session, [*pilots, *fitting])
-        if result == ACCEPTED:
+        if result != NO_SPACE:
             break
-        if result == NO_SPACE:  # said before anything is changed
-            memory.save(known)
-        if result != NO_SPACE or not fitting:
-            raise refusal(result, len(pilots) + count)
     held = read_rally(session)
     lost = without(pilots, held)
     if lost:
-        raise RallyError(f"{len(lost)} of the pilot's rally points are not there after the upload; run it again")
-    ours = without(held, pilots)
-    if without(fitting, held):
-        raise RallyError(f"the autopilot holds {len(ours)} of our {len(fitting)} rally points; run it again")
+        cause = "" if result == ACCEPTED else f": {refusal(result, len(pilots) + count)}"
+        raise RallyError(
+            f"{len(lost)} of the pilot's rally points are not there after the upload{cause}; they are remembered, and "
+            "the next run puts them back"
+        )
+    # What somebody else added meanwhile is the pilot's.
+    ours = [point for point in held if not without([point], fitting if result == ACCEPTED else [*known, *fitting])]
     memory.save(ours)
+    if result != ACCEPTED:
+        raise refusal(result, len(pilots) + count)
+    if len(ours) < len(fitting):
+        raise RallyError(f"the autopilot holds {len(ours)} of our {len(fitting)} rally points; run it again")
     return ours
 
 

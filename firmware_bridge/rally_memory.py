@@ -37,6 +37,11 @@ class RallyMemory:
     under_way: list[RallyPoint] = field(default_factory=list)  # The pilot's points of an upload that has no end yet
     _others: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def remembers_others(self) -> bool:
+        """True where the file has entries of other vehicles too."""
+        return bool(self._others)
+
     @classmethod
     def load(cls, path: Path, vehicle: str) -> RallyMemory:
         """Read the entry of a vehicle; an empty one where there is no file yet.
@@ -60,11 +65,13 @@ class RallyMemory:
         return cls(path, vehicle, ours, under_way, entries)
 
     def save(self, ours: Sequence[RallyPoint], under_way: Sequence[RallyPoint] = ()) -> None:
-        """Write the entry, whole or not at all.
+        """Write the entry, whole or not at all; entries of other vehicles stay as they are in the file.
 
         Raises:
             FileError: It cannot be written.
+            DataError: The file was damaged since it was read.
         """
+        self._others = RallyMemory.load(self.path, self.vehicle)._others
         self.ours, self.under_way = list(ours), list(under_way)
         entry = {"ours": [_plain(p) for p in ours], "under_way": [_plain(p) for p in under_way]}
         whole = {"format": FORMAT, "vehicles": {**self._others, self.vehicle: entry}}
