@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
 from pydantic import BaseModel, ValidationError
@@ -208,8 +208,10 @@ def checked(kind: Any, **fields: Any) -> Any:
         return kind(**fields)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise InvalidValueError(f"--{name} {first['input']!r}: {first['msg']}") from error
+        field = str(first["loc"][0])
+        name = OPTION_OF.get(field, field).replace("_", "-")
+        given_value = fields[field] if field in fields else first["input"]
+        raise InvalidValueError(f"--{name} {_shown(given_value)}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def model_options(*models: type[BaseModel], without: Sequence[str] = ()) -> Callable[[_Command], _Command]:
@@ -245,7 +247,8 @@ def _kind_of(annotation: Any) -> Any:
     if origin is Literal:
         return click.Choice([str(choice) for choice in inner])
     if origin is tuple:
-        return NAMES if inner[0] is str else _numbers(inner[0])
+        kind = get_args(inner[0])[0] if get_origin(inner[0]) is Annotated else inner[0]
+        return NAMES if kind is str else _numbers(kind)
     return annotation
 
 

@@ -6,11 +6,19 @@ Each field is an option of `trainer fit` (see `trainer.options.model_options`): 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+MOST_STEPS = 1_000_000
+"""More epochs or minutes than any run has; a longer plan is a slip of the keyboard."""
+
+MOST_SIDE_PX = 8192
+_Channels = Annotated[int, Field(ge=1, le=8192)]
+_Side = Annotated[int, Field(ge=32, le=MOST_SIDE_PX)]
+_Zoom = Annotated[float, Field(gt=0.001, lt=1000.0)]
+_GroundMm = Annotated[float, Field(gt=0.01, lt=100_000.0)]
 
 
 class DataChoice(BaseModel):
@@ -34,7 +42,7 @@ class DataChoice(BaseModel):
     exif_turn: Literal["auto", "apply", "ignore"] = "auto"
     unknown_labels: Literal["refuse", "ignore"] = "refuse"
     absent_classes: Literal["refuse", "allow"] = "refuse"
-    limit: int = Field(default=0, ge=0, description="pictures per part at most; 0 for all")
+    limit: int = Field(default=0, ge=0, le=100 * MOST_STEPS, description="pictures per part at most; 0 for all")
     ground_width_m: tuple[float, ...] | None = None
 
 
@@ -48,7 +56,7 @@ class NetworkChoice(BaseModel):
         default="mobilenet_v2", description="Encoder of segmentation-models-pytorch; tu-NAME for timm's."
     )
     encoder_depth: int = Field(default=5, ge=3, le=5, description="Encoder stages; 4 is lighter and sees less context.")
-    decoder_channels: tuple[int, ...] | None = Field(
+    decoder_channels: tuple[_Channels, ...] | None = Field(
         default=None, description="Width of the decoder; default: the architecture's own."
     )
     output_stride: int = Field(
@@ -69,10 +77,10 @@ class Variation(BaseModel):
 
     model_config = _STRICT
 
-    zoom: tuple[float, float] = Field(
+    zoom: tuple[_Zoom, _Zoom] = Field(
         default=(0.7, 2.0), description="Least and greatest scale of training pictures against a full fit: altitude."
     )
-    ground_mm: tuple[float, float] | None = Field(
+    ground_mm: tuple[_GroundMm, _GroundMm] | None = Field(
         default=None,
         description="Instead of --zoom: least and greatest ground of a pixel of the input, mm, evenly by ratio, from "
         "the ground across each picture (see --ground-width-m). So sets from different heights are shown alike.",
@@ -114,9 +122,9 @@ class LossChoice(BaseModel):
 
     model_config = _STRICT
 
-    dice: float = Field(default=0.5, ge=0, description="Weight of the soft Dice loss beside cross-entropy.")
+    dice: float = Field(default=0.5, ge=0, le=1000, description="Weight of the soft Dice loss beside cross-entropy.")
     hazard_cost: float = Field(
-        default=0.0, ge=0, description="Weight of the asymmetric cost: probability of landable on hazard pixels."
+        default=0.0, ge=0, le=1000, description="Weight of the asymmetric cost: probability of landable on hazard pixels."
     )
     class_weights: Literal["none", "auto"] = Field(
         default="auto", description="auto: one over the root of a class's frequency, clipped."
@@ -132,15 +140,15 @@ class Recipe(BaseModel):
     network: NetworkChoice = NetworkChoice()
     variation: Variation = Variation()
     loss: LossChoice = LossChoice()
-    width_px: int = 512
-    height_px: int = 512
-    crop_wh: tuple[int, int] | None = Field(
+    width_px: _Side = 512
+    height_px: _Side = 512
+    crop_wh: tuple[_Side, _Side] | None = Field(
         default=None, description="Size of training pictures, cut from the input's scale."
     )
-    epochs: int = Field(default=40, ge=1, description="Passes over the training pictures.")
-    batch: int = Field(default=8, ge=1, description="Pictures per step and process.")
-    accumulate: int = Field(default=1, ge=1, description="Steps per change of the weights.")
-    repeat: int = Field(default=1, ge=1, description="Varied copies of each picture per epoch.")
+    epochs: int = Field(default=40, ge=1, le=MOST_STEPS, description="Passes over the training pictures.")
+    batch: int = Field(default=8, ge=1, le=65_536, description="Pictures per step and process.")
+    accumulate: int = Field(default=1, ge=1, le=65_536, description="Steps per change of the weights.")
+    repeat: int = Field(default=1, ge=1, le=10_000, description="Varied copies of each picture per epoch.")
     rare: float = Field(
         default=0.4, ge=0, le=1, description="Share of training pictures chosen for, and centred on, a rare class."
     )
@@ -149,20 +157,20 @@ class Recipe(BaseModel):
         description="Names of the classes for --rare; default: people, vehicles, and what covers "
         "less than 2 % of the pixels.",
     )
-    lr: float = Field(default=1e-3, gt=0, description="Peak learning rate (AdamW, one cycle).")
+    lr: float = Field(default=1e-3, gt=0, le=100, description="Peak learning rate (AdamW, one cycle).")
     encoder_lr_factor: float = Field(
         default=0.5, ge=0, le=1, description="Learning rate of the encoder as a share of --lr."
     )
-    weight_decay: float = Field(default=1e-2, ge=0, description="Weight decay of AdamW.")
-    clip_norm: float = Field(default=1.0, gt=0, description="Greatest gradient norm.")
+    weight_decay: float = Field(default=1e-2, ge=0, le=100, description="Weight decay of AdamW.")
+    clip_norm: float = Field(default=1.0, gt=0, le=1e6, description="Greatest gradient norm.")
     ema: float = Field(
         default=0.99, ge=0, lt=1, description="Decay per step of the averaged weights, which are what is kept; 0: none."
     )
     choose_by: Literal["miou", "person_recall", "safety"] = Field(
         default="miou", description="Metric on val that chooses the best epoch; safety: mIoU less false-safe."
     )
-    patience: int = Field(default=0, ge=0, description="Stop after so many epochs without a better one; 0: never.")
-    seed: int = Field(default=0, ge=0, description="Seed of everything random.")
+    patience: int = Field(default=0, ge=0, le=MOST_STEPS, description="Stop after so many epochs without a better one; 0: never.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of everything random.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
         description="auto: bfloat16 or float16 on a GPU, else float32. bfloat16 is three times "
@@ -206,7 +214,7 @@ class Recipe(BaseModel):
 
 _NOT_OPTIONS = {"data", "network", "variation", "loss", "width_px", "height_px"}
 
-OPTION_OF = {"crop_wh": "crop"}
+OPTION_OF = {"crop_wh": "crop", "width_px": "input", "height_px": "input"}
 """Fields whose option has another name."""
 
 
@@ -216,16 +224,16 @@ class RunLimits(BaseModel):
     model_config = _STRICT
 
     out: str
-    workers: int = Field(default=1, ge=0, description="Loader processes; 0 for none.")
-    threads: int = Field(default=0, ge=0, description="Torch's threads; 0 for its own choice.")
+    workers: int = Field(default=1, ge=0, le=256, description="Loader processes; 0 for none.")
+    threads: int = Field(default=0, ge=0, le=1024, description="Torch's threads; 0 for its own choice.")
     device: str = Field(default="auto", description="auto, cpu, or gpu.")
-    devices: int = Field(default=0, ge=0, description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU.")
-    nodes: int = Field(default=1, ge=1, description="Machines; start with torchrun or SLURM on each.")
+    devices: int = Field(default=0, ge=0, le=256, description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU.")
+    nodes: int = Field(default=1, ge=1, le=65_536, description="Machines; start with torchrun or SLURM on each.")
     cache: str = Field(default="", description="Where decoded pictures are kept; default: the user's cache folder.")
-    keep_best: int = Field(default=1, ge=1, description="Best checkpoints to keep.")
-    keep_every: int = Field(default=0, ge=0, description="Keep a checkpoint of every n-th epoch; 0: of none.")
+    keep_best: int = Field(default=1, ge=1, le=MOST_STEPS, description="Best checkpoints to keep.")
+    keep_every: int = Field(default=0, ge=0, le=MOST_STEPS, description="Keep a checkpoint of every n-th epoch; 0: of none.")
     logger: str = Field(
         default="tensorboard", description="tensorboard, csv, none, or the path of a Lightning logger class."
     )
-    time_limit_min: float = Field(default=0.0, ge=0, description="Shorten the plan to what fits, minutes; 0: no limit.")
-    stop_after: int = Field(default=0, ge=0, description="Stop after this epoch, to go on with --resume; 0: never.")
+    time_limit_min: float = Field(default=0.0, ge=0, le=MOST_STEPS, description="Shorten the plan to what fits, minutes; 0: no limit.")
+    stop_after: int = Field(default=0, ge=0, le=MOST_STEPS, description="Stop after this epoch, to go on with --resume; 0: never.")
