@@ -150,7 +150,7 @@ def _memory(session: Session, uid: str, options: RallyOptions) -> RallyMemory:
     if not uid and (options.memory is None or memory.remembers_others):
         raise RallyError(
             f"the autopilot of system {system} tells no serial number (AUTOPILOT_VERSION uid), so its rally points "
-            "could be mixed up with another vehicle's: run it again, or name a file for this vehicle alone with --memory"
+            "could be mixed up with another vehicle's: run it again, or name a file for it alone with --memory"
         )
     return memory
 

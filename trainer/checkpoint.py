@@ -114,7 +114,7 @@ class Checkpoint:
                 f"{content.get('format')!r}, expected {FORMAT!r}. Train with `trainer fit`"
             )
         try:
-            return cls(
+            made = cls(
                 model=ModelConfig.model_validate(content["model"]),
                 taxonomy=Taxonomy.parse(content["taxonomy"], f"checkpoint {path}"),
                 weights={
@@ -131,6 +131,18 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError, AttributeError, ValidationError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"checkpoint {path} is incomplete or broken: {reason}") from error
+        made.require_finite(path)
+        return made
+
+    def require_finite(self, path: str | Path) -> None:
+        """Refuse weights that are no real numbers: whatever is computed from them looks like an answer.
+
+        Raises:
+            ModelError: One is NaN, infinite or complex; `path` is for the message.
+        """
+        for name, tensor in self.weights.items():
+            if tensor.is_complex() or not bool(torch.isfinite(tensor).all()):
+                raise ModelError(f"checkpoint {path} holds weights that are no numbers ({name}): train it again")
 
 
 def write_whole(content: dict[str, Any], target: Path) -> None:

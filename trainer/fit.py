@@ -19,7 +19,7 @@ import torch
 from pydantic import ValidationError
 
 from landing.distribution import VERSION
-from landing.errors import InvalidValueError, ModelError
+from landing.errors import InvalidValueError, ModelError, TouchdownError
 from landing.problems import Problem
 from landing.progress import say
 from trainer.callbacks import LAST, AverageWeights, EndInTime, FitProgress, Reporter, WholeFiles, keep, keep_best
@@ -47,6 +47,21 @@ from lightning.pytorch.callbacks import (  # noqa: E402
     Callback,
     EarlyStopping,
 )
+from lightning.pytorch.utilities.exceptions import MisconfigurationException  # noqa: E402
+
+_STATE = ("epoch", "global_step", "pytorch-lightning_version", "loops", "callbacks", "lr_schedulers", "plan")
+"""What a run is gone on from, beside weights and optimiser: Lightning takes a file that lacks some, and begins anew."""
+
+_STATE_ERRORS = (
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    MisconfigurationException,
+)
+"""What torch and Lightning raise on a state that is not theirs."""
 
 BEST, METRICS = "best.pt", "metrics.json"
 
@@ -73,8 +88,11 @@ def resume(
     """
     content = load_tensors(Path(path), "checkpoint")
     checkpoint = Checkpoint.of(content, path)
-    if "optimizer_states" not in content:
+    if not content.get("optimizer_states"):
         raise ModelError(f"{path} holds no optimiser state; resume from {LAST}")
+    missing = [name for name in _STATE if name not in content]
+    if missing:
+        raise ModelError(f"{path} is incomplete: it holds no {', '.join(missing)}; start anew with --init {path}")
     del content
     try:
         recipe = Recipe.model_validate(checkpoint.recipe)
@@ -132,16 +150,36 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         f"network: {config.architecture}, input {config.width_px}x{config.height_px}, "
         f"{hardware.describe()}; {plan.steps_per_epoch} steps per epoch, {plan.epochs} epochs"
     )
-    try:
-        trainer.fit(task, pictures, ckpt_path=str(resume_from) if resume_from else None, weights_only=True)
-    except (RuntimeError, MemoryError) as error:
-        advice = memory_advice(error, recipe)
-        if advice is None:
-            raise
-        raise OutOfMemoryError(advice) from error
+    _train(trainer, task, pictures, recipe, resume_from)
     if not trainer.is_global_zero:
         return {}
     return _finish(plan, best.best_model_path, out, recipe, data, split, hardware)
+
+
+def _train(
+    trainer: Trainer, task: SegmentationTask, pictures: TrainingData, recipe: Recipe, resume_from: Path | None
+) -> None:
+    """Train, after taking up the state of an interrupted run.
+
+    Raises:
+        OutOfMemoryError: With what to change.
+        ModelError: The interrupted run's state does not fit its own recipe, or is damaged.
+    """
+    try:
+        trainer.fit(task, pictures, ckpt_path=str(resume_from) if resume_from else None, weights_only=True)
+    except TouchdownError:
+        raise
+    except (*_STATE_ERRORS, MemoryError) as error:
+        advice = memory_advice(error, recipe)
+        if advice is not None:
+            raise OutOfMemoryError(advice) from error
+        if resume_from is None or task.has_begun:
+            raise
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        raise ModelError(
+            f"{resume_from} cannot be gone on with, its state does not fit its own recipe: {reason}; start anew with "
+            f"--init {resume_from}"
+        ) from error
 
 
 def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, best: Callback) -> Trainer:

@@ -6,7 +6,8 @@ import copy
 import struct
 from pathlib import Path
 from pickle import UnpicklingError  # only the name of what torch.load raises on a refused file
-from typing import Any
+from typing import Any, BinaryIO
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -304,6 +305,21 @@ def normalise(images: torch.Tensor, config: ModelConfig) -> torch.Tensor:
 CHECKPOINT_BYTES = 16 << 30
 
 
+def _require_undamaged(stream: BinaryIO) -> None:
+    """Compare each entry of a torch file with its checksum, which torch writes and does not read; back to the start.
+
+    Raises:
+        ValueError: One differs: a byte changed on disk or on the way.
+    """
+    if is_zipfile(stream):
+        stream.seek(0)
+        with ZipFile(stream) as archive:
+            changed = archive.testzip()
+        if changed is not None:
+            raise ValueError(f"damaged: {changed} is not what was written; copy it again")
+    stream.seek(0)
+
+
 def load_tensors(path: Path, what: str) -> dict[str, Any]:
     """Return a mapping from a torch file, with nothing but tensors and plain values allowed in it.
 
@@ -312,6 +328,7 @@ def load_tensors(path: Path, what: str) -> dict[str, Any]:
     """
     try:
         with open_file(path, what, ModelError, CHECKPOINT_BYTES) as stream:
+            _require_undamaged(stream)
             loaded = torch.load(stream, map_location="cpu", weights_only=True)
     except ModelError:
         raise
@@ -326,6 +343,8 @@ def load_tensors(path: Path, what: str) -> dict[str, Any]:
         AttributeError,
         AssertionError,
         struct.error,
+        BadZipFile,
+        NotImplementedError,
     ) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ModelError(f"{what} {path} cannot be read: {reason[:200]}") from error

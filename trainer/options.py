@@ -211,7 +211,9 @@ def checked(kind: Any, **fields: Any) -> Any:
         field = str(first["loc"][0])
         name = OPTION_OF.get(field, field).replace("_", "-")
         given_value = fields[field] if field in fields else first["input"]
-        raise InvalidValueError(f"--{name} {_shown(given_value)}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise InvalidValueError(
+            f"--{name} {_shown(given_value)}: {first['msg'].removeprefix('Value error, ')}"
+        ) from error
 
 
 def model_options(*models: type[BaseModel], without: Sequence[str] = ()) -> Callable[[_Command], _Command]:

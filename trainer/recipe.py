@@ -124,7 +124,10 @@ class LossChoice(BaseModel):
 
     dice: float = Field(default=0.5, ge=0, le=1000, description="Weight of the soft Dice loss beside cross-entropy.")
     hazard_cost: float = Field(
-        default=0.0, ge=0, le=1000, description="Weight of the asymmetric cost: probability of landable on hazard pixels."
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="Weight of the asymmetric cost: probability of landable on hazard pixels.",
     )
     class_weights: Literal["none", "auto"] = Field(
         default="auto", description="auto: one over the root of a class's frequency, clipped."
@@ -169,7 +172,9 @@ class Recipe(BaseModel):
     choose_by: Literal["miou", "person_recall", "safety"] = Field(
         default="miou", description="Metric on val that chooses the best epoch; safety: mIoU less false-safe."
     )
-    patience: int = Field(default=0, ge=0, le=MOST_STEPS, description="Stop after so many epochs without a better one; 0: never.")
+    patience: int = Field(
+        default=0, ge=0, le=MOST_STEPS, description="Stop after so many epochs without a better one; 0: never."
+    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of everything random.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
@@ -227,13 +232,21 @@ class RunLimits(BaseModel):
     workers: int = Field(default=1, ge=0, le=256, description="Loader processes; 0 for none.")
     threads: int = Field(default=0, ge=0, le=1024, description="Torch's threads; 0 for its own choice.")
     device: str = Field(default="auto", description="auto, cpu, or gpu.")
-    devices: int = Field(default=0, ge=0, le=256, description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU.")
+    devices: int = Field(
+        default=0, ge=0, le=256, description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU."
+    )
     nodes: int = Field(default=1, ge=1, le=65_536, description="Machines; start with torchrun or SLURM on each.")
     cache: str = Field(default="", description="Where decoded pictures are kept; default: the user's cache folder.")
     keep_best: int = Field(default=1, ge=1, le=MOST_STEPS, description="Best checkpoints to keep.")
-    keep_every: int = Field(default=0, ge=0, le=MOST_STEPS, description="Keep a checkpoint of every n-th epoch; 0: of none.")
+    keep_every: int = Field(
+        default=0, ge=0, le=MOST_STEPS, description="Keep a checkpoint of every n-th epoch; 0: of none."
+    )
     logger: str = Field(
         default="tensorboard", description="tensorboard, csv, none, or the path of a Lightning logger class."
     )
-    time_limit_min: float = Field(default=0.0, ge=0, le=MOST_STEPS, description="Shorten the plan to what fits, minutes; 0: no limit.")
-    stop_after: int = Field(default=0, ge=0, le=MOST_STEPS, description="Stop after this epoch, to go on with --resume; 0: never.")
+    time_limit_min: float = Field(
+        default=0.0, ge=0, le=MOST_STEPS, description="Shorten the plan to what fits, minutes; 0: no limit."
+    )
+    stop_after: int = Field(
+        default=0, ge=0, le=MOST_STEPS, description="Stop after this epoch, to go on with --resume; 0: never."
+    )

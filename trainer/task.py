@@ -53,6 +53,11 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         self._val_pictures = 0
         self._cpu_h_before = 0.0
         self.scores: Scores | None = None
+        self.has_begun = False
+
+    def on_train_start(self) -> None:
+        """Notes that an interrupted run's state was taken up."""
+        self.has_begun = True
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (B, K, h, w) of pictures uint8 (B, H, W, 3)."""

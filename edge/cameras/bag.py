@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from edge.cameras.bag_unpacking import bound_chunks, require_room, unpacked_message
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream, Grabbed
 from edge.dds.pictures import bgr_of_compressed, bgr_of_image
 from landing.distribution import install_command
@@ -62,8 +63,10 @@ class Bag:
         except ModuleNotFoundError as error:
             raise PictureError(f"bag {path}: {error.name} is missing; {install_command('ros2')}") from error
         self.path = path
+        bound_chunks()
         if path.is_dir():
             require_file(path / METADATA, "bag", PictureError, METADATA_BYTES)
+            self._careful(lambda: require_room(path))
         for part in sorted(path.iterdir()) if path.is_dir() else [path]:
             if part.suffix.lower() in SUFFIXES:
                 require_file(part, "bag", PictureError)
@@ -71,6 +74,7 @@ class Bag:
         self._reader: Any = self._careful(
             lambda: self._stack.enter_context(AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)))
         )
+        self._by_message = _take_over_messages(self._reader)
 
     def topics(self, *kinds: str) -> list[str]:
         """Return the topics of some message types, by name."""
@@ -82,6 +86,8 @@ class Bag:
         found = self._careful(lambda: iter(self._reader.messages(wanted)))
         while wanted and (entry := self._careful(lambda: next(found, None))) is not None:
             connection, at_ns, raw = entry
+            if self._by_message:
+                raw = self._careful(lambda data=raw: unpacked_message(data))
             yield (
                 connection.topic,
                 at_ns,
@@ -133,6 +139,14 @@ class Bag:
             if not known:
                 raise
             raise PictureError(f"bag {self.path} cannot be read: {_short(error)}") from error
+
+
+def _take_over_messages(reader: Any) -> bool:
+    """Have messages that are compressed one by one given as they are stored; True where they are."""
+    compressed = [one.storage for one in reader.readers if one.storage.metadata.compression_mode == "message"]
+    for one in compressed:
+        one.metadata = one.metadata._replace(compression_mode=None)
+    return bool(compressed)
 
 
 def _short(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Rally points over a wire that is late, repeats itself, fails, or is shared: no point of the pilot is lost or taken."""
+"""Rally points over a wire that is late, repeats itself, fails or is shared: the pilot's points stay his."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_an_upload_that_fails_half_way_says_what_is_there_and_is_mended(emptied:
 def test_vehicles_without_a_serial_number_share_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     wire = Wire(*PILOTS, uid="")
-    with pytest.raises(RallyError, match="system 1 tells no serial number .*--memory"):
+    with pytest.raises(RallyError, match=r"system 1 tells no serial number .*--memory"):
         publish(wire, sites(1), RallyOptions())
     assert wire.rally.points == PILOTS and not (tmp_path / "state").exists()
     own = RallyOptions(memory=tmp_path / "own.json")
@@ -190,4 +190,4 @@ def test_a_point_of_ours_that_the_pilot_raised_by_a_metre_is_his(tmp_path: Path)
     wire.rally.set(0, raised)
     report = publish(wire, sites(1, -60.0), options(tmp_path))
     assert len(report.pilots) == 1 and wire.rally.points[0] == raised
-    assert [p.altitude_m for p in read_rally(wire)][0] == raised.above_home_m
+    assert read_rally(wire)[0].altitude_m == raised.above_home_m

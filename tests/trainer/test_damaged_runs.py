@@ -1,0 +1,86 @@
+"""Checkpoints that changed on disk, and numbers that no run has: refused in a line, before anything looks trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from landing.errors import InvalidValueError, ModelError
+from tests.trainer.tiny import TINY, run
+from trainer.checkpoint import Checkpoint
+
+
+def changed(stopped: Path, out: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    content = torch.load(stopped / "last.pt", weights_only=True)
+    change(content)
+    torch.save(content, out)
+    return out
+
+
+def first_weight(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[dict[str, Any]], None]:
+    def apply(content: dict[str, Any]) -> None:
+        weights = content["state_dict"]
+        name = next(name for name, tensor in weights.items() if tensor.is_floating_point())
+        weights[name] = change(weights[name])
+
+    return apply
+
+
+def test_a_byte_that_changed_is_found(stopped: Path, tmp_path: Path) -> None:
+    data = bytearray((stopped / "best.pt").read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (tmp_path / "best.pt").write_bytes(data)
+    with pytest.raises(ModelError, match=r"damaged: .* is not what was written"):
+        Checkpoint.load(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), 1j], ids=str)
+def test_weights_that_are_no_numbers_are_refused(factor: complex, stopped: Path, tmp_path: Path) -> None:
+    path = changed(stopped, tmp_path / "last.pt", first_weight(lambda weights: weights * factor))
+    with pytest.raises(ModelError, match="weights that are no numbers"):
+        Checkpoint.load(path)
+    with pytest.raises(ModelError, match="weights that are no numbers"):
+        run("fit", "--resume", path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda content: content["model"].update(encoder="resnet18"), "does not fit its own recipe"),
+        (first_weight(lambda weights: weights[:1]), "does not fit its own recipe"),
+        (lambda content: content["optimizer_states"][0].update(param_groups=[]), "does not fit its own recipe"),
+        (lambda content: content.update(optimizer_states=[]), "no optimiser state"),
+        (lambda content: content.pop("lr_schedulers"), "holds no lr_schedulers"),
+        (lambda content: content.pop("loops"), "holds no loops"),
+    ],
+)
+def test_a_state_of_another_network_is_not_gone_on_with(
+    change: Callable[[dict[str, Any]], object], words: str, stopped: Path, tmp_path: Path
+) -> None:
+    path = changed(stopped, tmp_path / "last.pt", change)
+    with pytest.raises(ModelError, match=words):
+        run("fit", "--resume", path)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--workers", "100000", "--workers 100000: .*256"),
+        ("--repeat", "1000000000", "--repeat 1000000000: "),
+        ("--seed", "99999999999999999999", "--seed 99999999999999999999: "),
+        ("--lr", "1e300", "--lr 1e"),
+        ("--zoom", "1,1e9", "--zoom 1.0,1000000000.0: "),
+        ("--zoom", "2,1", r"--zoom 2.0,1.0: expected the least"),
+        ("--input", "32x-32", "--input -32: "),
+        ("--decoder-channels", "0,8,8", "--decoder-channels 0,8,8: "),
+        ("--hazard-cost", "1e308", "--hazard-cost 1e"),
+    ],
+)
+def test_numbers_that_no_run_has_are_refused(option: str, value: str, words: str, toy: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match=words):
+        run("fit", "--data", toy, "--out", tmp_path / "run", *TINY, option, value)
+    assert not (tmp_path / "run").exists()
