@@ -24,6 +24,7 @@ from export.roofline import Peak, PeakMeter, Work, work_of
 from export.verify import opened
 from landing.errors import FileError, InvalidValueError, ModelError
 from landing.progress import tracked
+from landing.reading import open_for_writing
 from landing.types import ByteArray, Frame
 
 PERCENTILES = (50, 95, 99)
@@ -271,8 +272,7 @@ def plot(report: BenchReport, times: list[list[float]], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("frame to maps, ms (box: quartiles, whiskers: 5 to 95 %; red: roofline)")
     try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise FileError(f"{path} cannot be written: {error.strerror or error}") from error
+        with open_for_writing(path, "plot", FileError) as stream:
+            figure.savefig(stream, dpi=120, format="png")
     finally:
         pyplot.close(figure)

@@ -222,8 +222,12 @@ def range_command(
     type=click.Path(path_type=Path),
     help="Folder of pictures to judge by, when not that of --calibrate.",
 )
-@click.option("--pictures", default=64, show_default=True, help="At most so many calibrate.")
-@click.option("--gate-pictures", default=64, show_default=True, help="At most so many judge.")
+@click.option(
+    "--pictures", default=64, show_default=True, type=click.IntRange(1, 100_000), help="At most so many calibrate."
+)
+@click.option(
+    "--gate-pictures", default=64, show_default=True, type=click.IntRange(1, 100_000), help="At most so many judge."
+)
 @click.option("--tries", default=8, show_default=True, type=click.IntRange(1, 32))
 def int8_command(model: Path, out: Path | None, **choices: Any) -> None:
     """Quantise a model; layers stay in float until the gate passes. Exit 1 if it never does.

@@ -50,7 +50,9 @@ def _runs(side: str) -> Callable[[F], F]:
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of real pictures.")
 @judging_options
 @click.option("--part", default="val", show_default=True, help="Part of the split.")
-@click.option("--frames", default=0, help="At most so many, spread evenly; default: all.")
+@click.option(
+    "--frames", default=0, type=click.IntRange(0, 1_000_000), help="At most so many, spread evenly; default: all."
+)
 @click.option(
     "--limits",
     "kind",
@@ -58,7 +60,7 @@ def _runs(side: str) -> Callable[[F], F]:
     type=click.Choice(("exact", "half", "bf16", "quantised")),
     help="Row of the table of limits; default: by the coarser one's precision.",
 )
-@click.option("--threads", default=0, help="Of each runtime.")
+@click.option("--threads", default=0, type=click.IntRange(0, 256), help="Of each runtime; 0: its own.")
 @_runs("a")
 @_runs("b")
 @click.option("--store/--no-store", "keep", default=True, help="Put the report into B.")

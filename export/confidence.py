@@ -15,6 +15,7 @@ from trainer.data.choice import open_and_split
 from trainer.evaluation import plots
 from trainer.evaluation.confidence import JudgedSite, check_left_out, fit_confidence, judged_sites
 from trainer.evaluation.measure import EvaluationSet
+from trainer.evaluation.report import require_folder
 from trainer.evaluation.view import view_of
 from trainer.recipe import DataChoice
 
@@ -47,6 +48,8 @@ def write_confidence(
         TouchdownError: A file cannot be written.
     """
     require_onnx(source, "confidence")
+    if report is not None:
+        require_folder(report, "--report")
     model = read_model(source)
     spec = spec_of(model, source)
     data, split = open_and_split(choice)

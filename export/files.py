@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
@@ -20,6 +21,8 @@ OPSET = 18
 MAX_IR_VERSION = 10
 """ONNX Runtime 1.18 and TensorRT 10 read no newer one."""
 
+_REAL = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization")
 _CHECK_ERRORS = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError)
 
 
@@ -40,7 +43,7 @@ def read_model(path: str | Path) -> onnx.ModelProto:
     """An ONNX file, checked; one with external data is refused before anything else is opened.
 
     Raises:
-        ModelError: Missing, truncated, no valid ONNX graph, or its weights are in another file.
+        ModelError: Missing, truncated, no valid ONNX graph, or its weights are in another file or no numbers.
     """
     data = read_onnx(Path(path))
     try:
@@ -48,7 +51,21 @@ def read_model(path: str | Path) -> onnx.ModelProto:
         onnx.checker.check_model(model)
     except (DecodeError, *_CHECK_ERRORS) as error:
         raise ModelError(f"model {path} is no valid ONNX graph: {first_line(error)}") from error
+    _require_finite(model, path)
     return model
+
+
+def _require_finite(model: onnx.ModelProto, path: str | Path) -> None:
+    """Refuses weights that are no numbers: what is computed from them would be proven, measured and flown.
+
+    Infinite constants are well where they mask or clip.
+    """
+    weights = {name for node in model.graph.node if node.op_type in _WEIGHTED for name in node.input}
+    for tensor in model.graph.initializer:
+        if tensor.data_type in _REAL:
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
+            if np.isnan(values).any() or (tensor.name in weights and not np.isfinite(values).all()):
+                raise ModelError(f"model {path} holds weights that are no numbers ({tensor.name}): export it again")
 
 
 def spec_of(model: onnx.ModelProto, origin: str | Path) -> ModelSpec:

@@ -10,6 +10,7 @@ import click
 
 from landing.errors import InvalidValueError
 
+MOST_SIDE_PX = 16_384
 F = TypeVar("F", bound=Callable[..., Any])
 HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
 """The view that sites are compared from, where nothing else is said."""
@@ -54,4 +55,6 @@ def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
     width, _, height = text.lower().partition("x")
     if not (width.isdigit() and height.isdigit()):
         raise InvalidValueError(f"{option} {text!r}: expected WIDTHxHEIGHT as 512x512")
+    if not (1 <= int(width) <= MOST_SIDE_PX and 1 <= int(height) <= MOST_SIDE_PX):
+        raise InvalidValueError(f"{option} {text}: expected 1 to {MOST_SIDE_PX} pixels each way")
     return int(width), int(height)

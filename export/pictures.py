@@ -114,8 +114,9 @@ def split_parts(split: Path, column: str, id_column: str = "id") -> dict[str, st
         reader = csv.DictReader(io.StringIO(text, newline=""))
         names = list(reader.fieldnames or ())
         if column not in names or id_column not in names:
+            wanted = column or "one that is named with --split-column"
             raise DataError(
-                f"split {split} has the columns {', '.join(names) or 'none'}; expected {id_column} and {column}"
+                f"split {split} has the columns {', '.join(names) or 'none'}; expected {id_column} and {wanted}"
             )
         return {row[id_column]: row[column] for row in reader}
     except csv.Error as error:

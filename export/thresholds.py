@@ -132,6 +132,10 @@ def evaluate_models(paths: Sequence[Path], ground: JudgingGround, out: Path) -> 
         DataError: The set cannot be read, or the part is empty.
         TouchdownError: The report cannot be written.
     """
+    report.require_folder(out)
+    for path in paths:
+        if path.suffix.lower() == ".onnx":
+            read_model(path)
     pictures, assumptions = ground.open()
     columns: list[Column] = []
     frames: dict[str, list[ReportFrame]] = {}
@@ -183,6 +187,8 @@ def write_thresholds(
         TouchdownError: A file cannot be written.
     """
     require_onnx(source, "thresholds")
+    if out is not None:
+        report.require_folder(out)
     model = read_model(source)
     spec = spec_of(model, source)
     pictures, assumptions = ground.open()

@@ -112,6 +112,8 @@ def opened(path: Path, like: ModelSpec | None, how: RuntimeOptions) -> Runtime:
     Raises:
         ModelError: It does not load.
     """
+    if path.suffix.lower() == ".onnx":
+        read_model(path)
     if path.suffix.lower() != ".pt":
         return load_runtime(path, how)
     if how.backend != "auto":

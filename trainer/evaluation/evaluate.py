@@ -45,7 +45,9 @@ def evaluate(
     Raises:
         DataError: The part is empty, or of other classes than a checkpoint.
         ModelError: A checkpoint is not usable.
+        FileError: The report cannot be written.
     """
+    report.require_folder(out)
     earlier = [column for path in also for column in results.read_json(path)]
     data, split = open_and_split(choice)
     for line in data.remarks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -31,6 +32,20 @@ KINDS = {
 }
 
 
+def require_folder(out: Path, option: str = "--out") -> None:
+    """Make the folder of a report, before hours of measuring; `option` names it in messages.
+
+    Raises:
+        FileError: It cannot be made, or nothing can be written into it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{option} {out}: {error.strerror or error}") from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise FileError(f"{option} {out}: nothing can be written into this folder")
+
+
 def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[ReportFrame]]) -> Path:
     """Writes `report.html`, `results.json`, `results.md` and `site-confidence.png`; returns the HTML file.
 
@@ -40,8 +55,8 @@ def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[Re
         TouchdownError: The folder cannot be written.
     """
     ordered = results.in_order(columns)
+    require_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         html = _render(out, ordered, frames)
         (out / REPORT).write_text(html, "utf-8")
         if any(column.get("site_confidence") for column in ordered):
