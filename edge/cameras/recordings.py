@@ -25,6 +25,9 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", *
 RAW_SUFFIXES = (".dng", ".arw", ".cr2", ".cr3", ".nef", ".rw2", ".orf", ".raf")
 """Undeveloped pictures: what they look like is the developer's choice, so they are not read."""
 
+LEAST_SIDE_PX = 24
+"""Of a photograph; a smaller one is enlarged to ground that nobody photographed."""
+
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".ts", ".mjpeg", ".mpg")
 DEFAULT_FPS = 10.0
 """Rate of a folder of pictures, and of a replayed video that does not state one."""
@@ -65,7 +68,23 @@ def read_picture(path: Path) -> ByteArray:
             f"picture {path.name} has {bands} band{'s'[: bands != 1]} of {8 * image.dtype.itemsize} bits: expected "
             "colour, three bands of 8 bits; one band of a multispectral or thermal camera is no colour picture"
         )
-    return np.ascontiguousarray(image[..., :3])
+    if bands == 4 and not image[..., 3].all():
+        hidden = 100.0 * float(np.mean(image[..., 3] == 0))
+        raise PictureError(
+            f"picture {path.name}: {hidden:.2g} % of its pixels are transparent and show nothing: cut them off; an "
+            "orthophoto is a GeoTIFF"
+        )
+    return _large_enough(np.ascontiguousarray(image[..., :3]), path)
+
+
+def _large_enough(image: ByteArray, path: Path) -> ByteArray:
+    height_px, width_px = image.shape[:2]
+    if min(height_px, width_px) < LEAST_SIDE_PX:
+        raise PictureError(
+            f"picture {path.name} has {width_px}x{height_px} pixels, at least {LEAST_SIDE_PX} each way expected: "
+            "nobody on the ground can be seen in it"
+        )
+    return image
 
 
 def _read_heif(path: Path) -> ByteArray:
@@ -83,7 +102,7 @@ def _read_heif(path: Path) -> ByteArray:
             image = np.asarray(heif.to_pillow().convert("RGB"))
     except DAMAGED as error:
         raise PictureError(f"picture {path.name} cannot be decoded: {error}") from error
-    return np.ascontiguousarray(image[..., ::-1])
+    return _large_enough(np.ascontiguousarray(image[..., ::-1]), path)
 
 
 def heif_opener() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from landing.globe import GlobalPlace
 from landing.ground_evidence import ClearPlace, GroundEvidence
 from landing.site_list import ListedSite
 from landing.taxonomy import Role, Surface
+
+LEAST_DEGREE_M = 110_000.0
+"""A degree of latitude is longer than this everywhere."""
 
 
 @dataclass(frozen=True)
@@ -90,22 +94,20 @@ def merge(looks: Sequence[PhotoLook], rules: MergeRules) -> MergedSites:
     merged = MergedSites()
     if not looks:
         return merged
-    origin = looks[0].below
-    middles = np.array([origin.offset_to(look.below) for look in looks])
     reach_m = np.array([_reach_m(look.evidence) for look in looks])
-    found = [
-        (candidate, middle[0] + candidate.clear.north_m, middle[1] + candidate.clear.east_m, look)
-        for look, middle in zip(looks, middles, strict=True)
-        for candidate in look.candidates
-    ]
-    kept: list[tuple[float, float, float]] = []
+    latitudes_deg = np.array([look.below.latitude_deg for look in looks])
+    found = [(candidate, look) for look in looks for candidate in look.candidates]
+    kept: list[tuple[GlobalPlace, float]] = []
     sites: list[ListedSite] = []
-    for candidate, north_m, east_m, own in sorted(found, key=lambda f: -f[0].clear.clearance_m):
-        if any((north_m - n) ** 2 + (east_m - e) ** 2 < radius_m**2 for n, e, radius_m in kept):
+    for candidate, own in sorted(found, key=lambda f: -f[0].clear.clearance_m):
+        place = _place_of(candidate, own)
+        if any(place.distance_m(other) < radius_m for other, radius_m in kept):
             continue
-        away_m = np.hypot(middles[:, 0] - north_m, middles[:, 1] - east_m)
-        near = [int(i) for i in np.flatnonzero(away_m <= reach_m + candidate.clear.clearance_m)]
-        places = [(looks[i], north_m - middles[i, 0], east_m - middles[i, 1]) for i in near]
+        # Each look's own distance: one plane for a whole survey would stretch east, far from its origin.
+        within_m = reach_m + candidate.clear.clearance_m
+        near = np.flatnonzero(np.abs(latitudes_deg - place.latitude_deg) * LEAST_DEGREE_M <= within_m)
+        offsets = [(i, *looks[i].below.offset_to(place)) for i in near]
+        places = [(looks[i], n, e) for i, n, e in offsets if math.hypot(n, e) <= within_m[i]]
         clearance_m: float | None = candidate.clear.clearance_m
         for look, n, e in places:
             if clearance_m is not None:
@@ -117,8 +119,8 @@ def merge(looks: Sequence[PhotoLook], rules: MergeRules) -> MergedSites:
         if len(showing) < rules.looks:
             merged.seen_once += 1
             continue
-        kept.append((north_m, east_m, clearance_m))
-        sites.append(_listed(candidate, own, showing, clearance_m))
+        kept.append((place, clearance_m))
+        sites.append(_listed(candidate, place, showing, clearance_m))
     merged.sites = tuple(sorted(sites, key=lambda s: -s.clearance_m))
     return merged
 
@@ -131,9 +133,14 @@ def _reach_m(evidence: GroundEvidence) -> float:
     return float(np.hypot(max(abs(south), abs(north)), max(abs(west), abs(east))))
 
 
-def _listed(candidate: PhotoCandidate, own: PhotoLook, showing: Sequence[PhotoLook], clearance_m: float) -> ListedSite:
+def _place_of(candidate: PhotoCandidate, own: PhotoLook) -> GlobalPlace:
+    return own.below.moved(candidate.clear.north_m, candidate.clear.east_m)
+
+
+def _listed(
+    candidate: PhotoCandidate, place: GlobalPlace, showing: Sequence[PhotoLook], clearance_m: float
+) -> ListedSite:
     surface, confidence = candidate.surface, candidate.confidence
-    place = own.below.moved(candidate.clear.north_m, candidate.clear.east_m)
     times = [look.taken for look in showing if look.taken]
     return ListedSite(
         place,

@@ -17,7 +17,7 @@ from edge.survey.merging import PhotoCandidate, PhotoLook
 from landing.confidence import confidence_in
 from landing.errors import CameraError, InvalidValueError
 from landing.geometry import quaternion_from_euler
-from landing.globe import GlobalPlace
+from landing.globe import NEAREST_POLE_DEG, GlobalPlace
 from landing.ground_evidence import GroundEvidence
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
@@ -26,6 +26,7 @@ from landing.terminal import quiet_decoders
 from landing.types import ByteArray, Frame, Pose
 
 MOST_A_PHOTOGRAPH = 12
+POLE_ROOM_DEG = 0.01  # A kilometre: no place that a photograph shows lies beyond `NEAREST_POLE_DEG`
 UNJUDGED = (NoSiteReason.TOO_HIGH, NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.TILT_TOO_LARGE)
 """Refusals after which a photograph says nothing of its ground."""
 
@@ -79,6 +80,8 @@ def _below(facts: PhotoFacts, view: View) -> GlobalPlace:
     if facts.latitude_deg is None or facts.longitude_deg is None:
         raise UnplacedError("its EXIF has no GPS place")
     ground_m = None if facts.above_sea_m is None else facts.above_sea_m.value - view.height_agl_m
+    if abs(facts.latitude_deg) > NEAREST_POLE_DEG - POLE_ROOM_DEG:
+        raise UnplacedError(f"it was taken at {facts.latitude_deg:.4f} degrees of latitude, too near to a pole")
     try:
         return GlobalPlace(facts.latitude_deg, facts.longitude_deg, ground_m)
     except InvalidValueError as error:

@@ -82,6 +82,22 @@ def test_alpha_and_palettes_are_colour(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "p.png").shape == (30, 40, 3)
 
 
+@pytest.mark.parametrize("side", [(1, 1), (2, 1), (1, 5000), (23, 400)])
+def test_a_picture_without_room_for_a_person_is_refused(side: tuple[int, int], tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "p.png"), np.full((*side, 3), 90, np.uint8))
+    with pytest.raises(CameraError, match=f"has {side[1]}x{side[0]} pixels, at least 24"):
+        read_picture(tmp_path / "p.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_pixels_that_are_hidden_are_no_ground(suffix: str, tmp_path: Path) -> None:
+    hidden = np.full((48, 64, 4), 255, np.uint8)
+    hidden[:24, :, 3] = 0
+    Image.fromarray(hidden).save(tmp_path / f"p.{suffix}", lossless=True)
+    with pytest.raises(CameraError, match="50 % of its pixels are transparent"):
+        read_picture(tmp_path / f"p.{suffix}")
+
+
 def test_raw_pictures_of_a_folder_are_named(tmp_path: Path, model_path: Path) -> None:
     (tmp_path / "a.DNG").write_bytes(b"II*\0")
     assert cv2.imwrite(str(tmp_path / "b.png"), np.full((48, 64, 3), 90, np.uint8))
