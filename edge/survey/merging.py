@@ -106,7 +106,7 @@ def merge(looks: Sequence[PhotoLook], rules: MergeRules) -> MergedSites:
         # Each look's own distance: one plane for a whole survey would stretch east, far from its origin.
         within_m = reach_m + candidate.clear.clearance_m
         near = np.flatnonzero(np.abs(latitudes_deg - place.latitude_deg) * LEAST_DEGREE_M <= within_m)
-        offsets = [(i, *looks[i].below.offset_to(place)) for i in near]
+        offsets = [(int(i), *looks[int(i)].below.offset_to(place)) for i in near]
         places = [(looks[i], n, e) for i, n, e in offsets if math.hypot(n, e) <= within_m[i]]
         clearance_m: float | None = candidate.clear.clearance_m
         for look, n, e in places:
