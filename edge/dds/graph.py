@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
 from cyclonedds.core import (
     DDSException,
     Entity,
@@ -40,6 +41,7 @@ COMPRESSED = "/compressed"
 DAMAGED = (struct.error, ValueError, LookupError, TypeError, OverflowError, MemoryError)
 """Exceptions that cyclonedds raises for the bytes of a message that is none."""
 
+MOST_WRITERS = 10_000
 HIGHEST_DOMAIN = 232
 """DDS maps domains to UDP ports, of which there are no more."""
 
@@ -142,6 +144,8 @@ class RosNode:
             raise LinkError(f"ROS 2 node {name}: DDS does not start: {error}; look at CYCLONEDDS_URI") from error
         self._readers: list[RosReader] = []
         self._writers: list[DataWriter] = []
+        self._publications = BuiltinDataReader(self._participant, BuiltinTopicDcpsPublication)
+        self._alive = ReadCondition(self._publications, ViewState.Any | SampleState.Any | InstanceState.Alive)
         humble = os.environ.get("ROS_DISTRO") == "humble"
         kinds: tuple[type[Any], type[Any], type[Any]] = _HUMBLE if humble else _CURRENT
         self._gid, self._entities, self._info = kinds
@@ -165,6 +169,12 @@ class RosNode:
         """Write a topic that costs; returns what sends a message, and what tells that somebody listens."""
         made = self._writer(topic, kind, qos)
         return self._write(made), lambda: bool(made.get_matched_subscriptions())
+
+    def has_rival(self, topic: str) -> bool:
+        """Tell whether somebody else in the graph writes a topic too."""
+        name, own = f"rt{topic_name(topic)}", self._participant.guid
+        known = self._publications.read(MOST_WRITERS, condition=self._alive)
+        return any(one.topic_name == name and one.participant_key != own for one in known)
 
     def close(self) -> None:
         """Leave the graph."""

@@ -24,6 +24,7 @@ logger = logging.getLogger("edge.ros")
 
 NODE = "touchdown"
 DIAGNOSTICS_PERIOD_NS = 1_000_000_000
+RIVALS_PERIOD_NS = 1_000_000_000
 MAP_PERIOD_NS = 500_000_000
 JOIN_S = 1.5
 
@@ -49,7 +50,8 @@ class RosPublisher:
         self._status: DaemonStatus | None = None
         self._closing = False
         self._told: tuple[object, ...] = ()
-        self._told_ns = self._map_ns = self._picture_ns = 0
+        self._told_ns = self._map_ns = self._picture_ns = self._asked_ns = 0
+        self._has_rival = False
         self._node = node = RosNode(NODE, section.namespace)
         own, placed = node.namespace, messages.RosPoseWithCovarianceStamped
         self._send_site = node.writer(f"{own}/site", placed, reliable())
@@ -118,10 +120,28 @@ class RosPublisher:
             if status is not None:
                 self._give_status(status, offset_ns)
 
+    def _rival(self) -> bool:
+        """Tell whether somebody else writes our places too: readers could not tell them apart, so ours are not sent."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._asked_ns >= RIVALS_PERIOD_NS:
+            self._asked_ns, own = now_ns, self._node.namespace
+            found = any(self._node.has_rival(f"{own}/{name}") for name in ("site", "target"))
+            if found != self._has_rival:
+                self._has_rival = found
+                if found:
+                    logger.warning(
+                        "ROS 2: somebody else writes %s/site or target too, so ours are not sent: give one of the "
+                        "vehicles another [ros2] namespace or ROS_DOMAIN_ID",
+                        own,
+                    )
+                else:
+                    logger.info("ROS 2: nobody else writes %s/site or target any more", own)
+        return self._has_rival
+
     def _give_decision(self, step: Step, offset_ns: int) -> None:
         frame, ros_ns = self._section.map_frame, step.frame.captured_at_ns + offset_ns
         selection = step.decision.selection
-        if isinstance(selection, LandingSite):
+        if isinstance(selection, LandingSite) and not self._rival():
             margin_m = self._flight.decision.margin_m
             self._send_site(answers.place(selection.position_ned_m, margin_m, ros_ns, frame))
         transform = answers.camera_transform(self._flight.camera, step.pose, ros_ns, frame)
@@ -139,7 +159,7 @@ class RosPublisher:
 
     def _give_status(self, status: DaemonStatus, offset_ns: int) -> None:
         target = status.output.target
-        if target is not None and status.refusal is None:
+        if target is not None and status.refusal is None and not self._rival():
             ros_ns = target.evidence_at_ns + offset_ns
             margin_m, frame = self._flight.decision.margin_m, self._section.map_frame
             self._send_target(answers.place(target.position_ned_m, margin_m, ros_ns, frame))

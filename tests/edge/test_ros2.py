@@ -433,6 +433,21 @@ def test_a_node_that_fails_leaves_the_graph_and_says_so(
         publisher.on_status(SimpleNamespace())  # the daemon goes on
 
 
+def test_a_second_vehicle_of_one_name_silences_places_until_it_is_gone(
+    tmp_path: Path, model_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.ros.publisher.RIVALS_PERIOD_NS", 0)
+    rig = Rig(tmp_path, model_path, "ros2://cam/image_raw", camera={"fps": None})
+    with RosPublisher(rig.config.ros2, rig.flight, "nearest-colour") as publisher:
+        assert not publisher._rival()
+        other = RosNode("touchdown", "/touchdown")
+        other.writer("/touchdown/target", m.RosPoseWithCovarianceStamped, reliable())
+        wait_for(publisher._rival)
+        assert "give one of the vehicles another [ros2] namespace" in caplog.text
+        other.close()
+        wait_for(lambda: not publisher._rival())
+
+
 def test_a_stamp_says_how_old_a_picture_is(tmp_path: Path) -> None:
     request = CameraRequest("ros2://cam/image_raw/compressed", WIDTH, HEIGHT)
     with peer(tmp_path, "--compressed", "--late-s", "0.4"), make_camera(request) as camera:
