@@ -50,7 +50,7 @@ from lightning.pytorch.callbacks import (  # noqa: E402
 from lightning.pytorch.utilities.exceptions import MisconfigurationException  # noqa: E402
 
 _STATE = ("epoch", "global_step", "pytorch-lightning_version", "loops", "callbacks", "lr_schedulers", "plan")
-"""What a run is gone on from, beside weights and optimiser: Lightning takes a file that lacks some, and begins anew."""
+"""Entries of a run to go on from, beside weights and optimiser: without some, Lightning begins anew, silently."""
 
 _STATE_ERRORS = (
     RuntimeError,
@@ -61,7 +61,7 @@ _STATE_ERRORS = (
     AssertionError,
     MisconfigurationException,
 )
-"""What torch and Lightning raise on a state that is not theirs."""
+"""Errors that torch and Lightning raise on a state that is not theirs."""
 
 BEST, METRICS = "best.pt", "metrics.json"
 
