@@ -49,11 +49,7 @@ GUARD = (
 """Reasons of the authority while it acts."""
 
 ENDED = (
-    PilotText(
-        "the pilot has it: mode <mode>, which was not ours",
-        "You switched the mode, or ArduPilot's geofence did.",
-        "You fly.",
-    ),
+    PilotText("the pilot has it: mode <mode>, which was not ours", "You switched the mode.", "You fly."),
     PilotText(
         "the pilot has it: <name> stick moved by <share> %",
         "You moved a stick.",

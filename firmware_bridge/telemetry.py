@@ -16,6 +16,7 @@ from firmware_bridge.clock import NS_PER_MS, ClockMap
 from firmware_bridge.commands import CommandTracker, fix_of
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS, EstimatorState
+from firmware_bridge.fence import FENCE_RATE_HZ, FENCE_STREAM
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
@@ -95,13 +96,9 @@ class Telemetry:
             "GPS_GLOBAL_ORIGIN": self._estimator.on_origin,
             "EXTENDED_SYS_STATE": self._on_extended_sys_state,
             "COMMAND_ACK": self._on_command_ack,
-            "RC_CHANNELS": self.vehicle.on_rc_channels,
-            "MANUAL_CONTROL": self.vehicle.on_manual_control,
             "GLOBAL_POSITION_INT": self._on_global_position,
             "AUTOPILOT_VERSION": self._on_autopilot_version,
-            MISSION_STREAM: self.vehicle.mission.on_current,
-            BATTERY_STREAM: self.vehicle.batteries.on_status,
-            "MISSION_ITEM_INT": self.vehicle.mission.on_item,
+            **self.vehicle.handlers,
         }
 
     @property
@@ -167,6 +164,7 @@ class Telemetry:
         nobody = AutopilotId(0, 0, Autopilot.UNKNOWN, 0)
         to = replace(self.autopilot or nobody, autopilot=self.vehicle.autopilot)
         fix = self.fix if self.fix is not None and self.fix.frame == self.history.frame else None
+        self.vehicle.fence.on_command(now_ns)
         self.command_tracker.ask(request, to, fix, now_ns)
 
     def request(self, now_ns: int) -> Any:
@@ -275,6 +273,8 @@ class Telemetry:
         if self._settings.commands and sticks is not None:
             self.streams.add(sticks, STICK_RATE_HZ, 0)
             self.streams.add(BATTERY_STREAM, BATTERY_RATE_HZ, 0, optional=True)
+            if served.id.autopilot is Autopilot.ARDUPILOT:
+                self.streams.add(FENCE_STREAM, FENCE_RATE_HZ, 0, optional=True)
         if not self._settings.commands:
             self.streams.add("GLOBAL_POSITION_INT", PLACE_RATE_HZ, 0, optional=True)
         log.info("link: autopilot %s", served)

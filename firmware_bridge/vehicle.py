@@ -7,12 +7,14 @@ and joysticks by then).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.battery import BatteryWatch
+from firmware_bridge.battery import BATTERY_STREAM, BatteryWatch
 from firmware_bridge.dialect import enum_names, mavlink
-from firmware_bridge.mission import MissionWatch
+from firmware_bridge.fence import FENCE_STREAM, FenceWatch
+from firmware_bridge.mission import MISSION_STREAM, MissionWatch
 from landing.errors import InvalidValueError
 from landing.vehicle import FLIGHT_MODES, Autopilot, PilotReport, Sticks, VehicleStatus
 
@@ -191,6 +193,8 @@ class VehicleTracker:
     Attributes:
         mission: The item of its mission.
         batteries: Flight time that they leave.
+        fence: What its geofence began.
+        handlers: Of its messages but the heartbeat and its motion, by name.
     """
 
     def __init__(
@@ -202,7 +206,15 @@ class VehicleTracker:
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
         self._landed_timeout_ns = landed_timeout_ns
         self._stick_channels = stick_channels
-        self.mission, self.batteries = MissionWatch(), BatteryWatch()
+        self.mission, self.batteries, self.fence = MissionWatch(), BatteryWatch(), FenceWatch()
+        self.handlers: dict[str, Callable[[Any, int], None]] = {
+            "RC_CHANNELS": self.on_rc_channels,
+            "MANUAL_CONTROL": self.on_manual_control,
+            "MISSION_ITEM_INT": self.mission.on_item,
+            MISSION_STREAM: self.mission.on_current,
+            BATTERY_STREAM: self.batteries.on_status,
+            FENCE_STREAM: self.fence.on_status,
+        }
         self.forget()
 
     def forget(self) -> None:
@@ -217,6 +229,7 @@ class VehicleTracker:
         self._down_at_ns = 0
         self.mission.forget()
         self.batteries.forget()
+        self.fence.forget()
 
     @property
     def autopilot(self) -> Autopilot:
@@ -231,6 +244,9 @@ class VehicleTracker:
         """
         if self._heartbeat is not None and heartbeat.custom_mode != self._heartbeat.custom_mode:
             self._touching_down = False if self._touching_down else self._touching_down
+            self.fence.on_mode(mode_of(autopilot_of(heartbeat), heartbeat.type, heartbeat.custom_mode)[0], at_ns)
+        if not is_armed(heartbeat):
+            self.fence.on_disarmed()
         self._heartbeat = heartbeat
         self._heartbeat_at_ns = at_ns
 
@@ -290,7 +306,8 @@ class VehicleTracker:
             landing=lands_here or (ends_on_ground if touching_down is None else touching_down),
             mode=mode,
             touching_down=touching_down,
-            failsafe=heartbeat.system_status in FAILSAFE_STATES,
+            failsafe=heartbeat.system_status in FAILSAFE_STATES or self.fence.acted,
+            fence_open=self.fence.undecided(now_ns),
             heartbeat_ns=self._heartbeat_at_ns,
             pilot=self._pilot,
             down_mps=self._down_mps if speed_known else None,

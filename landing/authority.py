@@ -29,8 +29,9 @@ found nothing else.
 In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the
 look around for people, may hold the landing up within `landing.failsafe`'s bound, and when that is over it lands. No
 stop for ground.
-A mode that comes in the same heartbeat as the failsafe is the autopilot's own, not the pilot's: the authority stands
-back, and with "guard" accompanies the landing that follows, be it the last leg of the way home.
+A mode that comes in the same heartbeat as the failsafe, or that ArduPilot's geofence began (`firmware_bridge.fence`),
+is the autopilot's own, not the pilot's: the authority stands back, and with "guard" accompanies the landing that
+follows, be it the last leg of the way home. Until it is told whether the fence began a mode nothing is commanded.
 
 Below `commit_height_m` the camera sees less than the site, so a dip of the evidence stops nothing. A person or vehicle
 that is seen stops the vehicle down to `floor_height_m`; it then climbs to `clear_height_m`, away from heads, and never
@@ -201,6 +202,8 @@ class Authority:
         expected = self._handshake.expected_modes
         word = self._pilot.word(vehicle, expected, now_ns)
         its_own = begun and vehicle.mode not in expected  # told in one heartbeat: nobody else changed the mode
+        if vehicle.fence_open and not vehicle.failsafe and vehicle.mode not in expected:
+            return  # the pilot's word or the fence's: nothing is commanded on either
         if word is not None and not its_own:
             self._end(now_ns, f"the pilot has it: {word}")
         elif vehicle.failsafe and self._settings.failsafe == "advise":
@@ -220,7 +223,8 @@ class Authority:
             self._ordered = before != "" and vehicle.mode in self._settings.start_modes
         if not self._from_ground:
             self._reason = "came up in the air: commands nothing in this flight"
-        if not self._from_ground or (vehicle.failsafe and self._settings.failsafe == "advise"):
+        stands_back = vehicle.fence_open or (vehicle.failsafe and self._settings.failsafe == "advise")
+        if not self._from_ground or stands_back:
             return
         if self._accompanies(vehicle.way_down, now_ns):
             several = {WayDown.LAND: modes.land, WayDown.MISSION: modes.mission}

@@ -99,7 +99,8 @@ class VehicleStatus:
         mode: The mode's name in the autopilot's own words, e.g. ``LAND``.
         touching_down: It says that it is on its way to the ground now: RTL's last part, not its way home. None when it
             does not say.
-        failsafe: One of the autopilot's own failsafes is in force.
+        failsafe: One of the autopilot's own failsafes is in force, or its geofence began what it does.
+        fence_open: The mode came a moment ago, and is not told yet from one that the geofence began.
         heartbeat_ns: Monotonic time of its last heartbeat, which is how old `mode` is.
         pilot: What it reports of the transmitter; None where it reports nothing.
         way_down: Kind of its way to the ground; NONE until `landing.descent` has judged it.
@@ -122,6 +123,7 @@ class VehicleStatus:
     down_mps: float | None = field(default=None, compare=False)
     mission: MissionItem | None = field(default=None, compare=False)
     battery: Battery | None = field(default=None, compare=False)
+    fence_open: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from firmware_bridge.doctor import ardupilot, px4
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.rules import Rule
 from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS
+from firmware_bridge.fence import FENCE_RATE_HZ, FENCE_STREAM
 from firmware_bridge.gimbal import READERS
 from firmware_bridge.identity import version_text
 from firmware_bridge.mission import MISSION_RATE_HZ, MISSION_STREAM
@@ -78,6 +79,7 @@ READ = {
     "RC_CHANNELS": "the pilot's sticks on ArduPilot; read where something may be commanded",
     "MANUAL_CONTROL": "the pilot's sticks on PX4; read where something may be commanded",
     "BATTERY_STATUS": "the flight time that the batteries leave",
+    "FENCE_STATUS": "breaches of ArduPilot's geofence: whether it began a way down",
     "MISSION_CURRENT": "which item of a mission is being flown",
     "AUTOPILOT_VERSION": "version of the firmware: which form of target it takes",
     "TIMESYNC": "questions are answered; answers tell the autopilot's clock in ours",
@@ -172,7 +174,9 @@ def streams() -> str:
     for autopilot, names in ESTIMATOR_STREAMS.items():
         rows += [[_link(name), f"{ESTIMATOR_RATE_HZ:g}", "", f"from {_called(autopilot.value)}"] for name in names]
     rows.append([_link(MISSION_STREAM), f"{MISSION_RATE_HZ:g}", "", ""])
-    rows.append([_link(BATTERY_STREAM), f"{BATTERY_RATE_HZ:g}", "", ""])
+    rows.append([_link(BATTERY_STREAM), f"{BATTERY_RATE_HZ:g}", "", "where something may be commanded"])
+    when = "from ArduPilot, where something may be commanded"
+    rows.append([_link(FENCE_STREAM), f"{FENCE_RATE_HZ:g}", "", when])
     for autopilot, name in STICK_STREAMS.items():
         when = f"from {_called(autopilot.value)}, where something may be commanded"
         rows.append([_link(name), f"{STICK_RATE_HZ:g}", "", when])

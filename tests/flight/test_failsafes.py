@@ -44,9 +44,23 @@ def told(flight: InProcessFlight) -> list[tuple[str, str]]:
     return [(e["to_state"], e["reason"]) for e in flight.events if e["event"] == "authority"]
 
 
-@pytest.mark.parametrize("failsafe", [Failsafe.RC_LOSS, Failsafe.GCS_LOSS])
+def breach(flight: InProcessFlight, failsafe: Failsafe) -> None:
+    """Draw the fence so near that the vehicle is outside of it."""
+    if failsafe is Failsafe.FENCE:
+        flight.autopilot.parameters.set("FENCE_RADIUS", 0)
+
+
+def end_breach(flight: InProcessFlight, failsafe: Failsafe) -> None:
+    """Draw the fence far again, as if the vehicle had come back from beyond it."""
+    if failsafe is Failsafe.FENCE:
+        flight.run_for(0.5)
+        flight.autopilot.parameters.set("FENCE_RADIUS", 300)
+
+
+@pytest.mark.parametrize("failsafe", [Failsafe.RC_LOSS, Failsafe.GCS_LOSS, Failsafe.FENCE])
 def test_the_way_home_of_a_failsafe_gets_targets_and_no_command(failsafe):
     flight = landing(GUARD, failsafe)
+    breach(flight, failsafe)
     flight.run(lambda: flight.mode is Mode.RTL, 10)
     flight.run_for(1.0)
     assert told(flight)[-1] == ("ready", "the autopilot's own failsafe is in force")
@@ -64,18 +78,24 @@ def test_a_low_battery_that_lands_goes_on_to_the_site():
     assert told(flight)[-1] == ("ready", "the autopilot's own failsafe is in force")
 
 
-def test_the_fence_is_not_told_from_the_pilot():
-    flight = landing(GUARD, Failsafe.FENCE)
-    flight.autopilot.parameters.set("FENCE_RADIUS", 0)
-    flight.run(lambda: flight.mode is Mode.RTL, 3)
-    flight.run_for(1.0)
+@pytest.mark.parametrize("fenced", [True, False])
+def test_a_pilot_who_flies_home_is_not_taken_for_the_fence(fenced):
+    flight = descending(GUARD)
+    if fenced:
+        flight.autopilot.parameters.set("FENCE_ENABLE", 1)
+    flight.run(lambda: flight.vehicle.height_m < 9.0, 20)
+    flight.switch(Mode.RTL)
+    flight.run_for(1.2)
     assert told(flight)[-1] == ("ended", "the pilot has it: mode RTL, which was not ours")
 
 
-def test_with_guard_a_person_and_the_look_around_hold_the_last_leg_up():
+@pytest.mark.parametrize("failsafe", [Failsafe.RC_LOSS, Failsafe.FENCE])
+def test_with_guard_a_person_and_the_look_around_hold_the_last_leg_up(failsafe):
     intrusion = Intrusion(below_m=6.0, stay_s=3.0)
-    flight = landing(IN_FAILSAFE, Failsafe.RC_LOSS)
+    flight = landing(IN_FAILSAFE, failsafe)
+    breach(flight, failsafe)
     flight.run(lambda: flight.mode is Mode.RTL, 10)
+    end_breach(flight, failsafe)
     flight.people, intrusion.flight = intrusion.people, flight
     flight.run(lambda: flight.authority == "guard" and flight.vehicle.height_m < 8.0, 60)
     assert flight.commands == [] and flight.mode is Mode.RTL

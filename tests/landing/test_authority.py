@@ -47,6 +47,7 @@ class World:
     armed: bool = True
     airborne: bool = True
     failsafe: bool = False
+    fence_open: bool = False
     touching_down: bool | None = None
     mission: MissionItem | None = None
     ground_known: bool = True
@@ -92,6 +93,7 @@ class World:
             self.mode,
             touching_down=self.touching_down,
             failsafe=self.failsafe,
+            fence_open=self.fence_open,
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
             mission=self.mission,

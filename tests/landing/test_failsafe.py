@@ -235,3 +235,45 @@ def test_a_failsafe_without_a_change_of_mode_does_not_hide_the_pilots_hand():
     w.failsafe, w.sticks = True, Sticks(0.8, 0.0, 0.0, 0.0)
     w.run(0.5)
     assert w.state.value == "ended" and "stick" in w.reasons[-1]
+
+
+def way_home_of_the_fence(settings):
+    """A landing that is accompanied and broken off: mode first, and whose it is only later."""
+    w = world(settings, battery=FULL, height_m=8.0)
+    w.land()
+    w.fence_open, w.mode, w.touching_down = True, "RTL", False
+    w.intruder = PERSON
+    w.run(0.5)
+    assert w.state.value == "guard" and w.requests == []
+    return w
+
+
+@pytest.mark.parametrize("settings", [GUARD, IN_FAILSAFE])
+def test_a_mode_that_the_fence_began_is_not_the_pilots(settings):
+    w = way_home_of_the_fence(settings)
+    w.fence_open, w.failsafe = False, True
+    w.step()
+    assert w.state.value == "ready" and "the autopilot's own failsafe" in w.reasons[-1]
+    w.intruder, w.touching_down = None, True
+    w.run(3.0)
+    assert w.state.value == ("ready" if settings is GUARD else "guard")
+    w.intruder = PERSON
+    w.run(0.5)
+    assert w.requests == ([] if settings is GUARD else [Hold()])
+
+
+def test_a_mode_that_turns_out_not_to_be_the_fences_is_the_pilots():
+    w = way_home_of_the_fence(IN_FAILSAFE)
+    w.fence_open = False
+    w.run(20.0)
+    assert w.requests == [] and w.state.value == "ended" and "the pilot has it: mode RTL" in w.reasons[-1]
+
+
+def test_no_landing_is_accompanied_while_it_may_be_the_fences():
+    w = world(GUARD, battery=FULL, height_m=8.0)
+    w.run(1.0)
+    w.mode, w.fence_open = "LAND", True
+    w.run(1.0)
+    assert w.state.value == "ready"
+    w.fence_open = False
+    w.until("guard", 1.0)

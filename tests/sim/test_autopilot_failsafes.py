@@ -102,6 +102,26 @@ def test_the_bridge_reads_what_the_battery_leaves() -> None:
     assert status.left_s == pytest.approx(left_s, rel=0.05)
 
 
+@pytest.mark.parametrize(("action", "mode"), [(0, Mode.GUIDED), (1, Mode.RTL), (2, Mode.LAND)])
+def test_the_fence_acts_once_and_tells_of_the_breach_behind_the_mode(action: int, mode: Mode) -> None:
+    autopilot = stand_in(FENCE_TYPE=2, FENCE_ACTION=action)
+    ask = mavlink.MAVLink_command_long_message(1, 1, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, 0, 162, 5e5, 0, 0, 0, 0, 0)
+    autopilot.receive(LINK, ask)
+    assert not any(m.get_type() == "FENCE_STATUS" for m in flown(autopilot, 1.0))  # no fence is enabled
+    autopilot.parameters.set("FENCE_ENABLE", 1)
+    inside = [m for m in flown(autopilot, 2.0) if m.get_type() == "FENCE_STATUS"]
+    assert len(inside) == 4 and {(m.breach_status, m.breach_count) for m in inside} == {(0, 0)}
+    autopilot.parameters.set("FENCE_RADIUS", -1)
+    told = flown(autopilot, TICK_S)
+    assert autopilot.flight.mode is mode
+    names = [m.get_type() for m in told]
+    assert names[-1] == "FENCE_STATUS" and ("HEARTBEAT" in names or action == 0)
+    assert (told[-1].breach_status, told[-1].breach_count) == (1, 1)
+    later = flown(autopilot, 1.5)
+    assert not FAILSAFE_STATES & set(states(told + later))
+    assert {m.breach_count for m in later if m.get_type() == "FENCE_STATUS"} == {1}
+
+
 def test_an_empty_battery_falls() -> None:
     autopilot = stand_in(BatteryPack(2995.0, DRAW_A, ends=True), BATT_CAPACITY=3000.0)
     flown(autopilot, 2.0)

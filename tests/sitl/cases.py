@@ -66,6 +66,13 @@ def failsafe(name: str, fault: Fault, **plan: Any) -> Case:
     return Case(name, {"faults": (PlannedFault(fault, FAILSAFE_M),), **plan}, copter_only=True)
 
 
+def held_up(name: str, fault: Fault) -> Case:
+    """A failsafe that flies home, and a person who comes on its last leg."""
+    faults = (PlannedFault(fault, FAILSAFE_M), PlannedFault(Fault.INTRUDER, 5.0, 8.0))
+    plan = {"authority": "guard", "settings": IN_FAILSAFE, "parameters": {"BATT_MONITOR": 4}}
+    return failsafe(name, fault, faults=faults, **plan)
+
+
 CASES = (
     Case("plain"),
     Case("wind", {"wind": (6.0, 200.0), "gust_mps": 1.2}, windless=False),
@@ -81,13 +88,7 @@ CASES = (
     failsafe("gcs-loss", Fault.GCS_LOSS),
     failsafe("fence", Fault.FENCE),
     failsafe("battery-low", Fault.BATTERY_LOW, authority="guard"),
-    failsafe(
-        "rc-loss-person",
-        Fault.RC_LOSS,
-        authority="guard",
-        settings=IN_FAILSAFE,
-        parameters={"BATT_MONITOR": 4},
-        faults=(PlannedFault(Fault.RC_LOSS, FAILSAFE_M), PlannedFault(Fault.INTRUDER, 5.0, 8.0)),
-    ),
+    held_up("rc-loss-person", Fault.RC_LOSS),
+    held_up("fence-person", Fault.FENCE),
 )
 BY_NAME = {case.name: case for case in CASES}

@@ -118,7 +118,7 @@ class TestEveryAutopilot:
         assert not flown.after(flown.happened_ns, "command")
         self._landed_on_its_site(flown, autopilot)
 
-    @cases("rc-loss-person")
+    @cases("rc-loss-person", "fence-person")
     def test_in_a_failsafe_it_is_held_up_for_people_alone(self, flown: Flown, autopilot: str, case: str):
         result = flown.result
         changes = [(e["to_state"], e["reason"]) for e in flown.after(flown.happened_ns, "authority")]

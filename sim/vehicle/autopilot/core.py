@@ -170,9 +170,11 @@ class StandInAutopilot:
         if beat:
             self._told_mode = self.flight.mode
             self._heartbeat_due_ms = self._now_ms + HEARTBEAT_MS
+        breached = self._now_ms == self.failsafes.breaches[1]
+        at_once = [mavlink.MAVLINK_MSG_ID_HEARTBEAT] * beat + [mavlink.MAVLINK_MSG_ID_FENCE_STATUS] * breached
         for link_id, link in self._links.items():
-            if beat:
-                self._send(link_id, self._telemetry.build(mavlink.MAVLINK_MSG_ID_HEARTBEAT))
+            for message_id in at_once:
+                self._send(link_id, self._telemetry.build(message_id))
             for message_id, stream in link.streams.items():
                 if self._now_ms < stream.due_ms:
                     continue

@@ -1,6 +1,7 @@
 """Failsafes of ArduCopter 4.6 as flown on its simulator: transmitter, ground station, battery and circular fence.
 
-Each acts once, when it begins. HEARTBEAT says "critical" for as long as one is in force, but for the fence.
+Each acts once, when it begins. HEARTBEAT says "critical" for as long as one is in force, but for the fence, of which
+FENCE_STATUS tells.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ OPTION_CONTINUE_LANDING = 8
 CIRCLE = 2
 BATTERY_ACTIONS = {1: Mode.LAND, 2: Mode.RTL}
 STATION_ACTIONS = {1: Mode.RTL, 5: Mode.LAND}
+FENCE_ACTIONS = {1: Mode.RTL, 2: Mode.LAND}
 LAND_PAUSE_MS = 4000
 """A failsafe that lands hovers for so long first."""
 
@@ -42,6 +44,9 @@ class FailsafeWatch:
         parameters: In force.
         battery: What it draws and has used.
         say: Sends a text of a severity.
+
+    Attributes:
+        breaches: Of the fence, how many, and the time of the last, ms.
     """
 
     def __init__(self, flight: FlightController, parameters: dict[str, float], battery: BatteryPack, say: Say) -> None:
@@ -55,6 +60,7 @@ class FailsafeWatch:
     def boot(self) -> None:
         """Forget all."""
         self._active: set[str] = set()
+        self.breaches: tuple[int, int] = (0, 0)
         self._critical = False
         self._rc_lost_ms: int | None = None
         self._low_since_ms: int | None = None
@@ -94,7 +100,7 @@ class FailsafeWatch:
         silent = self._station_ms is not None and now_ms - self._station_ms > 1000 * p["FS_GCS_TIMEOUT"]
         self._become("GCS", silent and p["FS_GCS_ENABLE"] > 0, STATION_ACTIONS.get(int(p["FS_GCS_ENABLE"])))
         self._battery(now_ms)
-        self._fence()
+        self._fence(now_ms)
 
     def _battery(self, now_ms: int) -> None:
         p = self._p
@@ -120,15 +126,27 @@ class FailsafeWatch:
         volts = self._p["SIM_BATT_VOLTAGE"]
         self._warn(f"Battery 1 is {level} {volts:.2f}V used {self.used_mah:.0f} mAh")
 
-    def _fence(self) -> None:
+    @property
+    def fenced(self) -> bool:
+        """True while a fence is enabled."""
+        return self._p["FENCE_ENABLE"] > 0
+
+    @property
+    def outside(self) -> bool:
+        """True while the fence is breached."""
+        return "fence" in self._active
+
+    def _fence(self, now_ms: int) -> None:
         p, est = self._p, self._flight.estimate
-        on = p["FENCE_ENABLE"] > 0 and int(p["FENCE_TYPE"]) & CIRCLE
+        on = self.fenced and int(p["FENCE_TYPE"]) & CIRCLE
         outside = bool(on) and math.hypot(est.n_m, est.e_m) > p["FENCE_RADIUS"]
         if outside and "fence" not in self._active:
             self._active.add("fence")
+            self.breaches = (self.breaches[0] + 1, now_ms)
             self._warn("Circle fence breached")
-            if p["FENCE_ACTION"] > 0:
-                self._switch(Mode.RTL)
+            action = FENCE_ACTIONS.get(int(p["FENCE_ACTION"]))
+            if action is not None:
+                self._switch(action)
         elif not outside:
             self._active.discard("fence")
 

@@ -27,7 +27,7 @@ _VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFI
 _MESSAGES = (
     "heartbeat sys_status system_time gps_raw_int attitude attitude_quaternion local_position_ned global_position_int "
     "vfr_hud sim_state distance_sensor rangefinder extended_sys_state ekf_status_report rc_channels gps_global_origin "
-    "home_position autopilot_version mission_current battery_status"
+    "home_position autopilot_version mission_current battery_status fence_status"
 )
 
 
@@ -188,6 +188,16 @@ class TelemetryMessages:
 
     def _mission_current(self) -> Any:
         return self._mission.current()
+
+    def _fence_status(self) -> Any | None:
+        failsafes = self._failsafes
+        if not failsafes.fenced:
+            return None
+        count, at_ms = failsafes.breaches
+        kind = mavlink.FENCE_BREACH_BOUNDARY if failsafes.outside else mavlink.FENCE_BREACH_NONE
+        return mavlink.MAVLink_fence_status_message(
+            int(failsafes.outside), count, kind, at_ms, mavlink.FENCE_MITIGATE_NONE
+        )
 
     def _rc_channels(self) -> Any:
         unused = [0] * 10  # SITL reports 8 channels, the switches among them at their ends
