@@ -25,7 +25,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", *
 RAW_SUFFIXES = (".dng", ".arw", ".cr2", ".cr3", ".nef", ".rw2", ".orf", ".raf")
 """Undeveloped pictures: what they look like is the developer's choice, so they are not read."""
 
-LEAST_SIDE_PX = 24
+LEAST_SIDE_PX = 8
 """Of a photograph; a smaller one is enlarged to ground that nobody photographed."""
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".ts", ".mjpeg", ".mpg")

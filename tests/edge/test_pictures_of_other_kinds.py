@@ -82,10 +82,10 @@ def test_alpha_and_palettes_are_colour(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "p.png").shape == (30, 40, 3)
 
 
-@pytest.mark.parametrize("side", [(1, 1), (2, 1), (1, 5000), (23, 400)])
+@pytest.mark.parametrize("side", [(1, 1), (2, 1), (1, 5000), (7, 400)])
 def test_a_picture_without_room_for_a_person_is_refused(side: tuple[int, int], tmp_path: Path) -> None:
     assert cv2.imwrite(str(tmp_path / "p.png"), np.full((*side, 3), 90, np.uint8))
-    with pytest.raises(CameraError, match=f"has {side[1]}x{side[0]} pixels, at least 24"):
+    with pytest.raises(CameraError, match=f"has {side[1]}x{side[0]} pixels, at least 8"):
         read_picture(tmp_path / "p.png")
 
 
