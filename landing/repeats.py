@@ -40,10 +40,10 @@ GRAIN = 1.0
 """Structure of fewer grey steps than this counts less the smaller it is."""
 
 LEAST_SHIFT_PX = 2.5
-"""Shift of the ground in a thumbnail of 160 px that counts: an attitude that is wrong by half a degree gives 1 px."""
+"""Shift of the ground in a thumbnail of 160 px that counts."""
 
-WANDER_M, DRIFT_MPS = 0.05, 0.06
-"""An estimated position may be off by so much, and wander so fast."""
+WANDER_M, DRIFT_MPS, WANDER_RAD = 0.05, 0.06, 0.014
+"""An estimated position may be off by so much, and wander so fast; an attitude against another, 2 x 0.4 degrees."""
 
 OLDEST_S = 12.0
 """Pictures from before are not compared."""
@@ -219,7 +219,8 @@ class Repeats:
         above_m = np.maximum(ground_m - self._centre_ned_m[:count, 2], LEAST_HEIGHT_M)
         off_px = self._off_px(view, slice(0, count), self._few)
         rays_px = self._few[:, :2] * self._focal_px(view.fine)
-        shift_px = _certain_px(off_px, rays_px, wander_m / above_m, self._focal_px(view.fine)[0])
+        wander = wander_m / above_m + WANDER_RAD
+        shift_px = _certain_px(off_px, rays_px, wander, self._focal_px(view.fine)[0])
         moved = (age_s > 0) & (shift_px >= LEAST_SHIFT_PX * _size(view.fine))
         if self._proof is None:  # none is added while there is one
             moved &= age_s <= OLDEST_S
@@ -351,12 +352,12 @@ class Repeats:
 
 
 def _certain_px(off_px: FloatArray, rays_px: FloatArray, wander: FloatArray, focal_px: float) -> FloatArray:
-    """Median shift of the ground that a wandering position does not explain, px, shape (kept,).
+    """Median shift of the ground that a wandering pose does not explain, px, shape (kept,).
 
     Args:
         off_px: Shifts, shape (kept, rays, 2).
         rays_px: Where they are, from the middle of the picture, shape (rays, 2).
-        wander: Of the position, in heights, shape (kept,): it shifts the whole or zooms.
+        wander: Of position and attitude, in heights, shape (kept,): it shifts the whole or zooms.
         focal_px: Focal length.
     """
     shift = off_px.mean(axis=1)
