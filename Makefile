@@ -116,7 +116,7 @@ release: $(VENV)/.dev out/tools
 	cd dist && sha256sum touchdown_landing-* > SHA256SUMS && cat SHA256SUMS
 
 # The list of parts (CycloneDX) of what a drone installs: the wheel of dist/ with these extras.
-SBOM_EXTRAS ?= deploy,heif,ortho,openvino,ros2,tools
+SBOM_EXTRAS ?= deploy,heif,ortho,openvino,ncnn,ros2,tools
 sbom: out/tools
 	$(BIN)/uv venv --quiet --clear out/parts
 	$(BIN)/uv pip install --quiet --python out/parts "$$(ls dist/*.whl)[$(SBOM_EXTRAS)]"

@@ -32,7 +32,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 REAL_DATA = Path(os.environ.get("TOUCHDOWN_DATA", ROOT.parent / "shared" / "data"))
-PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "openvino", "pymavlink", "torch")
+PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "openvino", "ncnn", "pymavlink", "torch")
 SHOWN_ITEMS = 30
 
 Figures = dict[str, Any]

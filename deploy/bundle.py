@@ -47,6 +47,7 @@ from landing.manifest import Precision
 from landing.pictures import read_picture_bytes
 
 UNITS = ("touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers")
+CARRIED = (".onnx", ".ncnn")
 _MOST_SAMPLES = 20
 
 
@@ -159,9 +160,10 @@ def _add_config(contents: Contents, request: BundleRequest) -> EdgeConfig:
 
 
 def _add_model(contents: Contents, request: BundleRequest, config: EdgeConfig) -> ModelEntry:
-    if request.model.suffix != ".onnx":
+    if request.model.suffix not in CARRIED or (request.engine is not None and request.model.suffix != ".onnx"):
         raise ModelError(
-            f"model {request.model}: a bundle carries an .onnx; an engine is built on the drone (--engine fp16)"
+            f"model {request.model}: a bundle carries an .onnx or an .ncnn; an engine is built on the drone, of an "
+            ".onnx (--engine fp16)"
         )
     with load_runtime(request.model, config.model.options) as runtime:
         taxonomy_for(runtime.spec, config.model.taxonomy)
@@ -196,6 +198,11 @@ def _add_software(
     for wheel in wheels:
         contents.add(f"{WHEEL_FOLDER}/{wheel.path.name}", wheel.path)
     versions = {wheel.name: wheel.version for wheel in wheels}
+    if request.model.suffix == ".ncnn" and "ncnn" not in versions:
+        raise BundleError(
+            f"--wheels {request.wheels} holds no wheel of ncnn, which {request.model.name} needs: `pip download ncnn` "
+            "into it, with what that needs, for the drone's machine"
+        )
     say(f"{len(wheels)} wheels for {target.architecture}" + (f" and Python {target.python}" if target.python else ""))
     return (
         Versions(touchdown=versions[DISTRIBUTION], onnxruntime=versions.get("onnxruntime", ""), wheels=versions),

@@ -1,4 +1,4 @@
-"""`export onnx`, `export adopt`, `export int8`: what makes a model file."""
+"""`export onnx`, `export adopt`, `export int8`, `export ncnn`: what makes a model file."""
 
 from __future__ import annotations
 
@@ -257,3 +257,27 @@ def int8_command(model: Path, out: Path | None, **choices: Any) -> None:
             "that is little: in ONNX Runtime on this machine the float model is the better choice; "
             "OpenVINO may gain more (touchdown export bench --runtime openvino)"
         )
+
+
+@click.command(name="ncnn")
+@click.argument("model", metavar="MODEL.ONNX", type=click.Path(path_type=Path))
+@click.option("-o", "--out", default=None, type=click.Path(path_type=Path), help="Default: MODEL.ncnn.")
+@click.option(
+    "--precision",
+    default="fp16",
+    show_default=True,
+    type=click.Choice(("fp16", "fp32")),
+    help="Of the stored weights; computed with in float32.",
+)
+def ncnn_command(model: Path, out: Path | None, precision: str) -> None:
+    """Convert a model for ncnn, which runs on small boards; compared with the ONNX before the file appears.
+
+    It flies after `export verify MODEL.onnx MODEL.ncnn` found that it decides the same.
+    """
+    from export.ncnn import make_ncnn
+
+    with Progress("converting"):
+        made = make_ncnn(model, out or model.with_suffix(".ncnn"), precision)
+    click.echo(f"ONNX Runtime against ncnn: {made.parity.describe()}")
+    size = made.path.stat().st_size
+    click.echo(f"wrote {made.path} ({size / 1e6:.2f} MB), {made.manifest.model.name}, {made.manifest.weights} weights")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.runtimes.ncnn_file import SUFFIX as NCNN
+from edge.runtimes.ncnn_file import read_ncnn
 from export.files import gate_of, read_model, spec_of
 from export.roofline import Work, work_of
 from landing.artefact import BF16_GATE_KEY, GateReport
@@ -25,10 +27,10 @@ class Info:
     Attributes:
         spec: Its own description.
         gate, bf16_gate: Reports of its last verification, and of the one of OpenVINO's bfloat16.
-        layers: Nodes by kind; empty for an engine.
-        work: Of one inference; None for an engine.
+        layers: Nodes by kind; empty for an engine and for ncnn.
+        work: Of one inference; None for an engine and for ncnn.
         parameters, integer_weights: Numbers in its weights, and those of them stored in 8 bits.
-        extra: The rest of an engine's manifest.
+        extra: The rest of the manifest of an engine or of ncnn's form.
     """
 
     path: Path
@@ -53,6 +55,8 @@ class Info:
         source = Path(path)
         if source.suffix.lower() == ".engine":
             return cls._of_engine(source)
+        if source.suffix.lower() == NCNN:
+            return cls._of_ncnn(source)
         if source.suffix.lower() == ".pt":
             raise ModelError(f"{source} is a checkpoint; export it first: `touchdown export onnx`")
         model = read_model(source)
@@ -77,6 +81,13 @@ class Info:
         manifest, data = read_engine(path)
         extra = json.loads(manifest.model_dump_json(exclude={"model", "gate"}))
         return cls(path, len(data), manifest.engine_sha256, manifest.model, manifest.gate, None, {}, None, 0, 0, extra)
+
+    @classmethod
+    def _of_ncnn(cls, path: Path) -> Info:
+        manifest = read_ncnn(path).manifest
+        extra = json.loads(manifest.model_dump_json(exclude={"model", "gate"}))
+        size, digest = path.stat().st_size, sha256_of(path)
+        return cls(path, size, digest, manifest.model, manifest.gate, None, {}, None, 0, 0, extra)
 
     def to_json(self) -> str:
         """Everything, for scripts."""

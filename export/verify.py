@@ -10,6 +10,8 @@ import onnx
 
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
+from edge.runtimes.ncnn_file import SUFFIX as NCNN
+from edge.runtimes.ncnn_file import read_ncnn
 from export.comparison import Comparison, report_of, same_meaning
 from export.files import metadata_of, read_model, write_model
 from export.limits import Kind
@@ -133,6 +135,8 @@ def described(path: Path) -> ModelSpec | None:
         return None
     if path.suffix.lower() == ".engine":
         return read_engine(path)[0].model
+    if path.suffix.lower() == NCNN:
+        return read_ncnn(path).manifest.model
     return read_spec(path)
 
 
@@ -147,6 +151,8 @@ def _precision(path: Path) -> Kind:
     if path.suffix.lower() == ".engine":
         of: dict[str, Kind] = {"fp32": "exact", "fp16": "half", "int8": "quantised"}
         return of[read_engine(path)[0].precision]
+    if path.suffix.lower() == NCNN:
+        return "half" if read_ncnn(path).manifest.weights == "fp16" else "exact"
     if path.suffix.lower() != ".onnx":
         return "exact"
     model = read_model(path)
@@ -178,6 +184,10 @@ def store(report: GateReport, artefact: Path, precision: str = "auto") -> None:
         from export.manifest import record_gate
 
         record_gate(artefact, report)
+    elif artefact.suffix.lower() == NCNN:
+        from export.ncnn import record_gate as record_in_ncnn
+
+        record_in_ncnn(artefact, report)
     elif artefact.suffix.lower() == ".onnx":
         model = read_model(artefact)
         gates = metadata_of(model)

@@ -11,6 +11,7 @@ from landing.distribution import VERSION
 RUNTIMES = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
     "openvino": ("openvino",),
+    "ncnn": ("ncnn",),
     "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-lean"),
     "tensorrt_rtx": ("tensorrt-rtx",),
     "torch": ("torch",),

@@ -44,6 +44,16 @@ def read_onnx(path: Path) -> bytes:
         ModelError: Missing, unreadable, truncated, no ONNX file, or with external data.
     """
     data = read_bytes(path, "model", ModelError, MODEL_BYTES, MODEL_REMEDY)
+    require_inside(data, path)
+    return data
+
+
+def require_inside(data: bytes, path: Path) -> None:
+    """Requires that a graph refers to no other file; `path` names it in errors.
+
+    Raises:
+        ModelError: Truncated, no ONNX file, or with external data.
+    """
     try:
         outside = _external(memoryview(data))
     except _DamagedError as error:
@@ -57,7 +67,6 @@ def read_onnx(path: Path) -> bytes:
             "file. Export it again with `touchdown export onnx`, or put the weights inside: "
             "onnx.save(onnx.load(PATH), NEW_PATH)"
         )
-    return data
 
 
 def hold_against(path: Path, spec: ModelSpec, inputs: Mapping[str, str], outputs: Collection[str]) -> None:

@@ -16,7 +16,7 @@ class ModelSection(Section):
     """Network and runtime."""
 
     path: Path = Field(description="model file made by `touchdown export`")
-    runtime: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = Field(
+    runtime: Literal["auto", "onnxruntime", "openvino", "ncnn", "tensorrt"] = Field(
         default="auto", description="what runs it; auto chooses by file type"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(

@@ -1,4 +1,4 @@
-"""What every runtime promises, asked of each: ONNX Runtime, OpenVINO, TensorRT on a fake GPU.
+"""What every runtime promises, asked of each: ONNX Runtime, OpenVINO, ncnn, TensorRT on a fake GPU.
 
 Where there is a GPU and TensorRT, the same questions go to a real engine.
 """
@@ -17,11 +17,11 @@ from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import ModelError
 from landing.taxonomy import Taxonomy
 from landing.types import HAZARD_ORDER, Frame, Segmentation
-from tests.edge import fake_model
+from tests.edge import fake_model, fake_ncnn
 from tests.edge.conftest import FakeGpu, require_real_engine
 
 Load = Callable[..., Runtime]
-RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16", "tensorrt")
+RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16", "ncnn", "tensorrt")
 SYNTHETIC = [c.name for c in Taxonomy.load("synthetic").classes]
 
 
@@ -34,6 +34,8 @@ def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> It
         pytest.importorskip("openvino")
         if request.param == "openvino-bf16" and not openvino.has_bf16():
             pytest.skip("this CPU does not compute in bfloat16")
+    if request.param == "ncnn":
+        pytest.importorskip("ncnn")
     if request.param == "tensorrt":
         gpu = request.getfixturevalue("fake_gpu")
 
@@ -43,6 +45,8 @@ def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> It
             options |= {"backend": backend, "precision": precision or "auto"}
             key = BF16_GATE_KEY if precision else GATE_KEY
             path = fake_model.with_gate(model_path, tmp_path / "model.onnx", gate, key)
+        elif backend == "ncnn":
+            path = fake_ncnn.save(tmp_path / "model.ncnn", gate)
         elif gpu is not None:
             path = gpu.engine(model_path, gate=gate)
         else:

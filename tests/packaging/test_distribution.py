@@ -66,7 +66,7 @@ def test_every_extra_that_an_install_line_names_exists():
         if path.is_file():
             for group in re.findall(rf"{DISTRIBUTION}\[([a-z,]+)\]", path.read_text("utf-8")):
                 named |= set(group.split(","))
-    assert {"train", "deploy", "openvino"} <= named <= known
+    assert {"train", "deploy", "openvino", "ncnn"} <= named <= known
     assert set(MISSING_EXTRAS.values()) <= known
     assert install_command("train") == 'pip install "touchdown-landing[train]"'
 

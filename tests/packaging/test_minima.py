@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from export.ncnn import make_ncnn
 from tests.packaging.uv import DRAWING, FLIES, IMPORT_ALL, NODE, ROOT, environment, oldest_python, run
 from tests.trainer import fake_data
 
@@ -22,6 +23,7 @@ EXTRAS = {
     "campaign": ("sim",),
     "deploy": ("deploy",),
     "docs": ("landing",),
+    "ncnn": ("edge.runtimes",),
     "openvino": ("edge.runtimes",),
     "ortho": ("edge.look",),
     "ros2": ("edge.dds", "edge.ros"),
@@ -99,6 +101,10 @@ def commands(extra: str, folder: Path) -> list[list[str]]:
     if extra == "":
         check = [*touchdown, "edge", "check", "--print-default"]
         return [[*touchdown, "--help"], check, ["-c", SEGMENT, str(MODEL), "onnxruntime"]]
+    if extra == "ncnn":
+        made = folder / "model.ncnn"
+        make_ncnn(MODEL, made, "fp16")
+        return [["-c", SEGMENT, str(made), "ncnn"]]
     if extra == "openvino":
         return [["-c", SEGMENT, str(MODEL), "openvino"]]
     if extra == "ros2":

@@ -42,7 +42,7 @@ show(cli, ["touchdown"])
 EXTRAS = [
     *("torch", "torchvision", "segmentation_models_pytorch", "lightning", "torchmetrics", "tensorboard", "webdataset"),
     *("safetensors", "matplotlib", "jinja2", "tqdm", "onnx", "onnxscript", "cryptography"),
-    *("pi_heif", "rasterio", "openvino", "rich", "distributed", "tensorrt"),
+    *("pi_heif", "rasterio", "openvino", "ncnn", "rich", "distributed", "tensorrt"),
 ]
 """Packages that only extras bring."""
 
