@@ -120,9 +120,10 @@ def simulated() -> Iterator[Row]:
         name,
     )
     yield from proving_ground()
+    yield from failsafes()
     yield Row(
         "the demo network itself, 18 val scenes (`touchdown sim campaign --segmentation model`)",
-        "of 14 scenes with a site 7 safe, **4 unsafe**, 3 given up: it knows no road, crop or slope. The thousand "
+        "of 14 scenes with a site 7 safe, **4 unsafe**, 3 given up: it knows no road, crop or slope. The "
         "scenes above are flown with its measured mistakes, but as if it knew these like trees. Typed by hand: the raw "
         "figures were not kept",
         "../SAFETY.md",
@@ -138,6 +139,22 @@ def simulated() -> Iterator[Row]:
         words,
         name,
     )
+
+
+def failsafes() -> Iterator[Row]:
+    """Yield the landings that a failsafe of the autopilot orders."""
+    name = "failsafes.json"
+    data = figures(name)
+    for level, d in data["levels"].items():
+        shares = d["shares"]
+        yield Row(
+            f'`failsafe = "{level}"`, {d["scenes"]} {data["split"]} scenes, seen once: a low battery or a lost ground '
+            "station orders the landing, nobody at the sticks",
+            f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; a person within "
+            f"2 m of the touchdown: {share(shares['person_within_2m'])}; held longer than the battery allows: "
+            f"{share(shares['held_too_long'])}; batteries empty in the air: {share(shares['battery_empty'])}",
+            name,
+        )
 
 
 def surveys() -> Iterator[Row]:
@@ -162,21 +179,21 @@ def surveys() -> Iterator[Row]:
 
 
 def proving_ground() -> Iterator[Row]:
-    """Yield the thousand landings of the test scenes, and other policies on the first of them."""
+    """Yield the landings of the test scenes, and other policies on the first of them."""
     name = "proving_ground.json"
     data = figures(name)
-    shares = data["ours"]["shares"]
+    shares = data["touchdown"]["shares"]
     yield Row(
         f"`touchdown sim campaign`, {data['scenes']:,} test scenes, seen once: people who walk in, wind, sensor "
         "errors, the demo network's measured mistakes",
         f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; given up although "
-        f"there was a site: {share(shares['wrongful_abstention'])}; landed where none was promised: "
+        f"there was a site: {share(shares['false_no_site'])}; landed where none was promised: "
         f"{share(shares['landed_without_site'])}; a person within 2 m of the touchdown: "
         f"{share(shares['person_within_2m'])}",
         name,
     )
     names = {
-        "ours": "Touchdown",
+        "touchdown": "Touchdown",
         "single-frame": "Touchdown from single frames",
         "dovesei": "DOVESEI's rule",
         "largest-centroid": "largest region's centroid",
@@ -188,11 +205,11 @@ def proving_ground() -> Iterator[Row]:
     yield Row(
         f"the first {data['baselines']} of them by each way of choosing: safe where a site exists", policies, name
     )
-    passed = sum(ok for ok, _ in data["traps"].values())
-    unsafe = sum(end == "landed-unsafe" for _, end in data["traps"].values())
+    passed = sum(ok for ok, _ in data["scenarios"].values())
+    unsafe = sum(end == "landed-unsafe" for _, end in data["scenarios"].values())
     yield Row(
-        f"{len(data['traps'])} adversarial scenarios",
-        f"{passed} passed, {len(data['traps']) - passed} given up, {unsafe} landed unsafely",
+        f"{len(data['scenarios'])} adversarial scenarios",
+        f"{passed} passed, {len(data['scenarios']) - passed} given up, {unsafe} landed unsafely",
         name,
     )
 

@@ -42,9 +42,10 @@ def unseen_scenes(results: Results) -> list[str]:
 
 
 def simulated(results: Results) -> list[str]:
-    ours = results["ours"]["shares"]["success"]
+    ours = results["touchdown"]["shares"]["success"]
     down = results["side_by_side"]["straight-down"]["shares"]["success"]
     return [
+        f"{results['scenes']} simulated landings",
         f"{ours['count']} of {ours['of']} landings were safe",
         f"Straight down was safe in {down['count']} of {down['of']}",
     ]
