@@ -115,7 +115,7 @@ def test_what_cannot_be_is_said(tmp_path):
     data = fake_data.folder(tmp_path / "set")
     out = ("--out", tmp_path / "out")
     message = refused("--data", data, *out, "--zoom", "2,1", error=InvalidValueError)
-    assert message.startswith("--zoom (2.0, 1.0): ")
+    assert message.startswith("--zoom 2.0,1.0: ")
     message = refused("--data", data, *out, "--light", "9", error=InvalidValueError)
     assert message.startswith("--light 9")
     message = refused("--data", tmp_path / "nowhere", *out, error=DataError)
