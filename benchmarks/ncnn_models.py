@@ -54,7 +54,7 @@ def speeds(paths: dict[str, Path], rounds: int, threads: int) -> dict[str, list[
 
 
 def judged(source: Path, made: Path, places: tuple[Path, Path | None], frames: int, threads: int) -> Figures:
-    """What `export verify` finds of one file."""
+    """Findings of `export verify` on one file."""
     report = verify(source, made, VerifyOptions(*places, frames=frames, threads=threads))
     values = {name: report.measured.get(name) for name in SHOWN}
     return {"passed": report.passed, "failures": report.failures, "frames": report.frames, **values}

@@ -31,9 +31,11 @@ from landing.types import Frame, Pose
 
 GRAB_S = 10.0
 WAITING_BYTES = 8_000_000
-"""So much may wait for the disk before the next picture is decided on."""
+"""Bytes that may wait for the disk before the next picture is decided on."""
 
-CLOSE_S = 600.0
+DISK_S = 600.0
+"""A disk that takes nothing for so long is given up."""
+
 LENS_OFF = 0.05
 """A focal length of the bag that differs by more from the configured one is told."""
 
@@ -110,8 +112,8 @@ def record_bag(path: Path, config: EdgeConfig, runtime: Runtime, out: Path) -> B
             else:
                 result.sites += 1
             bar.step()
-        recorder.close(CLOSE_S)
-        _wait_for(recorder, out)
+        recorder.close(DISK_S)
+        _wait_for(recorder, out, most_bytes=0)
     result.folder = next((out / "flights").iterdir(), out)
     return result
 
@@ -128,16 +130,18 @@ def _same(pose: Pose | None, _at_ns: int) -> Pose | None:
     return pose
 
 
-def _wait_for(recorder: Recorder, out: Path) -> None:
+def _wait_for(recorder: Recorder, out: Path, most_bytes: int = WAITING_BYTES) -> None:
     """Let the disk follow: a recorder drops what it cannot take at once.
 
     Raises:
-        DataError: Something was dropped.
+        DataError: Something was dropped or could not be written, or the disk takes nothing.
     """
-    while recorder.waiting_bytes > WAITING_BYTES and not recorder.counters.dropped:
+    until_s = time.monotonic() + DISK_S
+    counters = recorder.counters
+    while recorder.waiting_bytes > most_bytes and not counters.dropped and time.monotonic() < until_s:
         time.sleep(0.005)
-    if recorder.counters.dropped:
-        raise DataError(f"{out} does not take the recording: the disk is full, or a picture is too large")
+    if counters.dropped or counters.failures or recorder.waiting_bytes > most_bytes:
+        raise DataError(f"{out} does not take the recording: the disk is full or too slow, or a picture is too large")
 
 
 def _notes(telemetry: BagTelemetry, lens: CameraModel) -> Iterator[str]:

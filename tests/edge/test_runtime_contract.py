@@ -1,4 +1,4 @@
-"""What every runtime promises, asked of each: ONNX Runtime, OpenVINO, ncnn, TensorRT on a fake GPU.
+"""Promises of every runtime, asked of each: ONNX Runtime, OpenVINO, ncnn, TensorRT on a fake GPU.
 
 Where there is a GPU and TensorRT, the same questions go to a real engine.
 """

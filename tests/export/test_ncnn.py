@@ -1,4 +1,4 @@
-"""What we export computes in ncnn what it computes in ONNX Runtime; what cannot be is refused."""
+"""Exported models compute in ncnn as in ONNX Runtime; what cannot be is refused."""
 
 from __future__ import annotations
 
