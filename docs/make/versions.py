@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from string import ascii_lowercase
 from typing import Any
 
 from benchmarks.runner import RESULTS
@@ -56,36 +57,42 @@ def span(trap: Pitfall) -> str:
 def flown() -> str:
     """Versions against cases, as `make sitl` found them."""
     results: dict[str, dict[str, Any]] = json.loads((RESULTS / "sitl-versions.json").read_text("utf-8"))["autopilots"]
-    columns = {name: did["cases"] for name, did in results.items()}
+    columns = dict(results)
     for autopilot, versions in KNOWN.items():
         for one in versions:
             name = f"{NAMES[autopilot]} {series_text(one.series)}"
-            if not any(column.startswith(f"{name}.") for column in columns):
-                columns[name] = {}
+            if not any(column.startswith(f"{name}.") for column in results):
+                columns[name] = {"runs": {}, "cases": {}}
     columns = dict(sorted(columns.items()))
-    cases = sorted({case for did in columns.values() for case in did})
+    cases = sorted({case for did in columns.values() for case in did["cases"]})
     rows = [[case, *(cell(did, case) for did in columns.values())] for case in cases]
-    rows.append(["day, commit", *(when(results.get(name)) for name in columns)])
+    rows.append(["day, commit", *(when(did) for did in columns.values())])
     return table(["case", *columns], rows)
 
 
-def cell(cases: dict[str, Any], case: str) -> str:
-    """Return how a version did in a case."""
+def cell(did: dict[str, Any], case: str) -> str:
+    """Return how a version did in a case, and in which of its runs where it had several."""
+    cases = did["cases"]
     if case not in cases:
         return NOT_RUN if not cases else "–"
     how = cases[case]
-    if how["result"] == "failed":
-        return "**failed**"
-    if how["result"] == "skipped":
-        return "skipped"
-    return f"{how['seconds']:.0f} s" if "seconds" in how else "passed"
+    words = f"{how['seconds']:.0f} s" if "seconds" in how else "passed"
+    if how["result"] != "passed":
+        words = {"failed": "**failed**", "skipped": "skipped"}[how["result"]]
+    return f"{words} ({letters(did)[how['commit']]})" if len(did["runs"]) > 1 else words
 
 
-def when(did: dict[str, Any] | None) -> str:
-    """Return day, commit, time and load of a run."""
-    if did is None:
-        return NOT_RUN
-    before, after = did["load"]
-    return (
-        f"{did['date']}, `{did['commit']}`, {did['wall_min']:.0f} min, load {before} to {after} on {did['cores']} cores"
-    )
+def letters(did: dict[str, Any]) -> dict[str, str]:
+    """Return a letter for each run of a version, by its commit."""
+    return dict(zip(did["runs"], ascii_lowercase, strict=False))
+
+
+def when(did: dict[str, Any]) -> str:
+    """Return day, commit, time and load of each run of a version."""
+    lines = []
+    for commit, run in did["runs"].items():
+        letter = f"{letters(did)[commit]}: " if len(did["runs"]) > 1 else ""
+        before, after = run["load"]
+        load = f"load {before} to {after} on {run['cores']} cores"
+        lines.append(f"{letter}{run['date']}, `{commit}`, {run['wall_min']:.0f} min, {load}")
+    return "; ".join(lines) or NOT_RUN

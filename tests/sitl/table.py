@@ -4,9 +4,9 @@
     ARDUPILOT_SITL_47=... python -m tests.sitl.table plain doctor                        # some cases alone
 
 A variable whose name begins with ARDUPILOT_SITL or PX4_SITL names a binary; its version is what the binary says. What
-each version did replaces what it did before (cases flown alone join those of the same commit); other versions stay,
-each with its day, commit and load of the machine. `python -m docs.make.written` writes the table into
-docs/setup/versions.md. Exit status: 1 where a case failed, 2 without a binary.
+a version did in a case replaces what it did there before. Other cases and other versions stay. Each case names the
+commit that flew it; day, duration and load of the machine stand beside that commit. `python -m docs.make.written`
+writes the table into docs/setup/versions.md. Exit status: 1 where a case failed, 2 without a binary.
 """
 
 from __future__ import annotations
@@ -110,15 +110,15 @@ def run(binary: Binary, folder: Path, wanted: str = "") -> tuple[str, dict[str, 
     cases = cases_of(ElementTree.parse(folder / "report.xml").getroot(), binary.kind)
     add_seconds(cases, folder, binary.kind)
     about, identity = describe(), read(folder / "doctor.json", {})
-    did = {
-        "git": identity.get("git", ""),
+    flown = {
         "date": about["date"],
-        "commit": about["commit"],
         "load": [round(load_before, 1), round(os.getloadavg()[0], 1)],
         "cores": about["cores"],
         "wall_min": round((time.monotonic() - begun_s) / 60.0, 1),
-        "cases": cases,
     }
+    for case in cases.values():
+        case["commit"] = about["commit"]
+    did = {"git": identity.get("git", ""), "runs": {about["commit"]: flown}, "cases": cases}
     return identity.get("name", f"{binary.kind} of {binary.variable}"), did
 
 
@@ -139,15 +139,21 @@ def read(path: Path, otherwise: Any) -> Any:
 
 
 def joined(before: dict[str, Any] | None, did: dict[str, Any]) -> dict[str, Any]:
-    """Return what was flown of one commit on several runs; of another commit nothing is kept."""
-    if before is None or before["commit"] != did["commit"]:
+    """Return what a version did in all cases, each as it was last flown, with the runs that flew them."""
+    if before is None or before["git"] != did["git"]:
         return did
-    return {
-        **did,
-        "load": [min(before["load"] + did["load"]), max(before["load"] + did["load"])],
-        "wall_min": round(before["wall_min"] + did["wall_min"], 1),
-        "cases": dict(sorted({**before["cases"], **did["cases"]}.items())),
-    }
+    cases = dict(sorted({**before["cases"], **did["cases"]}.items()))
+    runs = dict(before["runs"])
+    for commit, run in did["runs"].items():
+        runs[commit] = together(runs[commit], run) if commit in runs else run
+    named = {case["commit"] for case in cases.values()}
+    return {**did, "runs": {commit: run for commit, run in runs.items() if commit in named}, "cases": cases}
+
+
+def together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return two runs of one commit as one."""
+    loads, wall_min = one["load"] + other["load"], one["wall_min"] + other["wall_min"]
+    return {**other, "load": [min(loads), max(loads)], "wall_min": round(wall_min, 1)}
 
 
 def main() -> int:
@@ -162,11 +168,12 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             name, did = run(binary, Path(folder), " or ".join(sys.argv[1:]))
         document = read(PATH, {"autopilots": {}})
-        document["autopilots"][name] = joined(document["autopilots"].get(name), did) if sys.argv[1:] else did
+        document["autopilots"][name] = joined(document["autopilots"].get(name), did)
         save(document, PATH)
         wrong = [case for case, how in did["cases"].items() if how["result"] == "failed"]
         failed += len(wrong)
-        print(f"{name}: {len(did['cases'])} cases in {did['wall_min']} min, failed: {', '.join(wrong) or 'none'}")
+        minutes = sum(one["wall_min"] for one in did["runs"].values())
+        print(f"{name}: {len(did['cases'])} cases in {minutes} min, failed: {', '.join(wrong) or 'none'}")
     return int(failed > 0)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
 import pytest
 
-from docs.make.versions import cell, flown
+from docs.make.versions import cell, flown, when
 from firmware_bridge.doctor.versions import KNOWN
 from tests.sitl.table import Binary, binaries, cases_of, joined
+
+RUN = {"date": "2026-11-29", "load": [2.0, 3.0], "cores": 2, "wall_min": 2.0}
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.sitl.test_contract.TestEvery" name="test_lands[shared-fleet-attitude-noise-ardupilot]"/>
@@ -55,15 +58,45 @@ def test_a_case_is_as_good_as_the_worst_of_its_tests():
     ],
 )
 def test_a_cell_says_how_a_version_did(cases, words):
-    assert cell(cases, "plain") == words
+    assert cell({"runs": {"a": {}}, "cases": cases}, "plain") == words
 
 
-def test_cases_flown_alone_join_those_of_the_same_commit():
-    first = {"commit": "a", "load": [2.0, 3.0], "wall_min": 2.0, "cases": {"wind": {"result": "passed"}}}
-    second = {"commit": "a", "load": [1.0, 2.0], "wall_min": 1.5, "cases": {"plain": {"result": "failed"}}}
-    both = joined(first, second)
-    assert list(both["cases"]) == ["plain", "wind"] and both["load"] == [1.0, 3.0] and both["wall_min"] == 3.5
-    assert joined(first, {**second, "commit": "b"})["cases"] == second["cases"]
+def test_a_cell_names_its_run_where_there_are_several():
+    cases = {"plain": {"result": "passed", "seconds": 31.4, "commit": "b"}}
+    did = {"runs": {"a": RUN, "b": RUN}, "cases": cases}
+    assert cell(did, "plain") == "31 s (b)"
+    assert when(did).startswith("a: 2026-11-29, `a`, 2 min, load 2.0 to 3.0 on 2 cores; b: 2026-11-29, `b`,")
+
+
+def did_of(commit: str, **cases: str) -> dict[str, Any]:
+    """What a version did in a run of a commit."""
+    flown = {name.replace("_", "-"): {"result": result, "commit": commit} for name, result in cases.items()}
+    return {"git": "g", "runs": {commit: RUN}, "cases": flown}
+
+
+def test_a_case_flown_anew_takes_the_place_of_the_old_one_and_others_stay_with_their_commit():
+    both = joined(did_of("a", wind="passed", plain="passed"), did_of("b", fence_person="passed", plain="failed"))
+    assert {name: case["commit"] for name, case in both["cases"].items()} == {
+        "fence-person": "b",
+        "plain": "b",
+        "wind": "a",
+    }
+    assert both["cases"]["plain"]["result"] == "failed" and list(both["runs"]) == ["a", "b"]
+
+
+def test_a_run_of_which_no_case_is_left_is_gone():
+    assert list(joined(did_of("a", plain="passed"), did_of("b", plain="passed"))["runs"]) == ["b"]
+
+
+def test_runs_of_one_commit_are_one():
+    first, second = did_of("a", wind="passed"), did_of("a", plain="passed")
+    second["runs"]["a"] = {**RUN, "load": [1.0, 2.0], "wall_min": 1.5}
+    assert joined(first, second)["runs"] == {"a": {**RUN, "load": [1.0, 3.0], "wall_min": 3.5}}
+
+
+def test_of_another_build_of_the_autopilot_nothing_stays():
+    second = {**did_of("b", plain="passed"), "git": "h"}
+    assert joined(did_of("a", wind="passed"), second) == second
     assert joined(None, second) == second
 
 
