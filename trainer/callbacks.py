@@ -41,12 +41,21 @@ class WholeFiles(CheckpointIO):  # type: ignore[misc]  # lightning is not follow
         Path(path).unlink(missing_ok=True)
 
 
-def keep(folder: Path, filename: str, **options: Any) -> ModelCheckpoint:
+class EveryNthEpoch(ModelCheckpoint):  # type: ignore[misc]
+    """Checkpoints of every n-th epoch, with a state of their own: where n is 1, `last.pt` has the same options."""
+
+    @property
+    def state_key(self) -> str:
+        """Name of its state in a checkpoint."""
+        return f"{super().state_key} {self.filename}"
+
+
+def keep(folder: Path, filename: str, kind: type[ModelCheckpoint] = ModelCheckpoint, **options: Any) -> ModelCheckpoint:
     """Return a callback that writes checkpoints after epochs.
 
     `last.pt` needs one of its own: Lightning's `save_last` writes only after a best one.
     """
-    callback = ModelCheckpoint(
+    callback = kind(
         dirpath=folder,
         filename=filename,
         auto_insert_metric_name=False,
@@ -56,6 +65,11 @@ def keep(folder: Path, filename: str, **options: Any) -> ModelCheckpoint:
     )
     callback.FILE_EXTENSION = ".pt"
     return callback
+
+
+def keep_every(folder: Path, epochs: int) -> ModelCheckpoint:
+    """Return a callback that keeps the checkpoint of every n-th epoch."""
+    return keep(folder, "epoch-{epochs_trained:03.0f}", EveryNthEpoch, every_n_epochs=epochs, save_top_k=-1)
 
 
 def keep_best(folder: Path, count: int) -> ModelCheckpoint:

@@ -22,7 +22,17 @@ from landing.distribution import VERSION
 from landing.errors import InvalidValueError, ModelError, TouchdownError
 from landing.problems import Problem
 from landing.progress import say
-from trainer.callbacks import LAST, AverageWeights, EndInTime, FitProgress, Reporter, WholeFiles, keep, keep_best
+from trainer.callbacks import (
+    LAST,
+    AverageWeights,
+    EndInTime,
+    FitProgress,
+    Reporter,
+    WholeFiles,
+    keep,
+    keep_best,
+    keep_every,
+)
 from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split, require_classes
 from trainer.data.samples import LabeledSet
@@ -190,8 +200,7 @@ def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, b
         callbacks.append(EarlyStopping("val_choice", patience=recipe.patience, mode="max"))
     callbacks += [best, keep(out, "last")]
     if limits.keep_every:
-        every = keep(out, "epoch-{epochs_trained:03.0f}", every_n_epochs=limits.keep_every, save_top_k=-1)
-        callbacks.append(every)
+        callbacks.append(keep_every(out, limits.keep_every))
     return Trainer(
         **hardware.trainer_options(),
         max_epochs=recipe.epochs,

@@ -88,6 +88,14 @@ def test_a_stopped_run_resumes_to_the_last_digit(toy, tmp_path):
     same_weights(tmp_path / "whole" / "best.pt", parts / "best.pt")
 
 
+def test_every_epoch_can_be_kept_before_and_after_a_stop(toy, tmp_path):
+    out = tmp_path / "run"
+    run("fit", "--data", toy, *TINY, "--epochs", "2", "--stop-after", "1", "--keep-every", "1", "--out", out)
+    run("fit", "--resume", out / "last.pt", "--keep-every", "1", "--workers", "0", "--threads", "1", "--logger", "none")
+    assert {"epoch-001.pt", "epoch-002.pt"} == {path.name for path in out.glob("epoch-*.pt")}
+    same_weights(out / "epoch-002.pt", out / "last.pt")
+
+
 def test_a_killed_run_resumes_to_the_last_digit(toy, tmp_path):
     recipe = ["--data", toy, *TINY, "--epochs", "8"]
     child = subprocess.Popen(command("fit", *recipe, "--out", tmp_path / "parts"))
