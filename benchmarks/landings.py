@@ -1,7 +1,6 @@
 """Whole landings by `touchdown sim land`, counted; the failing ones named.
 
-    python -m benchmarks.landings synthetic --jobs 2 --json FILE
-    python -m benchmarks.landings aeroscapes --data ../shared/data --json ...
+    python -m benchmarks.landings --jobs 2 --json FILE
 
 Each flight is the command a user would type. On the simulated clock it is the same, byte by byte, whatever load the
 machine has.
@@ -20,11 +19,8 @@ from typing import Any
 
 import click
 
-from benchmarks.runner import REAL_DATA, ROOT, Figures, benchmark
+from benchmarks.runner import ROOT, Figures, benchmark
 from sim.campaign.wilson import share
-
-GSD_M = 0.0175
-"""Ground sampling distance of AeroScapes 001101, from lane width and motorbike length."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +31,6 @@ class Case:
 
 def synthetic_cases(first: int, last: int) -> list[Case]:
     return [Case(f"seed {seed}", ("--seed", str(seed))) for seed in range(first, last)]
-
-
-def aeroscapes_cases(data: Path, model: Path) -> list[Case]:
-    """Ten frames of the sequence that was never trained on, evenly spread."""
-    images = sorted((data / "aeroscapes" / "images").glob("001101_*.jpg"))
-    if len(images) < 10:
-        raise SystemExit(f"no AeroScapes sequence 001101 under {data}")
-    cases = []
-    for k in range(10):
-        image = images[round(k * (len(images) - 1) / 9)]
-        labels = data / "aeroscapes" / "labels" / f"{image.stem}.png"
-        world = f"photo:{image}?gsd_m={GSD_M}&labels={labels}&taxonomy=aeroscapes&size_m=60"
-        cases.append(
-            Case(
-                image.stem,
-                ("--world", world, "--seed", str(k), "--model", str(model), "--height-m", "20", "--size", "640x360"),
-            )
-        )
-    return cases
 
 
 def fly(case: Case, out: Path, clock: str) -> dict[str, Any]:
@@ -115,19 +92,15 @@ KEEP = (
 
 
 @benchmark
-@click.argument("kind", type=click.Choice(("synthetic", "aeroscapes")))
 @click.option("--jobs", default=1, show_default=True, help="Flights at a time; one needs a core.")
 @click.option("--clock", type=click.Choice(("simulated", "real")), default="simulated", show_default=True)
 @click.option("--seeds", default="0:20", show_default=True)
-@click.option("--data", type=click.Path(path_type=Path), default=REAL_DATA)
-@click.option("--model", type=click.Path(path_type=Path), default=ROOT / "models" / "aeroscapes-unet.onnx")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "landings")
-def main(kind: str, jobs: int, clock: str, seeds: str, data: Path, model: Path, out: Path) -> Figures:
+def main(jobs: int, clock: str, seeds: str, out: Path) -> Figures:
     first, last = (int(part) for part in seeds.split(":"))
-    own = kind == "synthetic"
-    cases = synthetic_cases(first, last) if own else aeroscapes_cases(data.resolve(), model.resolve())
+    cases = synthetic_cases(first, last)
     with ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(lambda case: fly(case, out / kind, clock), cases))
+        results = list(pool.map(lambda case: fly(case, out, clock), cases))
     return {
         "clock": clock,
         "summary": summary(results),

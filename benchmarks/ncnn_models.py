@@ -1,6 +1,6 @@
 """Every shipped model in ncnn: does it decide as in ONNX Runtime, with which share of its speed.
 
-    python -m benchmarks.ncnn_models --pictures aeroscapes-unet=IMAGES:LABELS --pictures synthetic-unet=IMAGES:LABELS \
+    python -m benchmarks.ncnn_models --pictures synthetic-unet=IMAGES:LABELS \
         --pictures semantic-drone-fast=IMAGES --json benchmarks/results/ncnn_models.json
 
 Each model is converted with weights in fp32 and in fp16 and judged by `export verify` against its ONNX file. Then all

@@ -111,14 +111,6 @@ def simulated() -> Iterator[Row]:
         f"have been safe in {s['straight_down_would_be_safe']}; {s['miss_m_median']:.2f} m from the site in the median",
         name,
     )
-    name = "landings-aeroscapes.json"
-    s = figures(name)["summary"]
-    none = s.get("no-site", s.get("abstained"))
-    yield Row(
-        f"`touchdown sim land` over {s['flights']} frames of AeroScapes 001101, never trained on",
-        f"{s['landed_safe']} landed safely, {none} had no site, {s['landed_unsafe']} landed unsafely",
-        name,
-    )
     yield from proving_ground()
     yield from failsafes()
     yield Row(

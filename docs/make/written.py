@@ -32,7 +32,7 @@ PICTURE_WH = (1280, 720)
 
 ANGLES_DEG = (60, 70, 80, 90)
 HEIGHTS_M = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60)
-MODELS = ("semantic-drone-fast", "aeroscapes-unet", "synthetic-unet")
+MODELS = ("semantic-drone-fast", "synthetic-unet")
 COLUMNS, INDENT = 92, "     "
 """Of what a command printed: width, and indent of a line's continuation, as wide as ``FAIL ``."""
 
