@@ -27,6 +27,7 @@ from firmware_bridge.link import FlightLink
 from firmware_bridge.settings import LinkExpert
 from landing.errors import CameraError, ConfigError, TouchdownError
 from landing.ground_scale import UNKNOWN_RANGE, axis_down, metres_down
+from landing.pointing import GimbalHolder
 from landing.problems import Problem, with_code
 from landing.redaction import redact
 from landing.settings import AuthorityLevel
@@ -216,6 +217,8 @@ def _authority(config: EdgeConfig) -> Finding:
         again = "until the daemon starts anew" if settings.rearm == "never" else "until disarmed"
         end = "holds for the pilot" if settings.when_spent == "hold" else "lands straight down"
         text += f"; {settings.max_tries} tries, then it {end}; the pilot's mode switch or stick ends it {again}"
+    if config.camera.gimbal_down:
+        text += "; points the gimbal down for a landing while nobody else controls it"
     return Finding("authority", True, text, settings.model_dump(mode="json"))
 
 
@@ -350,6 +353,7 @@ def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
             time.sleep(RATE_SECONDS)
             status = link.status(time.monotonic_ns())
             pose = link.latest_pose(time.monotonic_ns())
+            manager = link.gimbal_report(time.monotonic_ns())
     if not status.ready:
         return Finding("link", False, "; ".join(status.problems), vars(status), problem=Problem.LINK_SILENT)
     asked = config.link_settings().asked_rates_hz()
@@ -363,4 +367,10 @@ def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
         if height_m is not None
         else ("; no height above ground yet (rangefinder, or learnt on the ground)")
     )
-    return Finding("link", True, text, {**vars(status), "height_agl_m": height_m})
+    data = {**vars(status), "height_agl_m": height_m}
+    if not config.camera.gimbal_down:
+        return Finding("link", True, text, data)
+    unknown = manager.holder is GimbalHolder.UNKNOWN
+    text += f"; the gimbal cannot be pointed down: {manager.who}" if unknown else f"; gimbal controlled by {manager.who}"
+    problem = Problem.GIMBAL if unknown else None
+    return Finding("link", not unknown, text, {**data, "gimbal_holder": manager.who}, problem=problem)

@@ -69,7 +69,8 @@ class EdgeConfig(Section):
         """
         commands = self.authority.level is not AuthorityLevel.ADVISE
         gimbal = self.camera.gimbal != "none"
-        return LinkSettings.of(self.link, self.expert.link, commands=commands, gimbal=gimbal)
+        down = self.camera.gimbal_down
+        return LinkSettings.of(self.link, self.expert.link, commands=commands, gimbal=gimbal, gimbal_down=down)
 
 
 def load_config(path: Path) -> EdgeConfig:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from edge.announcer import Announcer
 from edge.commanding import Commanding, CommandLink
 from edge.log import EventLog
+from edge.pointing import GimbalLink, GimbalPointing
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
 from landing.authority import IN_THE_AIR
@@ -65,11 +66,14 @@ class Control:
         link: Takes targets, commands and texts.
         events: Takes changes.
         authority: Commands that are allowed; none by default.
+        gimbal: Takes orders to a gimbal that is pointed down for landings; None for none.
 
     Attributes:
         commanding: Beside the director; None in `advise`.
         counters: Since the start.
         refusal: The link's reason against the last target; None if it took it.
+        pointing: Of the gimbal; None where it is not pointed.
+        gimbal: Why the camera cannot be landed by; None where it can.
         slow: Decisions are too slow, in figures; None while they are not.
     """
 
@@ -79,6 +83,7 @@ class Control:
         link: ControlLink,
         events: EventLog,
         authority: AuthoritySettings | None = None,
+        gimbal: GimbalLink | None = None,
     ) -> None:
         self._director = Director(settings)
         self._speed = SpeedMonitor(settings.max_decision_age_s)
@@ -88,6 +93,10 @@ class Control:
         self.commanding: Commanding | None = None
         if authority is not None and authority.level is not AuthorityLevel.ADVISE:
             self.commanding = Commanding(authority, settings, link, events, self._announcer)
+        self.pointing: GimbalPointing | None = None
+        if gimbal is not None:
+            self.pointing = GimbalPointing(gimbal, events, self._announcer, authority)
+        self.gimbal: str | None = None
         self.counters = ControlCounters()
         self.refusal: str | None = None
         self.slow: Slowness | None = None
@@ -129,7 +138,9 @@ class Control:
         """
         before, self.slow = self.slow, self._speed.step(now_ns, decision, load or Load())
         slow = None if self.slow is None else self.slow.text
-        inputs = DirectorInput(now_ns, decision, pose, vehicle, slow)
+        if self.pointing is not None:
+            self.gimbal = self.pointing.tick(now_ns, pose, vehicle, self.authority)
+        inputs = DirectorInput(now_ns, decision, pose, vehicle, slow, self.gimbal)
         output = self._director.step(inputs)
         if self.commanding is not None:
             self.commanding.tick(now_ns, output, pose, vehicle)

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from edge.allocator import TRIM_PERIOD_NS, give_back_free_memory
 from edge.cameras import Camera
@@ -19,6 +20,7 @@ from edge.flight_loop import FlightLoop, LoopLink, LoopSettings
 from edge.log import EventLog
 from edge.observer import Observer, Observers
 from edge.pipeline import Pipeline
+from edge.pointing import GimbalLink
 from edge.reload import Reloader
 from edge.resolved import ResolvedFlight
 from edge.runtimes.contract import InferenceCancelledError
@@ -39,6 +41,10 @@ POSE_WAIT_NS = 60_000_000
 POSE_POLL_S = 0.005
 TAKE_S = 0.1
 """Period at which a pipeline without a frame looks for the end of the run."""
+
+
+class DaemonLink(LoopLink, GimbalLink, Protocol):
+    """Link of a landing and, where one is pointed, of its gimbal."""
 
 
 class Daemon:
@@ -64,7 +70,7 @@ class Daemon:
         flight: ResolvedFlight,
         camera: Camera,
         pipeline: Pipeline,
-        link: LoopLink,
+        link: DaemonLink,
         events: EventLog,
         notifier: ServiceNotifier,
         live: bool,
@@ -89,7 +95,14 @@ class Daemon:
             flight.director, flight.authority, flight.max_frame_age_ms, config.health, config.model.threads_of_one
         )
         self._loop: FlightLoop[Frame] = FlightLoop(
-            settings, pipeline, link, events, self._started_ns, notifier, flight.site_book()
+            settings,
+            pipeline,
+            link,
+            events,
+            self._started_ns,
+            notifier,
+            flight.site_book(),
+            link if flight.link.gimbal_down else None,
         )
         self.counters = self._loop.counters
         limits = CaptureLimits(config.camera.start_timeout_ms / 1e3, config.camera.stall_timeout_ms / 1e3)
@@ -122,6 +135,7 @@ class Daemon:
             self._control(workers, max_seconds)
         finally:
             self._stop.set()
+            self._loop.end()
             if self._cancel is not None:
                 self._cancel()
             if self._restarting:

@@ -18,6 +18,7 @@ from edge.log import EventLog
 from edge.mailbox import Mailbox
 from edge.observer import DaemonStatus
 from edge.pipeline import Pipeline, PoseAt, Step
+from edge.pointing import GimbalLink
 from edge.sdnotify import ServiceNotifier
 from edge.sections.camera import CameraSection
 from edge.sections.watch import HealthSection
@@ -114,6 +115,7 @@ class FlightLoop(Generic[F]):
         started_ns: Monotonic time of the start.
         notifier: To the service manager; silent by default.
         book: Keeps the sites that are seen; None keeps none.
+        gimbal: Takes orders to a gimbal that is pointed down for landings; None for none.
 
     Attributes:
         mailbox: The newest frame that nobody has taken.
@@ -133,13 +135,14 @@ class FlightLoop(Generic[F]):
         started_ns: int,
         notifier: ServiceNotifier | None = None,
         book: SiteBook | None = None,
+        gimbal: GimbalLink | None = None,
     ) -> None:
         self.mailbox: Mailbox[F] = Mailbox()
         self.decision: Decision | None = None
         self.busy_since_ns: int | None = None
         self.counters = LoopCounters()
         self.pipeline = pipeline
-        self.control = Control(settings.director, link, events, settings.authority)
+        self.control = Control(settings.director, link, events, settings.authority, gimbal)
         self._max_frame_age_ns = round(settings.max_frame_age_ms * 1e6)
         self._threads = settings.threads
         self._link = link
@@ -203,7 +206,8 @@ class FlightLoop(Generic[F]):
             CameraError: The frame is of another shape than the camera model.
         """
         self.busy_since_ns = now_ns
-        step = self.pipeline.step(frame, pose_at, upcoming)
+        pointing = self.control.pointing
+        step = self.pipeline.step(frame, pose_at if pointing is None else pointing.seen(pose_at), upcoming)
         self._inference_ms = step.timings_ms.get("inference")
         self._ground.observe(step.decision)
         if self._known is not None:
@@ -255,8 +259,14 @@ class FlightLoop(Generic[F]):
             slow,
             fix,
             None if self._known is None else self._known.book,
+            self.control.gimbal,
         )
         return output
+
+    def end(self) -> None:
+        """Give back what is held, before the link closes."""
+        if self.control.pointing is not None:
+            self.control.pointing.end()
 
     def status(self) -> DaemonStatus:
         """Return everything the last tick knew."""

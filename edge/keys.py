@@ -16,8 +16,8 @@ from firmware_bridge.settings import LinkExpert
 BASIC = {
     "model": ("path", "threads"),
     "camera": (
-        *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "gimbal", "latency_ms", "loop"),
-        "calibrated",
+        *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "gimbal", "gimbal_down"),
+        *("latency_ms", "loop", "calibrated"),
     ),
     "decision": ("vehicle_radius_m", "commit_height_m", "strictness", "relief"),
     "pad": ("dictionary", "id", "edge_m", "surface_m", "max_speed_mps"),

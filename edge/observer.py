@@ -45,6 +45,7 @@ class DaemonStatus:
         slow: Why decisions are too slow, in words; None while they are not.
         fix: The vehicle's newest place on the globe; None while it is not known.
         book: Sites seen on the way; None where none are kept. It goes on changing.
+        gimbal: Why the camera cannot be landed by, in words; None where it can.
     """
 
     at_ns: int
@@ -62,6 +63,7 @@ class DaemonStatus:
     slow: str | None = None
     fix: GlobalFix | None = None
     book: SiteBook | None = None
+    gimbal: str | None = None
 
 
 class Observer(Protocol):

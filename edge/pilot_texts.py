@@ -7,6 +7,7 @@ in the source, both ways; `docs/fly/texts.md` is made from them.
 
 from __future__ import annotations
 
+from edge.gimbal_reasons import GIMBAL, GIMBAL_TEXTS
 from edge.guard_reasons import ENDED, GUARD, REFUSED
 from edge.pilot_reasons import EVIDENCE, LAST_RESORT, NO_SITE, PAD, WAY_DOWN, PilotText
 from edge.relief_reasons import RELIEF
@@ -90,6 +91,7 @@ OTHERS = (
         "Change it on the ground.",
     ),
     *PAD,
+    *GIMBAL_TEXTS,
     *LAST_RESORT,
 )
 """Whole texts."""
@@ -97,6 +99,7 @@ OTHERS = (
 REASONS: dict[str, tuple[PilotText, ...]] = {
     "The way down": WAY_DOWN,
     "Pictures, position, link, speed": EVIDENCE,
+    "The gimbal, where it is pointed down": GIMBAL,
     "Why there is no place": (*NO_SITE, *RELIEF),
     "Guard at work": GUARD,
     "Guard at its end": ENDED,

@@ -103,7 +103,7 @@ def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix
 
 @dataclass
 class _Asked:
-    request: CommandRequest
+    number: int
     message_of: Callable[[int], Any]
     command_id: int
     next_ns: int
@@ -145,19 +145,21 @@ class CommandTracker:
 
     def ask(self, request: CommandRequest, to: AutopilotId, fix: GlobalFix | None, now_ns: int) -> None:
         """Begins to ask; what cannot be asked is answered with a refusal."""
-        self._put_aside(now_ns)
         if fix is not None and now_ns - fix.at_ns > GLOBAL_FRESH_NS:
             fix = None
+        self.follow(request.number, lambda tries: command_message(request.command, to, fix, tries), now_ns)
+
+    def follow(self, number: int, message_of: Callable[[int], Any], now_ns: int) -> None:
+        """Begins to ask with the message for each try, from 0; one that cannot be made is answered with a refusal."""
+        self._put_aside(now_ns)
         try:
-            first = command_message(request.command, to, fix, 0)
+            first = message_of(0)
         except InvalidValueError as error:
-            self._answers.append(CommandAnswer(request.number, AnswerKind.REFUSED, str(error)))
+            self._answers.append(CommandAnswer(number, AnswerKind.REFUSED, str(error)))
             return
         if self._overdue.command_id != first.command:
             self._overdue = _Overdue()
-        self._asked = _Asked(
-            request, lambda tries: command_message(request.command, to, fix, tries), int(first.command), now_ns
-        )
+        self._asked = _Asked(number, message_of, int(first.command), now_ns)
 
     def withdraw(self) -> None:
         """Does not ask again."""
@@ -208,5 +210,5 @@ class CommandTracker:
 
     def _close(self, kind: AnswerKind, detail: str) -> None:
         assert self._asked is not None
-        self._answers.append(CommandAnswer(self._asked.request.number, kind, detail))
+        self._answers.append(CommandAnswer(self._asked.number, kind, detail))
         self._asked = None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.clock import NS_PER_MS, ClockMap
+from firmware_bridge.dialect import mavlink
 from firmware_bridge.gimbal_message import GimbalFrame, GimbalReading, read_device_status, read_mount_orientation
 from firmware_bridge.track import Track
 from landing.errors import InvalidValueError
@@ -66,6 +67,15 @@ class GimbalHistory:
         """Reason why the newest message was of no use; empty when it was, or when none has come."""
         with self._lock:
             return self._refusal
+
+    @property
+    def device(self) -> int:
+        """Id of the gimbal served, as its manager names it; 0 while none is heard or none is told."""
+        with self._lock:
+            if self._source is None or self._source[0] != "GIMBAL_DEVICE_ATTITUDE_STATUS":
+                return 0
+            _, _, component, device = self._source
+            return device or (component if component != mavlink.MAV_COMP_ID_AUTOPILOT1 else 0)
 
     def take(self, message: Any, now_ns: int) -> bool:
         """Take any message; False when it is no attitude of the gimbal served, or unusable."""

@@ -33,6 +33,7 @@ from firmware_bridge.video import VIDEO_COMPONENT
 from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix
+from landing.pointing import GimbalOrder, GimbalReport, GimbalRequest
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
@@ -292,6 +293,33 @@ class FlightLink:
         """The answers to our commands since the last call."""
         with self._lock:
             return self._telemetry.command_tracker.take_answers()
+
+    def gimbal_report(self, now_ns: int) -> GimbalReport:
+        """Return who has control of the gimbal that carries the camera, as its manager says."""
+        with self._lock:
+            return self._telemetry.gimbal_manager.report(self._telemetry.own_system, now_ns)
+
+    def point_gimbal(self, request: GimbalRequest) -> SendResult:
+        """Order something of the gimbal's manager, at once and again until it is acknowledged.
+
+        Switched off (`withhold`) only a release is sent. What becomes of it `take_gimbal_answers` says.
+        """
+        if self._withheld is not None and request.order is not GimbalOrder.RELEASE:
+            return SendResult(Refusal.SWITCHED_OFF, self._withheld)
+        now_ns = time.monotonic_ns()
+        with self._lock:
+            refused = self._refused(now_ns)
+            if refused is not None:
+                return refused
+            assert self._telemetry.autopilot is not None
+            self._telemetry.gimbal_manager.ask(request, self._telemetry.autopilot, now_ns)
+            message = self._telemetry.gimbal_manager.tracker.due(now_ns)
+        return SendResult() if message is None else self._send(message)
+
+    def take_gimbal_answers(self) -> tuple[CommandAnswer, ...]:
+        """The answers to our orders to the gimbal's manager since the last call."""
+        with self._lock:
+            return self._telemetry.gimbal_manager.tracker.take_answers()
 
     def _refused(self, now_ns: int) -> SendResult | None:
         """Return the reason why nothing may be sent to an autopilot now; the lock is held."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.show import STYLES
 from firmware_bridge.monitor_state import LogLine, MonitorState, age_s
-from firmware_bridge.telemetry import SUBSTITUTES
+from firmware_bridge.streams import SUBSTITUTES
 from landing.geometry import euler_from_quaternion
 
 LATE_TARGET_S = 0.5

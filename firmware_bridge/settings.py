@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from firmware_bridge.connection import Endpoint, parse_connection
+from firmware_bridge.gimbal_manager import STATUS_RATE_HZ, STATUS_STREAM
 from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.target import TargetForm
 from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
@@ -110,6 +111,7 @@ class LinkSettings(LinkSection, LinkExpert):
 
     commands: bool = Field(default=False, description="commands may be sent: mode, sticks and global position are read")
     gimbal: bool = Field(default=False, description="a gimbal carries the camera: its attitude is read")
+    gimbal_down: bool = Field(default=False, description="that gimbal is pointed down for landings")
     reconnect_first_s: float = Field(
         default=0.2, ge=0.01, le=60, description="pause before a lost connection is opened again, s"
     )
@@ -164,6 +166,8 @@ class LinkSettings(LinkSection, LinkExpert):
             rates["DISTANCE_SENSOR"] = self.range_rate_hz
         if self.gimbal:
             rates["GIMBAL_DEVICE_ATTITUDE_STATUS"] = self.gimbal_rate_hz
+        if self.gimbal_down:
+            rates[STATUS_STREAM] = STATUS_RATE_HZ
         if self.commands:
             rates["HEARTBEAT"] = MODE_RATE_HZ
             rates["GLOBAL_POSITION_INT"] = GLOBAL_RATE_HZ
@@ -190,12 +194,18 @@ class _LogTable(BaseModel):
     events: Path | None = None
 
 
+class _CameraTable(BaseModel):
+    gimbal: str = "none"
+    gimbal_down: bool = False
+
+
 class ToolConfig(BaseModel):
     """The tables of ``edge.toml`` that doctor and monitor share; the others are the daemon's."""
 
     link: LinkSection | None = None
     expert: _ExpertTable = _ExpertTable()
     log: _LogTable = _LogTable()
+    camera: _CameraTable = _CameraTable()
 
     def settings(self, connection: str | None, baud: int | None, component_id: int) -> LinkSettings:
         """Return the settings of a tool's own link; the command line wins over the file.
@@ -208,6 +218,8 @@ class ToolConfig(BaseModel):
         values.update({name: value for name, value in given.items() if value is not None})
         if "connection" not in values:
             raise ConfigError("no link: give --link (e.g. /dev/ttyACM0 or udpin:0.0.0.0:14550) or --config")
+        gimbal = self.camera.gimbal != "none"
+        values.update(gimbal=gimbal, gimbal_down=gimbal and self.camera.gimbal_down)
         # The tool shares the key but not the stamp of its signatures, and announces no video.
         return LinkSettings(**{**values, "component_id": component_id, "video": None})
 
@@ -234,4 +246,5 @@ def load_tool_config(path: Path | None) -> ToolConfig:
         link=None if config.link is None else anchored(config.link, folder),
         expert=_ExpertTable(link=anchored(config.expert.link, folder)),
         log=anchored(config.log, folder),
+        camera=config.camera,
     )

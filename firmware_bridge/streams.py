@@ -20,6 +20,9 @@ LONGEST_PAUSE_NS = 30 * NS_PER_S
 SLOW_BELOW = 0.6  # A stream under this part of its asked rate is asked for again
 TRIES_BEFORE_SUBSTITUTE = 2
 
+# Messages that replace others where those do not come
+SUBSTITUTES = {"ATTITUDE_QUATERNION": "ATTITUDE", "GIMBAL_DEVICE_ATTITUDE_STATUS": "MOUNT_ORIENTATION"}
+
 MESSAGE_IDS: dict[str, int] = {kind.msgname: number for number, kind in mavlink.mavlink_map.items()}
 
 

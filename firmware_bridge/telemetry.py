@@ -20,6 +20,7 @@ from firmware_bridge.fence import FENCE_RATE_HZ, FENCE_STREAM
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
+from firmware_bridge.gimbal_manager import STATUS_STREAM, GimbalManager
 from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.mission import MISSION_RATE_HZ, MISSION_STREAM
 from firmware_bridge.peers import PeerTable
@@ -28,7 +29,7 @@ from firmware_bridge.rangefinders import RangeReadings, stuck_words
 from firmware_bridge.report import Alarm, AlarmKind
 from firmware_bridge.selector import AutopilotSelector, ServedChange
 from firmware_bridge.settings import PLACE_RATE_HZ, STICK_RATE_HZ, LinkSettings
-from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
+from firmware_bridge.streams import SUBSTITUTES, StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
 from firmware_bridge.timesync import ClockAnswer
 from firmware_bridge.transport import Arrival, Peer, peer_name
@@ -43,13 +44,9 @@ log = logging.getLogger(__name__)
 NS_PER_S = 1_000_000_000
 ATTITUDE_STANDS_IN_AFTER_NS = 500_000_000
 RANGE_STAMP_TOLERANCE_NS = 1_000_000_000
-
 VERSION_PERIOD_NS = 2 * NS_PER_S
-
 # Our ids count as taken for so long after the last heartbeat of somebody else who uses them
 OWN_IDS_QUIET_NS = 5 * NS_PER_S
-# Messages that replace others where those do not come
-SUBSTITUTES = {"ATTITUDE_QUATERNION": "ATTITUDE", "GIMBAL_DEVICE_ATTITUDE_STATUS": "MOUNT_ORIENTATION"}
 # Streams of the pilot's sticks; ArduPilot protests aloud when asked for the other
 STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
 
@@ -60,6 +57,7 @@ class Telemetry:
     def __init__(self, settings: LinkSettings) -> None:
         self._settings = settings
         self.gimbal = GimbalHistory() if settings.gimbal else None  # Attitude of the gimbal that carries the camera
+        self.gimbal_manager = GimbalManager(self.gimbal, settings.component_id)
         self.history = PoseHistory(
             settings.height_source,
             rangefinder_offset_frd_m=settings.rangefinder_offset_frd_m,
@@ -98,6 +96,7 @@ class Telemetry:
             "COMMAND_ACK": self._on_command_ack,
             "GLOBAL_POSITION_INT": self._on_global_position,
             "AUTOPILOT_VERSION": self._on_autopilot_version,
+            STATUS_STREAM: self.gimbal_manager.on_status,
             **self.vehicle.handlers,
         }
 
@@ -161,8 +160,7 @@ class Telemetry:
 
     def ask(self, request: CommandRequest, now_ns: int) -> None:
         """Begin to ask the autopilot for a command; `request` gives the messages."""
-        nobody = AutopilotId(0, 0, Autopilot.UNKNOWN, 0)
-        to = replace(self.autopilot or nobody, autopilot=self.vehicle.autopilot)
+        to = replace(self.autopilot or AutopilotId(0, 0, Autopilot.UNKNOWN, 0), autopilot=self.vehicle.autopilot)
         fix = self.fix if self.fix is not None and self.fix.frame == self.history.frame else None
         self.vehicle.fence.on_command(now_ns)
         self.command_tracker.ask(request, to, fix, now_ns)
@@ -171,7 +169,7 @@ class Telemetry:
         """The command or stream request to send now, or None."""
         if self.alarms(now_ns):
             return None
-        command = self.command_tracker.due(now_ns)
+        command = self.command_tracker.due(now_ns) or self.gimbal_manager.tracker.due(now_ns)
         if command is not None:
             return command
         autopilot = self.autopilot
@@ -355,6 +353,7 @@ class Telemetry:
             self.streams.on_ack(message.result, now_ns)
         elif to_us:
             self.command_tracker.on_ack(message, now_ns)
+            self.gimbal_manager.tracker.on_ack(message, now_ns)
 
     def _on_gimbal(self, message: Any, now_ns: int) -> None:
         """A gimbal speaks for itself, or the autopilot for it."""
@@ -395,6 +394,7 @@ class Telemetry:
         self._estimator.clear()
         self.fix = None
         self.vehicle.mission.forget()
+        self.gimbal_manager.forget()
         self.identity = None  # it may have been given another firmware
         self._quaternion_at_ns = None
         self.streams.restart(now_ns)

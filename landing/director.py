@@ -9,7 +9,7 @@ state waits `LATE_S` for it. All time is an argument; the caller steps it at the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -63,6 +63,7 @@ class DirectorInput:
         pose: The newest one, or None.
         vehicle: As last reported by the autopilot.
         slow: Why decisions are too slow, in words (`landing.speed`); None while they are not.
+        gimbal: Why the camera cannot be landed by, in words (`landing.pointing`); None where it can.
     """
 
     now_ns: int
@@ -70,6 +71,7 @@ class DirectorInput:
     pose: Pose | None
     vehicle: VehicleStatus
     slow: str | None = None
+    gimbal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,8 @@ class Director:
 
     def last_resort(self, inputs: DirectorInput) -> LandingTarget | None:
         """Return a target on the least bad ground, on evidence that is no older than a site's; None without it."""
-        gates = evidence_gates(inputs.now_ns, inputs.decision, inputs.pose, self._settings, inputs.slow)
-        evidence = [gate for gate in gates if gate.name in ("pose", "speed", "decision", "frame", "picture-motion")]
+        names = ("pose", "speed", "decision", "frame", "picture-motion")
+        evidence = [gate for gate in self._gates(inputs) if gate.name in names]
         if inputs.decision is None or inputs.pose is None or not all(gate.is_open for gate in evidence):
             return None
         here = inputs.decision.in_frame(inputs.pose.frame)
@@ -238,8 +240,11 @@ class Director:
 
         Whether the site is confirmed is not asked here: a site that is not yet is being confirmed.
         """
-        evidence = evidence_gates(inputs.now_ns, inputs.decision, inputs.pose, self._settings, inputs.slow)
-        return next((g for g in evidence if not g.is_open and g.name != "confirmed"), None)
+        return next((g for g in self._gates(inputs) if not g.is_open and g.name != "confirmed"), None)
+
+    def _gates(self, inputs: DirectorInput) -> Iterator[Gate]:
+        evidence = inputs.decision, inputs.pose
+        return evidence_gates(inputs.now_ns, *evidence, self._settings, inputs.slow, inputs.gimbal)
 
     def _sending_state(self, inputs: DirectorInput, site: LandingSite) -> tuple[DirectorState, str]:
         assert inputs.pose is not None

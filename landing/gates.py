@@ -21,7 +21,7 @@ class Gate:
     """One condition.
 
     Attributes:
-        name: Short and stable: `link armed airborne pose speed decision frame picture-motion intruder
+        name: Short and stable: `link armed airborne pose gimbal speed decision frame picture-motion intruder
             site height evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
         problem: The code under which the troubleshooting pages say what to do; None where nothing is wrong, as on the
@@ -51,22 +51,28 @@ def gates(
     vehicle: VehicleStatus,
     settings: DirectorSettings,
     slow: str | None = None,
+    gimbal: str | None = None,
 ) -> tuple[Gate, ...]:
     """All gates in the order in which they are asked; later ones may rest on earlier ones.
 
     A gate that cannot be judged, because what it looks at is missing, is left out: the one that says what is missing is
-    closed.
+    closed. `gimbal` is there while it is closed alone: few cameras are pointed.
     """
     return (
         Gate("link", None if vehicle.link_alive else "no heartbeat from the autopilot", Problem.LINK_SILENT),
         Gate("armed", None if vehicle.armed else "disarmed"),
         Gate("airborne", "on the ground" if vehicle.airborne is False else None),
-        *evidence_gates(now_ns, decision, pose, settings, slow),
+        *evidence_gates(now_ns, decision, pose, settings, slow, gimbal),
     )
 
 
 def evidence_gates(
-    now_ns: int, decision: Decision | None, pose: Pose | None, settings: DirectorSettings, slow: str | None = None
+    now_ns: int,
+    decision: Decision | None,
+    pose: Pose | None,
+    settings: DirectorSettings,
+    slow: str | None = None,
+    gimbal: str | None = None,
 ) -> Iterator[Gate]:
     """The gates that ask for evidence of ground and place, in their order.
 
@@ -76,9 +82,12 @@ def evidence_gates(
         pose: The newest.
         settings: Of the director.
         slow: Why decisions are too slow to rest a landing on (`landing.speed`); None if not.
+        gimbal: Why the camera cannot be landed by (`landing.pointing`); None where it can.
     """
     where = _pose(now_ns, pose, settings)
     yield where
+    if gimbal is not None:
+        yield Gate("gimbal", gimbal, Problem.GIMBAL)
     yield Gate("speed", slow, Problem.SLOW)
     decided = _decision(now_ns, decision, settings)
     yield decided

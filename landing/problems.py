@@ -40,6 +40,7 @@ class Problem(str, Enum):
     VIEW = "TD-404"
     PICTURE = "TD-405"
     CALIBRATION = "TD-406"
+    GIMBAL = "TD-407"
     # Link to the autopilot
     LINK = "TD-501"
     LINK_SILENT = "TD-502"

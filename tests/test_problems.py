@@ -76,7 +76,7 @@ def test_each_reason_and_each_closed_gate_has_a_code() -> None:
     assert {reason.value for reason in NoSiteReason} <= told
     decision = Decision(NoSite(NoSiteReason.NO_HEIGHT, "height above ground is not known"), 0, 0)
     shut = [
-        *gates(10**12, None, None, VehicleStatus(), DirectorSettings(), "too slow"),
+        *gates(10**12, None, None, VehicleStatus(), DirectorSettings(), "too slow", "camera is not looking down"),
         *gates(0, decision, None, VehicleStatus(), DirectorSettings()),
     ]
     problems = {gate.name: gate.problem for gate in shut if not gate.is_open}
@@ -84,6 +84,7 @@ def test_each_reason_and_each_closed_gate_has_a_code() -> None:
         "link": Problem.LINK_SILENT,
         "armed": None,
         "pose": Problem.NO_POSE,
+        "gimbal": Problem.GIMBAL,
         "speed": Problem.SLOW,
         "decision": Problem.NO_FRAME,
         "site": Problem.NO_HEIGHT,

@@ -26,12 +26,13 @@ from firmware_bridge.doctor.rules import Rule
 from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS
 from firmware_bridge.fence import FENCE_RATE_HZ, FENCE_STREAM
 from firmware_bridge.gimbal import READERS
+from firmware_bridge.gimbal_manager import STATUS_STREAM
 from firmware_bridge.identity import version_text
 from firmware_bridge.mission import MISSION_RATE_HZ, MISSION_STREAM
 from firmware_bridge.parameters import Writable
 from firmware_bridge.settings import STICK_RATE_HZ, LinkSettings
-from firmware_bridge.streams import MESSAGE_IDS
-from firmware_bridge.telemetry import STICK_STREAMS, SUBSTITUTES, Telemetry
+from firmware_bridge.streams import MESSAGE_IDS, SUBSTITUTES
+from firmware_bridge.telemetry import STICK_STREAMS, Telemetry
 from landing.settings import DecisionSettings, DirectorSettings
 
 SENT = {
@@ -40,7 +41,8 @@ SENT = {
     "STATUSTEXT": "what the pilot should read; to all connections",
     "ONBOARD_COMPUTER_STATUS": "load, memory, temperature, once a second; to all connections",
     "TIMESYNC": "five questions a second to the autopilot; an answer to each question",
-    "COMMAND_LONG": "asks for streams and messages; under `guard` and `land` also sets modes (below)",
+    "COMMAND_LONG": "asks for streams and messages; under `guard` and `land` also sets modes, with `gimbal_down` "
+    "points the gimbal (below)",
     "COMMAND_INT": "under `guard` and `land`: flies to a place (below)",
     "MISSION_REQUEST_INT": "asks ArduPilot for the mission item that it flies, to know whether that one lands",
     "MISSION_REQUEST_LIST": "`bridge rally` alone: asks for the rally points",
@@ -85,6 +87,7 @@ READ = {
     "TIMESYNC": "questions are answered; answers tell the autopilot's clock in ours",
     "GIMBAL_DEVICE_ATTITUDE_STATUS": "attitude of the gimbal that carries the camera",
     "MOUNT_ORIENTATION": "the same from older gimbals",
+    "GIMBAL_MANAGER_STATUS": "who controls that gimbal",
     "COMMAND_LONG": "requests for messages, from anybody; nothing is commanded to us",
     "COMMAND_INT": "the same",
     "PARAM_REQUEST_LIST": "all of our parameters are asked for",
@@ -97,6 +100,9 @@ COMMANDS = {
     "REQUEST_MESSAGE": "always: AUTOPILOT_VERSION",
     "DO_SET_MODE": "`guard`: stop and hold (GUIDED on ArduPilot, AUTO.LOITER on PX4), land (LAND, AUTO.PRECLAND)",
     "DO_REPOSITION": "`guard`: climb and search; `land`: fly to the site",
+    "DO_GIMBAL_MANAGER_CONFIGURE": "any, with `camera.gimbal_down`: takes control of the gimbal while nobody has it, and "
+    "releases it",
+    "DO_GIMBAL_MANAGER_PITCHYAW": "any, with `camera.gimbal_down`: points the gimbal straight down",
 }
 
 
@@ -147,7 +153,7 @@ def read_names() -> set[str]:
 
 def command_names() -> set[str]:
     """Names of all commands that the link sends, without those that it answers."""
-    senders = ("commands.py", "streams.py")
+    senders = ("commands.py", "gimbal_manager.py", "streams.py")
     folder = Path(str(firmware_bridge.__file__)).parent
     return {n for s in senders for n in re.findall(r"mavlink\.MAV_CMD_(\w+)", (folder / s).read_text("utf-8"))}
 
@@ -166,10 +172,11 @@ def _command(name: str) -> str:
 def streams() -> str:
     """Write the streams that are asked of the autopilot, with the rates of the defaults."""
     plain = LinkSettings("udpin:127.0.0.1:14550").asked_rates_hz()
-    whole = LinkSettings("udpin:127.0.0.1:14550", commands=True, gimbal=True).asked_rates_hz()
+    whole = LinkSettings("udpin:127.0.0.1:14550", commands=True, gimbal=True, gimbal_down=True).asked_rates_hz()
     rows = []
     for name, rate in whole.items():
-        when = "" if name in plain else "with a gimbal" if name in READERS else "where something may be commanded"
+        pointed = "with a gimbal that is pointed down" if name == STATUS_STREAM else "where something may be commanded"
+        when = "" if name in plain else "with a gimbal" if name in READERS else pointed
         rows.append([_link(name), f"{rate:g}", _link(SUBSTITUTES[name]) if name in SUBSTITUTES else "", when])
     for autopilot, names in ESTIMATOR_STREAMS.items():
         rows += [[_link(name), f"{ESTIMATOR_RATE_HZ:g}", "", f"from {_called(autopilot.value)}"] for name in names]
@@ -219,7 +226,8 @@ def _default_config() -> EdgeConfig:
 
 def doctor_parameters(autopilot: str) -> str:
     """Write what the doctor expects of an autopilot's parameters (`ardupilot` or `px4`)."""
-    rules = {"ardupilot": ardupilot.RULES, "px4": px4.RULES}[autopilot]
+    known = {"ardupilot": (ardupilot.RULES, ardupilot.GIMBAL), "px4": (px4.RULES, px4.GIMBAL)}
+    rules = [rule for rules in known[autopilot] for rule in rules]
     rows = [_rule(rule) for rule in rules]
     return table(("parameter", "expected", "else", "`--fix` sets it", "firmware", "why"), rows)
 

@@ -168,6 +168,7 @@ class Recorder:
             dict(status.counters),
             status.slow,
             status.fix,
+            status.gimbal,
         )
         self._put(1500, status.at_ns, lambda segment: self._write_tick(segment, record))
         event = ""

@@ -125,6 +125,7 @@ class TickRecord:
         counters: Of the daemon.
         slow: Why decisions were too slow, in words; None when they were not.
         fix: The vehicle's newest place on the globe; None where it was not known, or not recorded.
+        gimbal: Why the camera could not be landed by, in words; None when it could.
     """
 
     at_ns: int
@@ -138,6 +139,7 @@ class TickRecord:
     counters: dict[str, int]
     slow: str | None = None
     fix: GlobalFix | None = None
+    gimbal: str | None = None
 
 
 def to_json(value: Any) -> bytes:

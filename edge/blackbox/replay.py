@@ -299,7 +299,8 @@ class Replay:
         if not self._other_evidence:
             self._director.load_state_dict(before)  # so that one difference does not become many
         self._result.ticks += 1
-        output = self._director.step(DirectorInput(record.at_ns, decision, record.pose, record.vehicle, record.slow))
+        told = record.vehicle, record.slow, record.gimbal
+        output = self._director.step(DirectorInput(record.at_ns, decision, record.pose, *told))
         if exact(output) == exact(record.output):
             self._result.identical_ticks += 1
         else:

@@ -169,5 +169,6 @@ class RosPublisher:
         if told == self._told and status.at_ns - self._told_ns < DIAGNOSTICS_PERIOD_NS:
             return
         self._told, self._told_ns = told, status.at_ns
-        asked = gates(status.at_ns, status.decision, status.pose, status.vehicle, self._flight.director, status.slow)
+        judged = status.vehicle, self._flight.director, status.slow, status.gimbal
+        asked = gates(status.at_ns, status.decision, status.pose, *judged)
         self._send_state(answers.diagnostics(status, asked, status.at_ns + offset_ns, self._hardware))

@@ -66,6 +66,11 @@ class CameraSection(Section):
         description="mavlink: a stabilised gimbal carries the camera and tells its attitude by "
         "GIMBAL_DEVICE_ATTITUDE_STATUS or MOUNT_ORIENTATION, and the mount's angles are against it",
     )
+    gimbal_down: bool = Field(
+        default=False,
+        description="that gimbal is pointed straight down for a landing and released afterwards, by MAVLink's gimbal "
+        "protocol v2; never while somebody else controls it",
+    )
     latency_ms: float = Field(
         default=0.0, ge=0, le=1000, description="from exposure to arrival, ms; taken off the stamp"
     )
@@ -102,6 +107,12 @@ class CameraSection(Section):
                 "the gimbal, which points the camera itself: leave them out, or at most "
                 f"{GIMBAL_TURN_DEG:g}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_gimbal_to_point(self) -> CameraSection:
+        if self.gimbal_down and self.gimbal == "none":
+            raise ValueError('gimbal_down needs gimbal = "mavlink": only a gimbal that tells its attitude is pointed')
         return self
 
     def request(self) -> CameraRequest:

@@ -64,7 +64,8 @@ class Feed:
 
     def on_status(self, status: DaemonStatus) -> None:
         """A tick of the control loop."""
-        asked = gates(status.at_ns, status.decision, status.pose, status.vehicle, self._settings, status.slow)
+        told = status.vehicle, self._settings, status.slow, status.gimbal
+        asked = gates(status.at_ns, status.decision, status.pose, *told)
         with self._lock:
             held = {}
             for gate in asked:

@@ -203,3 +203,11 @@ LINK = (
 )
 
 RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *DESCENT, *LOST_LINK, *LINK)
+
+# The gimbal, where the daemon points it down
+GIMBAL: tuple[Rule, ...] = (
+    Rule("MNT1_TYPE", within(1, math.inf), Level.ERROR, reboot=True, missing=Level.ERROR).because(
+        "0 is no gimbal: camera.gimbal_down orders it through the autopilot"
+    ),
+    Rule("MNT1_PITCH_MIN", within(-90, -85, "degrees")).because("else the gimbal cannot look straight down"),
+)

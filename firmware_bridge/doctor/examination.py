@@ -28,6 +28,8 @@ from landing.problems import Problem
 from landing.vehicle import Autopilot
 
 RULES: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.RULES, Autopilot.PX4: px4.RULES}
+# Beside them, where the daemon points a gimbal down
+GIMBALS: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.GIMBAL, Autopilot.PX4: px4.GIMBAL}
 LISTEN_S = 5.0
 POSE_AGE_S = 2.0
 
@@ -104,6 +106,8 @@ def examine(
             f"{session.settings.connection}: the autopilot is neither ArduPilot nor PX4; none else is supported",
             Problem.PITFALL,
         )
+    if session.settings.gimbal_down:
+        rules = (*rules, *GIMBALS[identity.autopilot])
     report = Examination(identity)
 
     def found(findings: Sequence[DoctorFinding | None]) -> None:

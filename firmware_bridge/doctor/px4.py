@@ -128,3 +128,29 @@ LINK = (
 )
 
 RULES: tuple[Rule, ...] = (*PRECISION, *DESCENT, *HEIGHT, *LINK)
+
+
+def _on_servos(values: Values) -> bool:
+    return values.get("MNT_MODE_IN", -1) != -1 and values.get("MNT_MODE_OUT") == 0
+
+
+# The gimbal, where the daemon points it down
+GIMBAL: tuple[Rule, ...] = (
+    Rule(
+        "MNT_MODE_IN",
+        one_of((4, 0), {-1: "off", 0: "transmitter and MAVLink", 1: "transmitter", 4: "MAVLink"}, mend=False),
+        Level.ERROR,
+        reboot=True,
+        missing=Level.ERROR,
+    ).because("camera.gimbal_down orders the gimbal by MAVLink's gimbal protocol v2"),
+    Rule("MNT_MODE_OUT", anything(names={0: "servos", 1: "MAVLink v1", 2: "MAVLink v2"})).because("kind of gimbal"),
+    Rule(
+        "MNT_DO_STAB",
+        one_of((1,), {0: "off", 1: "all axes", 2: "yaw", 3: "pitch"}, mend=False),
+        Level.ERROR,
+        when=_on_servos,
+    ).because("else a gimbal on servos does not turn to an angle against the horizon"),
+    Rule("MNT_MIN_PITCH", within(-90, -85, "degrees"), when=_on_servos).because(
+        "else the gimbal cannot look straight down"
+    ),
+)

@@ -11,8 +11,8 @@ from typing import Any
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.session import NS_PER_S, Session
+from firmware_bridge.streams import SUBSTITUTES
 from firmware_bridge.supplement import timesync
-from firmware_bridge.telemetry import SUBSTITUTES
 
 PROBE_PERIOD_NS = 100_000_000
 LOSS_WARNING = 0.01
@@ -29,6 +29,7 @@ WHY_MISSING = {
     "boot), and give it a sky or optical flow",
     "DISTANCE_SENSOR": "no rangefinder, or it sees nothing; the height is then above where the vehicle stood",
     "GIMBAL_DEVICE_ATTITUDE_STATUS": "no gimbal tells its attitude: no decision is made",
+    "GIMBAL_MANAGER_STATUS": "the autopilot manages no gimbal: the camera is not pointed down, and no target is sent",
 }
 
 SETTLE_S = 2.0  # Time in which the streams asked for begin to flow, before rates are taken

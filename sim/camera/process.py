@@ -30,7 +30,7 @@ from typing import Any, NoReturn, TextIO
 import click
 import cv2
 
-from landing.camera import CameraModel
+from landing.camera import CameraModel, Mount
 from landing.errors import DataError, InvalidValueError, TouchdownError
 from landing.types import Pose
 from sim.camera.effects import Effects
@@ -189,7 +189,8 @@ class CameraProcess:
         frame, self.frames = self.frames, self.frames + 1
         if self.sensor.effects.drops(frame):
             return
-        pose = truth.pose_at(now_ns)
+        pose = self.link.pose_at(now_ns)
+        assert pose is not None  # as the truth is not
         seen_from = pose if self.shake is None else self.shake.applied(pose)
         picture = self.sensor.picture(self.world, seen_from, t_s, truth.motion)
         self._note(frame, now_ns, t_s, pose, truth)
@@ -254,6 +255,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--shake-deg", type=click.FloatRange(0.0, 10.0), default=0.0, help="Attitude error, standard deviation.")
 @click.option("--orders", type=_FILE, default=None, help="Orders to follow while it runs, see sim.camera.orders.")
 @click.option("--painted", is_flag=True, help="Show classes in their colours, not the ground.")
+@click.option("--gimbal", is_flag=True, help="Look where the autopilot says that its gimbal does.")
 def main(
     spec: str,
     seed: int,
@@ -270,13 +272,14 @@ def main(
     shake_deg: float,
     orders: Path | None,
     painted: bool,
+    gimbal: bool,
 ) -> None:
     """Entry point; see the module."""
     cv2.setNumThreads(1)  # leave the other cores to what is being tested
     try:
-        camera = CameraModel.from_hfov(width, height, hfov_deg)
+        camera = CameraModel.from_hfov(width, height, hfov_deg, Mount.on_gimbal() if gimbal else Mount())
         faults: dict[str, Any] = dict(_effect(text) for text in effects)
-        link = TruthLink(autopilot, Home.parse(home) if home else None, patience_s=patience)
+        link = TruthLink(autopilot, Home.parse(home) if home else None, patience_s=patience, gimbal=gimbal)
         sensor = CameraSensor(camera, Effects(seed, **faults), painted)
         shake = Shake(shake_deg, seed) if shake_deg > 0 else None
         tail = OrderTail(orders) if orders is not None else None

@@ -119,7 +119,9 @@ def _motion_px(camera: CameraModel, pose: Pose, motion: Motion, exposure_s: floa
     moved = np.asarray(pose.position_ned_m) + np.asarray(motion.velocity_ned_mps) * exposure_s
     rotation = pose.rotation_ned_from_frd @ turn
     centre = moved + rotation @ np.asarray(camera.mount.offset_frd_m)
-    seen = (rotation @ camera.mount.frd_from_camera).T @ (point[0] - centre)
+    steady = camera.mount.gimbal  # a gimbal does not turn with the vehicle
+    looks = camera.ned_from_camera(pose) if steady else rotation @ camera.mount.frd_from_camera
+    seen = looks.T @ (point[0] - centre)
     if seen[2] <= 1e-3:
         return 0.0, 0.0
     u, v = camera.fx * seen[0] / seen[2] + camera.cx, camera.fy * seen[1] / seen[2] + camera.cy

@@ -12,10 +12,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.gimbal import GimbalHistory
 from landing.errors import LinkError
 from landing.geometry import Quaternion, matrix_from_quaternion, multiplied, normalized, quaternion_from_euler
 from landing.types import Pose
@@ -116,15 +117,20 @@ class TruthLink(threading.Thread):
         home: Where NED has its origin; None asks the autopilot (GPS_GLOBAL_ORIGIN).
         rate_hz: Of the message with the true state.
         patience_s: To connect within.
+        gimbal: The camera looks where the autopilot says that its gimbal does.
     """
 
-    def __init__(self, address: str, home: Home | None, rate_hz: float = 100.0, patience_s: float = 20.0) -> None:
+    def __init__(
+        self, address: str, home: Home | None, rate_hz: float = 100.0, patience_s: float = 20.0, gimbal: bool = False
+    ) -> None:
         super().__init__(name="truth-link", daemon=True)
         self.address = address
         self._kind, self._host, self._port = parse_address(address)
         self._home = home
         self._interval_us = round(1e6 / rate_hz)
         self._patience_s = patience_s
+        self._gimbal = GimbalHistory() if gimbal else None
+        self._looks: Quaternion = (1.0, 0.0, 0.0, 0.0)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._truth: Truth | None = None
@@ -141,6 +147,18 @@ class TruthLink(threading.Thread):
         """The newest true state."""
         with self._lock:
             return self._truth
+
+    def pose_at(self, at_ns: int) -> Pose | None:
+        """The true pose at a moment shortly after the newest state, with the gimbal where there is one."""
+        truth = self.truth()
+        if truth is None:
+            return None
+        pose = truth.pose_at(at_ns)
+        if self._gimbal is None:
+            return pose
+        # One that turns fast is told in steps.
+        self._looks = self._gimbal.at(at_ns, pose.ned_from_frd) or self._looks
+        return replace(pose, ned_from_gimbal=self._looks)
 
     def boot_time_s(self, at_ns: int) -> float | None:
         """The autopilot's time since boot at a monotonic moment; None until it is known."""
@@ -225,6 +243,7 @@ class TruthLink(threading.Thread):
             (state, self._interval_us),
             (mavlink.MAVLINK_MSG_ID_SYSTEM_TIME, 100_000),
             (mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN, 500_000 if self._home is None else -1),
+            *([(mavlink.MAVLINK_MSG_ID_GIMBAL_DEVICE_ATTITUDE_STATUS, self._interval_us)] if self._gimbal else []),
         )
         return [
             mavlink.MAVLink_command_long_message(
@@ -235,6 +254,8 @@ class TruthLink(threading.Thread):
 
     def _take(self, message: Any, at_ns: int) -> None:
         kind = message.get_type()
+        if self._gimbal is not None and self._gimbal.take(message, at_ns):
+            return
         if kind == "GPS_GLOBAL_ORIGIN" and self._home is None:
             lat, lon = message.latitude * 1e-7, message.longitude * 1e-7
             self._home = Home(lat, lon, message.altitude * 1e-3)

@@ -51,6 +51,7 @@ def daemon_config(
     camera += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     camera += [part for name, value in plan.effects.items() for part in ("--effect", f"{name}={value}")]
     camera += ["--painted"] if plan.painted else []
+    camera += ["--gimbal"] if plan.gimbal else []
     sections: dict[str, dict[str, Any]] = {
         "model": {"path": plan.model.resolve(), "threads": plan.threads},
         "camera": {
@@ -61,6 +62,7 @@ def daemon_config(
             "hfov_deg": plan.hfov_deg,
             "latency_ms": 1000.0 * plan.camera_latency_s,
             "start_timeout_ms": 30000.0,
+            **({"gimbal": "mavlink", "gimbal_down": True} if plan.gimbal else {}),
         },
         "link": {"connection": daemon_link},
         "decision": {"vehicle_radius_m": plan.vehicle_radius_m},

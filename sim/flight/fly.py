@@ -166,7 +166,7 @@ def _conditions(plan: FlightPlan, start: tuple[float, float]) -> StartConditions
         wind=plan.wind,
         gust_mps=plan.gust_mps,
         seed=plan.seed,
-        parameters={**_moving_target(plan), **_battery(plan), **plan.parameters},
+        parameters={**_moving_target(plan), **_battery(plan), **_mount(plan), **plan.parameters},
     )
 
 
@@ -179,6 +179,11 @@ def _moving_target(plan: FlightPlan) -> dict[str, float]:
 def _battery(plan: FlightPlan) -> dict[str, float]:
     """Parameters of ArduPilot for a battery that is watched, by voltage and current, where the plan has it run low."""
     return {"BATT_MONITOR": 4} if any(d.fault is Fault.BATTERY_LOW for d in plan.faults) else {}
+
+
+def _mount(plan: FlightPlan) -> dict[str, float]:
+    """Parameters of ArduPilot for a gimbal on servos, where the plan has one."""
+    return {"MNT1_TYPE": 1} if plan.gimbal else {}
 
 
 def _proxy(plan: FlightPlan, daemon_link: str, stack: ExitStack) -> LinkProxy | None:

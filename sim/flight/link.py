@@ -22,6 +22,7 @@ from firmware_bridge.telemetry import Telemetry
 from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix
+from landing.pointing import GimbalReport, GimbalRequest
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 from sim.vehicle.autopilot.core import LinkId, StandInAutopilot
@@ -211,6 +212,21 @@ class InProcessLink:
     def take_answers(self) -> tuple[CommandAnswer, ...]:
         """The answers to our commands since the last call."""
         return self.telemetry.command_tracker.take_answers()
+
+    def gimbal_report(self, now_ns: int) -> GimbalReport:
+        """Return who has control of the gimbal."""
+        return self.telemetry.gimbal_manager.report(self.telemetry.own_system, now_ns)
+
+    def point_gimbal(self, request: GimbalRequest) -> SendResult:
+        """Order something of the gimbal's manager, until it is answered."""
+        if self.telemetry.autopilot is None:
+            return SendResult(Refusal.NO_AUTOPILOT, "no autopilot heard yet")
+        self.telemetry.gimbal_manager.ask(request, self.telemetry.autopilot, self.now_ns)
+        return SendResult()
+
+    def take_gimbal_answers(self) -> tuple[CommandAnswer, ...]:
+        """Return the answers to our orders since the last call."""
+        return self.telemetry.gimbal_manager.tracker.take_answers()
 
     def _send(self, message: Any) -> SendResult:
         self._queue(self._up, self._ours, message)

@@ -123,6 +123,7 @@ class FlightPlan:
         faults: On the way down.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
+        gimbal: The camera is on a gimbal of the autopilot's, which the daemon points down for the landing.
         pad: A marked pad, near the start and in the daemon's configuration; None for none.
         clock: `real`: processes of their own; `simulated`: in this process, see `sim.flight.simulated`.
         ends_when_slow: A pilot who hovers without a site gives up as soon as the daemon turns out too slow for this
@@ -166,6 +167,7 @@ class FlightPlan:
     faults: tuple[PlannedFault, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gimbal: bool = False
     pad: WantedPad | None = None
     clock: str = "real"
     ends_when_slow: bool = False

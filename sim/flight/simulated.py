@@ -132,7 +132,7 @@ class OrderedCamera:
             return None
         autopilot = self._link.autopilot
         v = autopilot.vehicle
-        pose = Pose(now_ns, v.q, (v.n_m, v.e_m, v.d_m))
+        pose = Pose(now_ns, v.q, (v.n_m, v.e_m, v.d_m), ned_from_gimbal=autopilot.mount.ned_from_gimbal(v.yaw_rad))
         seen_from = pose if self._shake is None else self._shake.applied(pose)
         motion = Motion((v.vn_mps, v.ve_mps, v.vd_mps), v.rates_radps)
         stamp_ns = now_ns + round(MACHINE.camera_ms * 1e6)
@@ -179,7 +179,9 @@ class SimulatedDaemon:
             monitor = ResolvedPictureMonitor(flight.picture, camera, sensor)
         pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, monitor, flight.pad_finder())
         rules = LoopSettings(flight.director, flight.authority, flight.max_frame_age_ms, settings.health)
-        self._loop: FlightLoop[CameraSample] = FlightLoop(rules, pipeline, link, self._events, clock.now_ns)
+        self._loop: FlightLoop[CameraSample] = FlightLoop(
+            rules, pipeline, link, self._events, clock.now_ns, gimbal=link if flight.link.gimbal_down else None
+        )
         self._flight = SimulatedLoop(clock, link, self._loop, sensor, OrderedCamera(plan, link, sensor, effects))
 
     def step(self, now_ns: int) -> None:

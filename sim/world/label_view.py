@@ -92,7 +92,8 @@ def _resized(camera: CameraModel, size_px: tuple[int, int]) -> CameraModel:
 def straight_pixels(view: CameraModel) -> Floats:
     """Undistorted position of each pixel, shape (height, width, 2)."""
     v, u = np.mgrid[0 : view.height_px, 0 : view.width_px]
-    level = Pose(at_ns=0, ned_from_frd=(1.0, 0.0, 0.0, 0.0), position_ned_m=(0.0, 0.0, 0.0))
+    ahead = (1.0, 0.0, 0.0, 0.0)
+    level = Pose(at_ns=0, ned_from_frd=ahead, position_ned_m=(0.0, 0.0, 0.0), ned_from_gimbal=ahead)
     pixels = np.column_stack([u.ravel(), v.ravel()]).astype(np.float64)
     rays = view.rays_ned(pixels, level) @ view.mount.frd_from_camera
     straight = rays[:, :2] / rays[:, 2:] * [view.fx, view.fy] + [view.cx, view.cy]

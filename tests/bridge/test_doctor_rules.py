@@ -23,7 +23,7 @@ from firmware_bridge.texts import TextAssembler
 from landing.vehicle import Autopilot
 from sim.vehicle.autopilot.parameters import TABLE
 
-ALL = [*ardupilot.RULES, *px4.RULES]
+ALL = [*ardupilot.RULES, *ardupilot.GIMBAL, *px4.RULES, *px4.GIMBAL]
 VERSIONS = [None, (4, 0, 0), (4, 6, 2), (4, 7, 0), (1, 13, 0), (1, 15, 4), (1, 16, 0)]
 REAL32 = mavlink.MAV_PARAM_TYPE_REAL32
 

@@ -35,6 +35,7 @@ SOURCES = (
     "landing/picker.py",
     "landing/picture.py",
     "landing/pilot.py",
+    "landing/pointing.py",
     "landing/relief_ground.py",
     "landing/relief_report.py",
     "landing/repeats.py",
@@ -45,7 +46,9 @@ SOURCES = (
     "edge/commanding.py",
     "edge/control.py",
     "edge/reload.py",
+    "edge/pointing.py",
     "firmware_bridge/commands.py",
+    "firmware_bridge/gimbal_manager.py",
 )
 """Modules whose sentences reach the pilot."""
 

@@ -18,7 +18,7 @@ from edge.pipeline import Pipeline
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.report import Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
-from landing.camera import CameraModel
+from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.decision_groups import Grid
 from landing.known_sites import SiteBook
@@ -28,6 +28,7 @@ from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, TICK_NS, no_stopwatch
 from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
 from sim.vehicle.autopilot.core import TICK_S
+from sim.vehicle.autopilot.mount import GimbalRules
 from tests.landing.worlds import GRASS, PERSON, TAXONOMY, seen
 
 CAMERA = CameraModel.from_hfov(128, 96, 80.0)
@@ -88,23 +89,36 @@ class InProcessFlight:
         people: People = lambda t_s: [],
         mode: Mode = Mode.GUIDED,
         ground: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        gimbal: GimbalRules | None = None,
+        mount_type: int = 8,
     ) -> None:
+        down = gimbal is not None
+        self.camera = CameraModel.from_hfov(128, 96, 80.0, Mount.on_gimbal()) if down else CAMERA
         self.autopilot = StandInAutopilot(
-            AutopilotConfig(parameters=PARAMETERS, airborne_height_m=height_m, airborne_mode=mode)
+            AutopilotConfig(
+                parameters={**PARAMETERS, "MNT1_TYPE": mount_type if down else 0},
+                airborne_height_m=height_m,
+                airborne_mode=mode,
+                gimbal_rules=gimbal or GimbalRules.ARDUPILOT,
+            )
         )
-        settings = LinkSettings("udpin:127.0.0.1:0", commands=authority.level != "advise")
+        commands = authority.level != "advise"
+        settings = LinkSettings("udpin:127.0.0.1:0", commands=commands, gimbal=down, gimbal_down=down)
         wire = LinkFaults(0.0)
         self.link = TestedLink(self.autopilot, settings, wire, np.random.default_rng(0), BOOT_NS)
         self.events: list[dict[str, Any]] = []
         log = EventLog(None)
         log.listeners.append(lambda line: self.events.append({**line, "t_s": self.t_s}))
         decision = DecisionSettings(grid=Grid(cells=160))
-        decider = Decider(decision, TAXONOMY, CAMERA)
-        self.book = SiteBook(decision, TAXONOMY, CAMERA)
+        decider = Decider(decision, TAXONOMY, self.camera)
+        self.book = SiteBook(decision, TAXONOMY, self.camera)
         self._runtime = PerfectRuntime()
-        pipeline = Pipeline(self._runtime, decider, CAMERA, lambda: self.now_ns, no_stopwatch)
+        pipeline = Pipeline(self._runtime, decider, self.camera, lambda: self.now_ns, no_stopwatch)
         rules = LoopSettings(DirectorSettings(), authority)
-        self.loop: FlightLoop[Frame] = FlightLoop(rules, pipeline, self.link, log, BOOT_NS, book=self.book)
+        orders = self.link if down else None
+        self.loop: FlightLoop[Frame] = FlightLoop(
+            rules, pipeline, self.link, log, BOOT_NS, book=self.book, gimbal=orders
+        )
         self.people = people
         self.ground = ground or (lambda n, e: np.full(n.shape, GRASS))
         self.now_ns = BOOT_NS
@@ -195,7 +209,8 @@ class InProcessFlight:
         v = self.vehicle
         if v.height_m < 0.3:
             return
-        pose = Pose(self.now_ns, v.q, (v.n_m, v.e_m, -v.height_m), v.height_m)
+        looks = self.autopilot.mount.ned_from_gimbal(v.yaw_rad) if self.camera.mount.gimbal else None
+        pose = Pose(self.now_ns, v.q, (v.n_m, v.e_m, -v.height_m), v.height_m, looks)
         people = self.people(self.t_s)
 
         def labels(n, e):
@@ -205,7 +220,7 @@ class InProcessFlight:
             return out
 
         frame = Frame(self._blank, self.now_ns, self.now_ns)
-        self._runtime.segmentations[frame.frame_id] = seen(labels, pose, CAMERA, at_ns=self.now_ns)
+        self._runtime.segmentations[frame.frame_id] = seen(labels, pose, self.camera, at_ns=self.now_ns)
         self._segmented.append((self.now_ns + SEGMENTED_NS, frame))
 
     # --- how it ended ---

@@ -84,6 +84,7 @@ CASES = (
     Case("camera-stall", {"faults": (PlannedFault(Fault.CAMERA_STALL, LOW_M, 3.0),)}),
     Case("daemon-kill", {"faults": (PlannedFault(Fault.DAEMON_KILL, LOW_M),)}),
     Case("autopilot-restart", {"faults": (PlannedFault(Fault.AUTOPILOT_RESTART, LOW_M),)}),
+    Case("gimbal", {"gimbal": True, "search_s": 3.0}),
     failsafe("rc-loss", Fault.RC_LOSS),
     failsafe("gcs-loss", Fault.GCS_LOSS),
     failsafe("fence", Fault.FENCE),

@@ -167,6 +167,8 @@ def why_not(autopilot: str, case: str) -> str:
     """Return why a case is not flown on an autopilot; empty where it is."""
     if autopilot == "px4" and not BY_NAME[case].windless:
         return "PX4's SIH has no wind"
+    if autopilot == "px4" and BY_NAME[case].plan.get("gimbal"):
+        return "PX4's SIH has no gimbal"
     if autopilot != "ardupilot" and BY_NAME[case].copter_only:
         return "ArduCopter's failsafes"
     return ""

@@ -99,6 +99,16 @@ class TestEveryAutopilot:
         assert not early and flown.after(anew["mono_ns"], "target-start")
         self._landed_on_its_site(flown, autopilot)
 
+    @cases("gimbal")
+    def test_a_gimbal_that_looks_ahead_is_pointed_down_and_released(self, flown: Flown, autopilot: str, case: str):
+        told = [e["order"] for e in flown.after(0, "gimbal-order")]
+        assert told == ["take", "point", "release"]
+        states = [e["state"] for e in flown.after(0, "gimbal")]
+        assert states == ["idle", "ask", "turn", "down", "release", "idle"] or states[:-1] == states[-1:]
+        ordered = flown.after(0, "gimbal-order")[0]["mono_ns"]
+        assert not [e for e in flown.after(0, "target-start") if e["mono_ns"] < ordered]
+        self._landed_on_its_site(flown, autopilot)
+
     @cases("rc-loss", "gcs-loss", "fence")
     def test_a_failsafe_that_flies_home_lands_on_a_site_too(self, flown: Flown, autopilot: str, case: str):
         assert flown.result.modes[-1][1] == "RTL", flown.result.modes

@@ -21,7 +21,11 @@ VELOCITY_OFF = (
 
 @dataclass(frozen=True)
 class Command:
-    """COMMAND_LONG and COMMAND_INT in one shape; x and y are degrees or metres, z in a frame."""
+    """COMMAND_LONG and COMMAND_INT in one shape; x and y are degrees or metres, z in a frame.
+
+    Attributes:
+        sender: System and component.
+    """
 
     number: int
     p1: float
@@ -32,6 +36,7 @@ class Command:
     y: float
     z: float
     frame: int
+    sender: tuple[int, int] = (0, 0)
 
 
 def whole(value: float) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sim.vehicle import VehicleParameters, Wind
 from sim.vehicle.autopilot.estimator import EstimatorErrors
 from sim.vehicle.autopilot.modes import Mode
+from sim.vehicle.autopilot.mount import GimbalRules
 from sim.vehicle.autopilot.precision_landing import FrameRules
 from sim.vehicle.home import Home
 
@@ -43,6 +44,7 @@ class AutopilotConfig:
         seed: Of gusts and estimator noise.
         frame_rules: Rules on LANDING_TARGET.frame.
         battery: Behind BATT_CAPACITY.
+        gimbal_rules: Rules of the gimbal's manager.
     """
 
     parameters: Mapping[str, float] = field(default_factory=dict)
@@ -60,3 +62,4 @@ class AutopilotConfig:
     vehicle: VehicleParameters = field(default_factory=VehicleParameters)
     frame_rules: FrameRules = FrameRules.V4_6
     battery: BatteryPack = field(default_factory=BatteryPack)
+    gimbal_rules: GimbalRules = GimbalRules.ARDUPILOT

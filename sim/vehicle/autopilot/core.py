@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
@@ -20,6 +20,7 @@ from sim.vehicle.autopilot.failsafes import FailsafeWatch
 from sim.vehicle.autopilot.flight import FlightController
 from sim.vehicle.autopilot.mission_protocol import MissionProtocol
 from sim.vehicle.autopilot.modes import Mode, RefusedError
+from sim.vehicle.autopilot.mount import GimbalMount
 from sim.vehicle.autopilot.parameters import ParameterStore
 from sim.vehicle.autopilot.rally import RallyProtocol
 from sim.vehicle.autopilot.telemetry import TelemetryMessages
@@ -73,7 +74,8 @@ class StandInAutopilot:
         rally = RallyProtocol(self.flight.rally, self._send, lambda: self._now_ms)
         mission = MissionProtocol(self.flight.mission, config.home, self._send, rally)
         self.failsafes = FailsafeWatch(self.flight, self.parameters.in_force, config.battery, self._say)
-        self._telemetry = TelemetryMessages(self.flight, config.home, mission, self.failsafes)
+        self.mount = GimbalMount(self.parameters, config.gimbal_rules)
+        self._telemetry = TelemetryMessages(self.flight, config.home, mission, self.failsafes, self.mount)
         self._links: dict[LinkId, _LinkState] = {}
         self._outbox: list[tuple[LinkId, Any]] = []
         self._owed_s = 0.0
@@ -86,13 +88,14 @@ class StandInAutopilot:
         self._commands: dict[int, Callable[[LinkId, Command], int | None]] = {
             mavlink.MAV_CMD_COMPONENT_ARM_DISARM: self._arm_disarm,
             mavlink.MAV_CMD_NAV_TAKEOFF: self._take_off,
-            mavlink.MAV_CMD_DO_SET_MODE: self._do_set_mode,
+            mavlink.MAV_CMD_DO_SET_MODE: lambda _, c: self._set_mode_common(whole(c.p1), whole(c.p2)),
             mavlink.MAV_CMD_DO_REPOSITION: self._reposition,
             mavlink.MAV_CMD_SET_MESSAGE_INTERVAL: self._set_interval,
-            mavlink.MAV_CMD_GET_MESSAGE_INTERVAL: self._get_interval,
+            mavlink.MAV_CMD_GET_MESSAGE_INTERVAL: lambda link_id, c: self._report_interval(link_id, c.p1),
             mavlink.MAV_CMD_REQUEST_MESSAGE: self._request,
             mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES: self._capabilities,
             mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN: self._reboot,
+            **self.mount.commands,
         }
         self._handlers: dict[str, Callable[[LinkId, Any], None]] = {
             "HEARTBEAT": self._on_heartbeat,
@@ -163,6 +166,7 @@ class StandInAutopilot:
         self._now_ms += TICK_MS
         self.flight.step(self._now_ms, TICK_S)
         self.failsafes.step(self._now_ms, TICK_S)
+        self.mount.step(TICK_S)
         if self._now_ms < self._silent_until_ms:
             return
         changed = self.flight.mode is not self._told_mode  # told at once, as the real one does
@@ -172,6 +176,7 @@ class StandInAutopilot:
             self._heartbeat_due_ms = self._now_ms + HEARTBEAT_MS
         breached = self._now_ms == self.failsafes.breaches[1]
         at_once = [mavlink.MAVLINK_MSG_ID_HEARTBEAT] * beat + [mavlink.MAVLINK_MSG_ID_FENCE_STATUS] * breached
+        at_once += [mavlink.MAVLINK_MSG_ID_GIMBAL_MANAGER_STATUS] * self.mount.take_change()
         for link_id, link in self._links.items():
             for message_id in at_once:
                 self._send(link_id, self._telemetry.build(message_id))
@@ -197,6 +202,7 @@ class StandInAutopilot:
             link.parameter_queue.clear()
         self.flight.boot(TICK_S)
         self.failsafes.boot()
+        self.mount.boot()
 
     def _send(self, link_id: LinkId, message: Any) -> None:
         self._outbox.append((link_id, message))
@@ -279,6 +285,7 @@ class StandInAutopilot:
 
     def _run(self, link_id: LinkId, command: Command, m: Any) -> None:
         result: int | None
+        command = replace(command, sender=(m.get_srcSystem(), m.get_srcComponent()))
         if command.number in _MODE_OF_COMMAND:
             result = self._change_mode(_MODE_OF_COMMAND[command.number])
         elif command.number in self._commands:
@@ -295,9 +302,6 @@ class StandInAutopilot:
     def _on_set_mode(self, link_id: LinkId, m: Any) -> None:
         result = self._set_mode_common(m.base_mode, m.custom_mode)
         self._acknowledge(link_id, mavlink.MAVLINK_MSG_ID_SET_MODE, result, m)
-
-    def _do_set_mode(self, _: LinkId, c: Command) -> int:
-        return self._set_mode_common(whole(c.p1), whole(c.p2))
 
     def _set_mode_common(self, base: int, custom: int) -> int:
         if not base & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED:
@@ -359,9 +363,6 @@ class StandInAutopilot:
         interval_ms = min(max(interval_us // 1000, TICK_MS), 60_000)
         streams[message_id] = _MessageStream(interval_ms, self._now_ms + TICK_MS)
         return _ACCEPTED
-
-    def _get_interval(self, link_id: LinkId, c: Command) -> int:
-        return self._report_interval(link_id, c.p1)
 
     def _report_interval(self, link_id: LinkId, message_id: float) -> int:
         number = whole(message_id)

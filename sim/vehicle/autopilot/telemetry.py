@@ -13,6 +13,7 @@ from sim.vehicle.autopilot.failsafes import FailsafeWatch
 from sim.vehicle.autopilot.flight import FlightController
 from sim.vehicle.autopilot.mission_protocol import MissionProtocol
 from sim.vehicle.autopilot.modes import Mode
+from sim.vehicle.autopilot.mount import GimbalMount
 from sim.vehicle.home import Home
 
 _SENSORS = (
@@ -27,7 +28,8 @@ _VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFI
 _MESSAGES = (
     "heartbeat sys_status system_time gps_raw_int attitude attitude_quaternion local_position_ned global_position_int "
     "vfr_hud sim_state distance_sensor rangefinder extended_sys_state ekf_status_report rc_channels gps_global_origin "
-    "home_position autopilot_version mission_current battery_status fence_status"
+    "home_position autopilot_version mission_current battery_status fence_status gimbal_device_attitude_status "
+    "gimbal_manager_status"
 )
 
 
@@ -38,12 +40,18 @@ class TelemetryMessages:
     """
 
     def __init__(
-        self, flight: FlightController, home: Home, mission: MissionProtocol, failsafes: FailsafeWatch
+        self,
+        flight: FlightController,
+        home: Home,
+        mission: MissionProtocol,
+        failsafes: FailsafeWatch,
+        mount: GimbalMount,
     ) -> None:
         self._f = flight
         self._failsafes = failsafes
         self._mission = mission
         self._home = home
+        self._mount = mount
         self._builders: dict[int, Callable[[], Any]] = {
             getattr(mavlink, f"MAVLINK_MSG_ID_{name.upper()}"): getattr(self, f"_{name}") for name in _MESSAGES.split()
         }
@@ -198,6 +206,12 @@ class TelemetryMessages:
         return mavlink.MAVLink_fence_status_message(
             int(failsafes.outside), count, kind, at_ms, mavlink.FENCE_MITIGATE_NONE
         )
+
+    def _gimbal_device_attitude_status(self) -> Any | None:
+        return self._mount.attitude_status(self._f.now_ms)
+
+    def _gimbal_manager_status(self) -> Any | None:
+        return self._mount.manager_status(self._f.now_ms)
 
     def _rc_channels(self) -> Any:
         unused = [0] * 10  # SITL reports 8 channels, the switches among them at their ends

@@ -48,6 +48,9 @@ VEHICLE: dict[str, float] = {
     "ATC_RAT_YAW_P": 0.3,
     "ATC_RAT_YAW_I": 0.02,
     "LOG_BACKEND_TYPE": 0,
+    # Pitch and roll of a gimbal, where MNT1_TYPE says that there is one.
+    "SERVO9_FUNCTION": 7,
+    "SERVO10_FUNCTION": 8,
 }
 
 
