@@ -371,6 +371,8 @@ def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
     if not config.camera.gimbal_down:
         return Finding("link", True, text, data)
     unknown = manager.holder is GimbalHolder.UNKNOWN
-    text += f"; the gimbal cannot be pointed down: {manager.who}" if unknown else f"; gimbal controlled by {manager.who}"
+    text += (
+        f"; the gimbal cannot be pointed down: {manager.who}" if unknown else f"; gimbal controlled by {manager.who}"
+    )
     problem = Problem.GIMBAL if unknown else None
     return Finding("link", not unknown, text, {**data, "gimbal_holder": manager.who}, problem=problem)

@@ -41,7 +41,9 @@ GIMBAL = (
         "It was told to look down and does not.",
         "Take over. Is something in its way? Can it reach straight down?",
     ),
-    _not_down("the gimbal does not turn: <refused or silent>, <answer>", "The autopilot said no.", "Point it down by hand."),
+    _not_down(
+        "the gimbal does not turn: <refused or silent>, <answer>", "The autopilot said no.", "Point it down by hand."
+    ),
     _not_down(
         "the gimbal manager gives no control: <refused or silent>, <answer>",
         "The autopilot said no. It is asked again after 10 s.",

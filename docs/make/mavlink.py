@@ -100,8 +100,8 @@ COMMANDS = {
     "REQUEST_MESSAGE": "always: AUTOPILOT_VERSION",
     "DO_SET_MODE": "`guard`: stop and hold (GUIDED on ArduPilot, AUTO.LOITER on PX4), land (LAND, AUTO.PRECLAND)",
     "DO_REPOSITION": "`guard`: climb and search; `land`: fly to the site",
-    "DO_GIMBAL_MANAGER_CONFIGURE": "any, with `camera.gimbal_down`: takes control of the gimbal while nobody has it, and "
-    "releases it",
+    "DO_GIMBAL_MANAGER_CONFIGURE": "any, with `camera.gimbal_down`: takes control of the gimbal while nobody has it, "
+    "and releases it",
     "DO_GIMBAL_MANAGER_PITCHYAW": "any, with `camera.gimbal_down`: points the gimbal straight down",
 }
 

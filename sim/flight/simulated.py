@@ -199,6 +199,7 @@ class SimulatedDaemon:
     def stop(self) -> None:
         """The end of its event log."""
         if not self.killed:
+            self._loop.end()
             self._events.write("stop", reason="the flight is over", **self._loop.totals())
 
 
