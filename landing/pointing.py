@@ -37,7 +37,7 @@ MANAGER_S = 3.0
 """A manager is asked to report twice a second."""
 
 TAKEN_S = 3.0
-"""What the manager accepted must be in its reports within."""
+"""Time within which the reports must show what the manager accepted."""
 
 MOVED_S = 1.0
 FRESH_S = 1.0
