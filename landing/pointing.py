@@ -50,6 +50,7 @@ RETRY_S = 10.0
 
 TURNS = "the gimbal turns the camera down"
 UNTOLD = "the gimbal does not tell where it looks"
+MOVED = "somebody moved the gimbal"
 
 
 class GimbalHolder(str, Enum):
@@ -270,12 +271,11 @@ class Pointing:
 
     def _watch(self, now_ns: int) -> None:
         """It looked down: does it still?"""
-        self._trouble = UNTOLD if self._off_deg is None else ""
         moved = self._off_deg is not None and self._off_deg > LOOKS_DOWN_DEG
         self._moved_ns = (self._moved_ns or now_ns) if moved else None
         if self._moved_ns is not None and now_ns - self._moved_ns >= MOVED_S * 1e9:
             self._enter(PointingState.LEFT, now_ns)
-            self._trouble = "somebody moved the gimbal"
+        self._trouble = UNTOLD if self._off_deg is None else MOVED if moved else ""
 
     # --- afterwards ---
 
