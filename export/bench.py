@@ -21,13 +21,17 @@ from edge.runtimes import BACKENDS, RuntimeOptions
 from edge.runtimes.contract import Runtime
 from export.files import read_model
 from export.roofline import Peak, PeakMeter, Work, work_of
+from export.sustained import Sustained, sustain
 from export.verify import opened
+from firmware_bridge.board import BoardSensors
+from landing.artefact import GateReport
 from landing.errors import FileError, InvalidValueError, ModelError
 from landing.progress import tracked
 from landing.reading import open_for_writing
 from landing.types import ByteArray, Frame
 
 PERCENTILES = (50, 95, 99)
+DEVICE_STAGES = ("h2d", "compute", "d2h")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class BenchOptions:
         frame_wh: Size of the camera's frames; None for each model's own input.
         memory: Measure peak memory too, each model in a process of its own.
         runtimes: Each model is measured in each, as ``openvino:bf16``; empty: by file type.
+        sustain_s: After that each model runs alone for so long, without a pause; 0: not at all.
     """
 
     rounds: int = 50
@@ -49,6 +54,7 @@ class BenchOptions:
     frame_wh: tuple[int, int] | None = None
     memory: bool = True
     runtimes: tuple[str, ...] = ()
+    sustain_s: float = 0.0
 
 
 @dataclass
@@ -58,7 +64,11 @@ class Timed:
     Attributes:
         ms: Percentiles of frame-to-maps time, by ``p50``, ``p95``, ``p99`` and ``least``.
         frames_per_s: Of frames one after the other, by the median.
+        model: Name of the model.
+        gate: What `export verify` found of the file as it ran.
+        stages_ms: Medians of ``preprocess`` and ``inference``.
         device_ms: Medians of ``h2d``, ``compute``, ``d2h`` where there is a GPU.
+        sustained: The model alone, without a pause; None where that was not asked for.
         peak_mb: Greatest resident memory of a process with nothing but this model.
         gmac, weight_mb: Of one inference; None of an engine.
         roofline_ms: Least time the machine could take; None where the work is not known.
@@ -69,12 +79,16 @@ class Timed:
     runtime: str
     ms: dict[str, float]
     frames_per_s: float
+    model: str = ""
+    gate: GateReport | None = None
+    stages_ms: dict[str, float] = field(default_factory=dict)
     device_ms: dict[str, float] = field(default_factory=dict)
     peak_mb: float | None = None
     gmac: float | None = None
     weight_mb: float | None = None
     roofline_ms: float | None = None
     percent_of_limit: float | None = None
+    sustained: Sustained | None = None
 
 
 @dataclass(frozen=True)
@@ -87,9 +101,8 @@ class BenchReport:
 
     def to_json(self) -> str:
         """Everything, for scripts."""
-        return json.dumps(
-            {"machine": self.machine, "peak": asdict(self.peak), "models": [asdict(m) for m in self.models]}, indent=2
-        )
+        parts = {"machine": self.machine, "peak": asdict(self.peak), "models": [asdict(m) for m in self.models]}
+        return json.dumps(parts, indent=2, default=lambda part: part.model_dump())
 
     def table(self) -> str:
         """For people."""
@@ -131,7 +144,7 @@ def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, li
         runtimes = [stack.enter_context(opened(path, None, running(how, options.threads))) for path, how in ways]
         frames = [_frame(r, options) for r in runtimes]
         times: list[list[float]] = [[] for _ in runtimes]
-        device: list[list[dict[str, float]]] = [[] for _ in runtimes]
+        stages: list[list[dict[str, float]]] = [[] for _ in runtimes]
         meter = PeakMeter(options.threads)
         rounds = options.warm_up + options.rounds
         for round_ in tracked("measuring", range(rounds), rounds):
@@ -143,12 +156,16 @@ def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, li
                 taken_ns = time.perf_counter_ns() - start_ns
                 if round_ >= options.warm_up:
                     times[i].append(taken_ns / 1e6)
-                    device[i].append(dict(runtime.device_ms))
+                    stages[i].append({**runtime.timings_ms, **runtime.device_ms})
         peak = meter.peak()
         models = [
             _timed(path, runtime, taken, parts, peak)
-            for (path, _), runtime, taken, parts in zip(ways, runtimes, times, device, strict=True)
+            for (path, _), runtime, taken, parts in zip(ways, runtimes, times, stages, strict=True)
         ]
+        if options.sustain_s:
+            each = zip(models, runtimes, frames, strict=True)
+            for model, runtime, frame in tracked("running each alone", each, len(models)):
+                model.sustained = sustain(runtime, frame, options.sustain_s, BoardSensors())
     if options.memory:
         for model, (path, how) in tracked("measuring memory", zip(models, ways, strict=True), len(models)):
             model.peak_mb = peak_memory_mb(path, how, options)
@@ -178,9 +195,10 @@ def _frame(runtime: Runtime, options: BenchOptions) -> Frame:
 def _timed(path: Path, runtime: Runtime, times: list[float], parts: list[dict[str, float]], peak: Peak) -> Timed:
     ms = {f"p{p}": float(np.percentile(times, p)) for p in PERCENTILES}
     ms["least"] = min(times)
-    timed = Timed(path.name, runtime.backend, ms, 1e3 / ms["p50"])
-    names = parts[0] if parts else {}
-    timed.device_ms = {n: float(np.median([p[n] for p in parts if n in p])) for n in names}
+    timed = Timed(path.name, runtime.backend, ms, 1e3 / ms["p50"], runtime.spec.name, runtime.gate)
+    medians = {name: float(np.median([p[name] for p in parts if name in p])) for name in parts[0]}
+    timed.device_ms = {name: value for name, value in medians.items() if name in DEVICE_STAGES}
+    timed.stages_ms = {name: value for name, value in medians.items() if name not in DEVICE_STAGES}
     if path.suffix.lower() == ".onnx":
         work: Work = work_of(read_model(path))
         timed.gmac, timed.weight_mb = work.gmac, work.weight_bytes / 1e6

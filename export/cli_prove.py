@@ -94,12 +94,44 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
 @click.option("--memory/--no-memory", default=True, help="Peak memory, in processes of their own.")
 @click.option("--plot", "picture", default=None, type=click.Path(path_type=Path), help="Write a PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def bench_command(models: tuple[Path, ...], frame: str, picture: Path | None, as_json: bool, **choices: Any) -> None:
-    """Latency, throughput and memory of models run in turn, next to the machine's roofline."""
-    from export.bench import BenchOptions, bench, plot
+@click.option(
+    "--submit",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="Write a file for the table of boards: also power, heat and throttling of each model run alone.",
+)
+@click.option("--source", default="", metavar="TEXT", help="Who measured it: shown with the figures of --submit.")
+@click.option(
+    "--sustain-s",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 3600),
+    help="So long each model runs alone for --submit.",
+)
+def bench_command(
+    models: tuple[Path, ...],
+    frame: str,
+    picture: Path | None,
+    as_json: bool,
+    submit: Path | None,
+    source: str,
+    sustain_s: float,
+    **choices: Any,
+) -> None:
+    """Latency, throughput and memory of models run in turn, next to the machine's roofline.
 
-    options = BenchOptions(frame_wh=size_of(frame, "--frame"), **choices)
+    For the table of boards: bench MODEL.onnx MODEL.ncnn --frame 1280x720 --submit FILE
+    """
+    from export.bench import BenchOptions, bench, plot
+    from export.submission import measured_files, submission_of, write_submission
+
+    if submit is not None:
+        files = measured_files(models, choices["runtimes"], source)
+    options = BenchOptions(frame_wh=size_of(frame, "--frame"), sustain_s=sustain_s if submit else 0.0, **choices)
     report, times = bench(models, options)
+    if submit is not None:
+        write_submission(submission_of(files, report, frame, source), submit)
+        click.echo(f"wrote {submit}", err=True)
     click.echo(report.to_json() if as_json else report.table())
     if picture is not None:
         plot(report, times, picture)

@@ -142,12 +142,13 @@ def described(path: Path) -> ModelSpec | None:
 
 def kind_of(a: Path, b: Path, bf16: bool = False) -> Kind:
     """The limits that hold: those of the coarser of the two."""
-    kinds = {_precision(path) for path in (a, b)} | ({"bf16"} if bf16 else set())
+    kinds = {precision_of(path) for path in (a, b)} | ({"bf16"} if bf16 else set())
     order: tuple[Kind, ...] = ("quantised", "bf16", "half", "exact")
     return next(kind for kind in order if kind in kinds)
 
 
-def _precision(path: Path) -> Kind:
+def precision_of(path: Path) -> Kind:
+    """Row of the limits that a file's own numbers ask for."""
     if path.suffix.lower() == ".engine":
         of: dict[str, Kind] = {"fp32": "exact", "fp16": "half", "int8": "quantised"}
         return of[read_engine(path)[0].precision]

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from firmware_bridge.board import board_name, first_line
 from firmware_bridge.computer import ComputerMonitor
 from landing.distribution import DISTRIBUTION
 from touchdown.version import RUNTIMES, version_text
 
-_BOARD = ("proc/device-tree/model", "sys/class/dmi/id/product_name")
 _PORTS = ("dev/ttyTHS*", "dev/ttyACM*", "dev/ttyUSB*", "dev/ttyAMA*", "dev/serial0")
 _NAMED = re.compile(r"^[A-Za-z0-9._-]+")
 _MOST_READ = 4096
@@ -57,11 +57,10 @@ def hardware(root: Path = Path("/")) -> Iterator[str]:
     Args:
         root: Folder of /proc, /sys, /etc and /dev; another one in tests.
     """
-    board = next(filter(None, (_first_line(root / path) for path in _BOARD)), "unknown")
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)', _text(root / "etc/os-release"), re.MULTILINE))
-    yield f"board: {board}"
+    yield f"board: {board_name(root)}"
     yield f"system: {release.get('PRETTY_NAME', platform.system())}, Linux {platform.release()}, {platform.machine()}"
-    if l4t := _first_line(root / "etc/nv_tegra_release"):
+    if l4t := first_line(root / "etc/nv_tegra_release"):
         yield f"Jetson Linux: {l4t}"
     if (root / ".dockerenv").exists():
         yield "in a container: yes"
@@ -78,11 +77,7 @@ def hardware(root: Path = Path("/")) -> Iterator[str]:
     ports = sorted(str(path.relative_to(root)) for pattern in _PORTS for path in root.glob(pattern))
     yield f"serial ports: {', '.join(f'/{port}' for port in ports) or 'none'}"
     for path in sorted(root.glob("sys/class/video4linux/video*")):
-        yield f"camera /dev/{path.name}: {_first_line(path / 'name')}"
-
-
-def _first_line(path: Path) -> str:
-    return _text(path).strip("\0\n ").partition("\n")[0][:200]
+        yield f"camera /dev/{path.name}: {first_line(path / 'name')}"
 
 
 def _text(path: Path) -> str:

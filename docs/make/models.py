@@ -41,7 +41,6 @@ METRICS = {
     "site_abstain": ("site_abstain", "no site although there was room"),
 }
 """Hugging Face's type and our words for each metric that may be shown, by its name after `val_` or `test_`."""
-BOARDS_NOT_MEASURED = ("Raspberry Pi 5", "Jetson Orin Nano", "Jetson Orin NX", "any engine of TensorRT")
 
 
 def written() -> dict[Path, str]:
@@ -194,13 +193,7 @@ touchdown models card synthetic-unet
 `get` prints the path of the file. In a checkout the file is there. Otherwise it is downloaded from the release, its
 SHA-256 is compared, and it is kept in `~/.local/share/touchdown/models`. A broken download goes on where it stopped.
 
-## Speed by board
-"""
-SPEED = """\
-CPU time of all threads from a 1280x720 frame to the maps, median: other work on the machine hardly changes it. Two idle
-cores share it. Raw figures with machine and versions are `model_speed-*.json` in
-[benchmarks/results](../benchmarks/results). Measure your own board with `touchdown export bench`, or add its row with
-[benchmarks/model_speed.py](../benchmarks/model_speed.py).
+How fast they run, and in which runtimes: [one table of boards](boards.md).
 """
 
 
@@ -213,24 +206,9 @@ def page(registry: Registry, cards: dict[str, str]) -> str:
         size = f"{known.size_bytes / 1e6:.1f} MB"
         rows.append([f"[{entry.name}](#{entry.name})", f"**{entry.sell}**", entry.use, entry.data, highest, size])
     heads = ["model", "may I sell?", "for", "trained on", "up to", "size"]
-    parts = [INTRODUCTION, table(heads, rows), GET, speed(registry), SPEED]
+    parts = [INTRODUCTION, table(heads, rows), GET]
     parts += [part for entry in registry.models for part in shown(entry, cards[entry.name])]
     return "\n\n".join(part.strip() for part in parts) + "\n"
-
-
-def speed(registry: Registry) -> str:
-    """Return the table of the boards that were measured, and the names of those that were not."""
-    results = sorted((ROOT / "benchmarks" / "results").glob("model_speed-*.json"))
-    boards = [json.loads(path.read_text("utf-8")) for path in results]
-    names = [entry.name for entry in registry.models]
-    rows = []
-    for board in boards:
-        times = {row["way"]: f"{row['median_ms']:.0f} ms" for row in board["cpu"]}
-        cells = [times.get(name, "not measured") for name in names]
-        rows.append([f"{board['board']}, {board['threads']} threads", board["runtime"], *cells])
-    measured = {board["board"] for board in boards}
-    rows += [[b, "", *["not measured"] * len(names)] for b in BOARDS_NOT_MEASURED if b not in measured]
-    return table(["board", "runtime", *names], rows)
 
 
 def shown(entry: ShippedModel, text: str) -> Iterator[str]:

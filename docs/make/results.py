@@ -435,7 +435,7 @@ def page() -> str:
 
 NOT_MEASURED = """- A flight in the open, with any vehicle.
 - A TensorRT engine: none has been executed yet ([what is known](../benchmarks/results/tensorrt.md)).
-- Any board but an x86-64 server.
+- Any board but x86-64 servers: [one table of boards](boards.md) says what has run, and how to send in yours.
 """
 
 

@@ -1,0 +1,197 @@
+"""docs/boards.md, the one table of boards: `python -m docs.make.boards`; `--check` names a difference instead.
+
+Rows of this project's own machine are `benchmarks/results/boards-MODEL.json` (`benchmarks/boards.py`). Rows of other
+boards are the files of `touchdown export bench --submit` in `benchmarks/results/boards/`; each is read with the bounds
+of `export.submission`, and named as the source of its row. What nobody has run stands there as that.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docs.make.markdown import escaped, table
+from export.submission import Submission, SubmittedModel, read_submission
+from touchdown.models.registry import load_registry
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+SUBMITTED = RESULTS / "boards"
+PAGE = ROOT / "docs" / "boards.md"
+
+NOT_RUN = {
+    "Raspberry Pi 5": (
+        "ncnn, ONNX Runtime",
+        "no board at hand; ncnn's wheels for aarch64 are what `deploy wheels --target pi5` brings",
+    ),
+    "Jetson Orin": (
+        "TensorRT",
+        "no GPU at hand: graphs are parsed and built, [none has been executed](../benchmarks/results/tensorrt.md)",
+    ),
+    "RK3588, RK3576, RK3566": ("RKNN", "no export yet, see [below](#rockchip-and-hailo)"),
+    "Hailo-8, Hailo-8L, Hailo-10H": ("HailoRT", "no export yet, see [below](#rockchip-and-hailo)"),
+}
+"""Boards without a row of their own: runtime, and what is missing."""
+
+HEAD = """\
+# Boards
+
+<!-- Written by `python -m docs.make.boards` from benchmarks/results. -->
+
+One table: what runs each shipped model, whether it decides as the ONNX file does (`touchdown export verify`), and from
+frame to mask **how many times as fast as ONNX Runtime in float32** on the same machine, in the same run. Above 1 is
+faster. *Refused* is the gate's word, with the limit that was missed: such a form does not fly.
+"""
+OWN = """\
+"This project's machine" is {machine}. There each figure is CPU time on one thread, the median of {rounds} runs in turn
+on a 1280x720 frame, so other work hardly changes it. ONNX Runtime's own times, ms: {times}. The gate saw {pictures}.
+"""
+OTHERS = """\
+Times of boards that were sent in are from frame to maps, medians, all models in turn. The raw file is the source of
+its row.
+"""
+MEASURE = """\
+## Measure yours
+
+On the board, with nothing else running, and the cooler and supply that it flies with:
+
+<!-- not run: takes the board for minutes -->
+```bash
+pip install "touchdown-landing[ncnn]" onnx
+touchdown models get synthetic-unet
+touchdown export bench synthetic-unet.onnx synthetic-unet.ncnn --frame 1280x720 \\
+  --submit my-board.json --source "your name"
+```
+
+`synthetic-unet.ncnn` comes from `touchdown export ncnn` on a workstation. The file holds milliseconds by stage,
+runtime, digests of the models, the board's name, and of each model alone for 20 s: speed in the beginning and in the
+end, temperature, and power and throttling where the board tells them under `/sys`. A Jetson tells both, a Raspberry Pi
+throttling alone. The file names neither you nor your machine, but for `--source`. Send it as a pull request into
+`benchmarks/results/boards/`, or in an issue.
+"""
+NEURAL = """\
+## Rockchip and Hailo
+
+Neither runs yet. {rockchip}
+
+Hailo's compiler is not on PyPI: it is given to registered developers. Nothing of it was tried.
+"""
+ROCKCHIP = """\
+`rknn-toolkit2` 2.5.0 and `rknn-toolkit-lite2` are on PyPI without a licence in their metadata or wheels. The compiler
+wants torch of at most 2.4.0 and numpy below 2, so it does not live in the environment of `touchdown-landing[export]`.
+"""
+
+
+def own_rows(measured: dict[str, Any], names: list[str], digests: dict[str, str]) -> Iterator[list[str]]:
+    """Yield a row for each runtime and precision of this project's machine."""
+    ways = dict.fromkeys((form["runtime"], form["precision"]) for one in measured.values() for form in one["forms"])
+    for runtime, precision in ways:
+        cells = []
+        for name in names:
+            one = measured.get(name)
+            forms = one["forms"] if one else []
+            found = [form for form in forms if (form["runtime"], form["precision"]) == (runtime, precision)]
+            older = "" if not one or one["sha256"] == digests[name] else " (an older file)"
+            cells.append(own_cell(found[0], first=found[0] is forms[0]) + older if found else "not run")
+        files = ", ".join(f"[{name}](../benchmarks/results/boards-{name}.json)" for name in measured)
+        yield ["this project's machine", f"{runtime}, {precision}", *cells, "", files]
+
+
+def own_cell(form: dict[str, Any], first: bool) -> str:
+    """Return verdict and ratio of one form; the first one is what all are held against."""
+    if first:
+        return "the yardstick, 1"
+    return f"{verdict(form['passed'], form['failures'])}, {form['times faster than ONNX Runtime']:.2f}"
+
+
+def verdict(passed: bool | None, failures: list[str] | tuple[str, ...]) -> str:
+    """Return the gate's word."""
+    if passed is None:
+        return "not verified"
+    return "passed" if passed else f"**refused** ({escaped('; '.join(failures))})"
+
+
+def submitted_rows(name: str, sent: Submission, names: list[str], digests: dict[str, str]) -> Iterator[list[str]]:
+    """Yield a row for each runtime of a board that somebody measured."""
+    source = f"[{name}](../benchmarks/results/boards/{name})" + (f", {escaped(sent.source)}" if sent.source else "")
+    of_digest = {digest: model for model, digest in digests.items()}
+    for runtime in dict.fromkeys(model.runtime for model in sent.models):
+        cells = dict.fromkeys(names, "not run")
+        extra: list[str] = []
+        for model in (one for one in sent.models if one.runtime == runtime):
+            shipped = of_digest.get(model.onnx_sha256)
+            if shipped is not None:
+                cells[shipped] = submitted_cell(sent, model)
+            extra += heat(model)
+        if set(cells.values()) != {"not run"}:
+            yield [escaped(sent.board), escaped(runtime), *cells.values(), "; ".join(dict.fromkeys(extra)), source]
+
+
+def submitted_cell(sent: Submission, model: SubmittedModel) -> str:
+    """Return verdict, ratio and time of one model on a board."""
+    word = "the yardstick" if model.is_yardstick else verdict(model.gate, model.failures)
+    return f"{word}, {sent.ratio(model):.2f} ({model.ms['p50']:.0f} ms)"
+
+
+def heat(model: SubmittedModel) -> Iterator[str]:
+    """Yield what a board told of power, heat and throttling while a model ran without a pause."""
+    sustained = model.sustained
+    if sustained is None:
+        return
+    if words := sustained.power_words():
+        yield escaped(words)
+    if sustained.temperature_c is not None:
+        yield f"{sustained.temperature_c} °C after {sustained.seconds:.0f} s"
+    if sustained.throttled is None:
+        yield "throttling not told"
+    else:
+        yield escaped(", ".join(sustained.throttled)) or "not throttled"
+
+
+def missing_rows(boards: list[str], columns: int) -> Iterator[list[str]]:
+    """Yield the boards that nobody has measured."""
+    for board, (runtime, why) in NOT_RUN.items():
+        if not any(board.split(",")[0].lower() in one.lower() for one in boards):
+            yield [board, runtime, *["not run"] * columns, "", why]
+
+
+def page() -> str:
+    """Return the whole page."""
+    entries = load_registry().models
+    digests = {entry.name: entry.known().sha256 for entry in entries}
+    names = list(digests)
+    paths = {name: RESULTS / f"boards-{name}.json" for name in names}
+    measured = {name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.exists()}
+    sent = {path.name: read_submission(path) for path in sorted(SUBMITTED.glob("*.json"))}
+    rows = list(own_rows(measured, names, digests))
+    for file, submission in sent.items():
+        rows += submitted_rows(file, submission, names, digests)
+    rows += missing_rows([submission.board for submission in sent.values()], len(names))
+    heads = ["board", "runtime, precision", *names, "power and heat", "source"]
+    parts = [HEAD, table(heads, rows), own_words(measured), *([OTHERS] if sent else []), MEASURE]
+    return "\n".join([*parts, NEURAL.format(rockchip=ROCKCHIP.strip())])
+
+
+def own_words(measured: dict[str, Any]) -> str:
+    """Return what the rows of this project's machine were measured on."""
+    machines = dict.fromkeys(f"{one['machine']['cpu']}, {one['machine']['cores']} cores" for one in measured.values())
+    times = "; ".join(f"{name} {one['forms'][0]['median_ms']:.0f}" for name, one in measured.items())
+    pictures = "; ".join(f"{one['frames']} {one['pictures']} for {name}" for name, one in measured.items())
+    rounds = next(iter(measured.values()))["rounds"]
+    return OWN.format(machine=" or ".join(machines), rounds=rounds, times=times, pictures=pictures)
+
+
+def main() -> int:
+    """Write the page, or compare it."""
+    text = page()
+    if "--check" in sys.argv:
+        return int(text != PAGE.read_text("utf-8"))
+    PAGE.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
