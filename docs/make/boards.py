@@ -23,10 +23,7 @@ SUBMITTED = RESULTS / "boards"
 PAGE = ROOT / "docs" / "boards.md"
 
 NOT_RUN = {
-    "Raspberry Pi 5": (
-        "ncnn, ONNX Runtime",
-        "no board at hand; ncnn's wheels for aarch64 are what `deploy wheels --target pi5` brings",
-    ),
+    "Raspberry Pi 5": ("ncnn, ONNX Runtime", "no board at hand; ncnn has wheels for it on PyPI"),
     "Jetson Orin": (
         "TensorRT",
         "no GPU at hand: graphs are parsed and built, [none has been executed](../benchmarks/results/tensorrt.md)",
@@ -46,9 +43,10 @@ frame to mask **how many times as fast as ONNX Runtime in float32** on the same 
 faster. *Refused* is the gate's word, with the limit that was missed: such a form does not fly.
 """
 OWN = """\
-"This project's machine" is {machine}. There each figure is CPU time on one thread, the median of {rounds} runs in turn
-on a 1280x720 frame, so other work hardly changes it. ONNX Runtime's own times, ms: {times}. The gate saw {pictures}.
-"""
+"This project's machine" is {machine}. Each of its figures is a median of {rounds} runs in turn on a 1280x720 frame, by
+the CPU time of one thread, which other work hardly changes.
+
+{models}"""
 OTHERS = """\
 Times of boards that were sent in are from frame to maps, medians, all models in turn. The raw file is the source of
 its row.
@@ -80,8 +78,8 @@ Neither runs yet. {rockchip}
 Hailo's compiler is not on PyPI: it is given to registered developers. Nothing of it was tried.
 """
 ROCKCHIP = """\
-`rknn-toolkit2` 2.5.0 and `rknn-toolkit-lite2` are on PyPI without a licence in their metadata or wheels. The compiler
-wants torch of at most 2.4.0 and numpy below 2, so it does not live in the environment of `touchdown-landing[export]`.
+`rknn-toolkit2` 2.5.0 and `rknn-toolkit-lite2` are on PyPI without a licence in their metadata or wheels. The
+compiler wants torch of at most 2.4.0 and numpy below 2, so it does not live in the environment of `export`.
 """
 
 
@@ -178,10 +176,13 @@ def page() -> str:
 def own_words(measured: dict[str, Any]) -> str:
     """Return what the rows of this project's machine were measured on."""
     machines = dict.fromkeys(f"{one['machine']['cpu']}, {one['machine']['cores']} cores" for one in measured.values())
-    times = "; ".join(f"{name} {one['forms'][0]['median_ms']:.0f}" for name, one in measured.items())
-    pictures = "; ".join(f"{one['frames']} {one['pictures']} for {name}" for name, one in measured.items())
+    lines = [
+        f"- `{name}`: {one['forms'][0]['median_ms']:.0f} ms in ONNX Runtime; "
+        f"the gate saw {one['frames']} {one['pictures']}.\n"
+        for name, one in measured.items()
+    ]
     rounds = next(iter(measured.values()))["rounds"]
-    return OWN.format(machine=" or ".join(machines), rounds=rounds, times=times, pictures=pictures)
+    return OWN.format(machine=" or ".join(machines), rounds=rounds, models="".join(lines))
 
 
 def main() -> int:
