@@ -34,6 +34,7 @@ Words = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f<>|`\[\]]*$")
 """One line without anything that a table of Markdown would read."""
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Stage = Annotated[str, Field(pattern=r"^(preprocess|inference|h2d|compute|d2h)$")]
 Milliseconds = Annotated[float, Field(gt=0, le=3_600_000)]
 
 
@@ -63,12 +64,12 @@ class SubmittedModel(_Strict):
     gate: bool | None
     failures: tuple[Words, ...] = Field(default=(), max_length=16)
     ms: dict[Literal["p50", "p95", "p99", "least"], Milliseconds]
-    stages_ms: dict[Literal["preprocess", "inference", "h2d", "compute", "d2h"], Annotated[float, Field(ge=0)]]
+    stages_ms: dict[Stage, Annotated[float, Field(ge=0)]]
     sustained: Sustained | None = None
 
     @property
     def is_yardstick(self) -> bool:
-        """Whether others are compared with it."""
+        """True for what others are compared with."""
         return self.sha256 == self.onnx_sha256 and self.runtime.startswith(YARDSTICK)
 
 

@@ -30,7 +30,7 @@ _MILLI, _MICRO = 1e-3, 1e-6
 
 @dataclass(frozen=True)
 class BoardReading:
-    """What the board tells at one moment.
+    """Readings of the sensors at one moment.
 
     Attributes:
         temperature_c: Of the hottest core, degrees Celsius.
