@@ -162,7 +162,7 @@ class Telemetry:
         """Begin to ask the autopilot for a command; `request` gives the messages."""
         to = replace(self.autopilot or AutopilotId(0, 0, Autopilot.UNKNOWN, 0), autopilot=self.vehicle.autopilot)
         fix = self.fix if self.fix is not None and self.fix.frame == self.history.frame else None
-        self.vehicle.fence.on_command(now_ns)
+        self.vehicle.on_command(now_ns)
         self.command_tracker.ask(request, to, fix, now_ns)
 
     def request(self, now_ns: int) -> Any:

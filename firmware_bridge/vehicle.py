@@ -15,6 +15,7 @@ from firmware_bridge.battery import BATTERY_STREAM, BatteryWatch
 from firmware_bridge.dialect import enum_names, mavlink
 from firmware_bridge.fence import FENCE_STREAM, FenceWatch
 from firmware_bridge.mission import MISSION_STREAM, MissionWatch
+from firmware_bridge.takeover import TakeoverWatch
 from landing.errors import InvalidValueError
 from landing.vehicle import FLIGHT_MODES, Autopilot, PilotReport, Sticks, VehicleStatus
 
@@ -194,6 +195,7 @@ class VehicleTracker:
         mission: The item of its mission.
         batteries: Flight time that they leave.
         fence: What its geofence began.
+        takeover: Failsafes of PX4's that our commands took over.
         handlers: Of its messages but the heartbeat and its motion, by name.
     """
 
@@ -206,7 +208,8 @@ class VehicleTracker:
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
         self._landed_timeout_ns = landed_timeout_ns
         self._stick_channels = stick_channels
-        self.mission, self.batteries, self.fence = MissionWatch(), BatteryWatch(), FenceWatch()
+        self.mission, self.batteries = MissionWatch(), BatteryWatch()
+        self.fence, self.takeover = FenceWatch(), TakeoverWatch()
         self.handlers: dict[str, Callable[[Any, int], None]] = {
             "RC_CHANNELS": self.on_rc_channels,
             "MANUAL_CONTROL": self.on_manual_control,
@@ -230,6 +233,7 @@ class VehicleTracker:
         self.mission.forget()
         self.batteries.forget()
         self.fence.forget()
+        self.takeover.forget()
 
     @property
     def autopilot(self) -> Autopilot:
@@ -242,13 +246,22 @@ class VehicleTracker:
         Another mode's landing is none of the new mode's: it must be told anew. Else the way home, begun in the middle
         of a landing, would count as its last leg until the next EXTENDED_SYS_STATE.
         """
+        mode, _ = mode_of(autopilot_of(heartbeat), heartbeat.type, heartbeat.custom_mode)
         if self._heartbeat is not None and heartbeat.custom_mode != self._heartbeat.custom_mode:
             self._touching_down = False if self._touching_down else self._touching_down
-            self.fence.on_mode(mode_of(autopilot_of(heartbeat), heartbeat.type, heartbeat.custom_mode)[0], at_ns)
+            self.fence.on_mode(mode, at_ns)
         if not is_armed(heartbeat):
             self.fence.on_disarmed()
+        if autopilot_of(heartbeat) is Autopilot.PX4:
+            critical = heartbeat.system_status in FAILSAFE_STATES
+            self.takeover.on_heartbeat(mode, critical=critical, armed=is_armed(heartbeat))
         self._heartbeat = heartbeat
         self._heartbeat_at_ns = at_ns
+
+    def on_command(self, now_ns: int) -> None:
+        """Note that we ask the autopilot for a mode."""
+        self.fence.on_command(now_ns)
+        self.takeover.on_command()
 
     def on_extended_sys_state(self, message: Any, at_ns: int) -> None:
         """Take an EXTENDED_SYS_STATE of the autopilot served."""
@@ -306,7 +319,7 @@ class VehicleTracker:
             landing=lands_here or (ends_on_ground if touching_down is None else touching_down),
             mode=mode,
             touching_down=touching_down,
-            failsafe=heartbeat.system_status in FAILSAFE_STATES or self.fence.acted,
+            failsafe=heartbeat.system_status in FAILSAFE_STATES or self.fence.acted or self.takeover.in_force,
             fence_open=self.fence.undecided(now_ns),
             heartbeat_ns=self._heartbeat_at_ns,
             pilot=self._pilot,

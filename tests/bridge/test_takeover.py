@@ -1,0 +1,83 @@
+"""A failsafe of PX4's that a command of ours took over goes on to count, until another mode comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.vehicle import VehicleTracker, mode_number
+from landing.vehicle import Autopilot
+
+ACTIVE, CRITICAL = mavlink.MAV_STATE_ACTIVE, mavlink.MAV_STATE_CRITICAL
+
+
+class Told:
+    """A tracker, and what a PX4 tells it."""
+
+    def __init__(self, autopilot: Autopilot = Autopilot.PX4) -> None:
+        self.tracker = VehicleTracker()
+        self._autopilot = autopilot
+        self.now_ns = 0
+
+    def mode(self, name: str, state: int = ACTIVE, *, armed: bool = True) -> bool:
+        """Whether a failsafe is in force by this heartbeat."""
+        self.now_ns += 200_000_000
+        main, sub = mode_number(self._autopilot, name)
+        px4 = self._autopilot is Autopilot.PX4
+        base = mavlink.MAV_MODE_FLAG_SAFETY_ARMED if armed else 0
+        kind = mavlink.MAV_AUTOPILOT_PX4 if px4 else mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA
+        number = main << 16 | sub << 24 if px4 else main
+        beat = mavlink.MAVLink_heartbeat_message(mavlink.MAV_TYPE_QUADROTOR, kind, base, number, state, 3)
+        self.tracker.on_heartbeat(beat, self.now_ns)
+        return self.tracker.status(self.now_ns).failsafe
+
+    def ask(self) -> None:
+        self.tracker.on_command(self.now_ns)
+
+
+def taken_over() -> Told:
+    told = Told()
+    assert told.mode("AUTO.RTL", CRITICAL)
+    told.ask()
+    assert told.mode("AUTO.LOITER")
+    return told
+
+
+def test_it_goes_on_in_what_we_ask_for_though_the_heartbeat_does_not_tell_it():
+    told = taken_over()
+    assert told.mode("AUTO.LOITER")
+    told.ask()
+    assert told.mode("AUTO.PRECLAND")
+
+
+@pytest.mark.parametrize("mode", ["AUTO.RTL", "AUTO.LAND", "POSCTL", "AUTO.MISSION"])
+def test_it_ends_with_another_mode(mode):
+    told = taken_over()
+    assert not told.mode(mode)
+    assert not told.mode("AUTO.LOITER")
+
+
+def test_it_ends_on_the_ground_and_with_another_autopilot():
+    assert not taken_over().mode("AUTO.PRECLAND", armed=False)
+    told = taken_over()
+    told.tracker.forget()
+    assert not told.mode("AUTO.LOITER")
+
+
+def test_a_failsafe_that_clears_by_itself_is_over():
+    told = Told()
+    assert told.mode("AUTO.LOITER", CRITICAL) and not told.mode("AUTO.LOITER")
+    told.ask()
+    assert not told.mode("AUTO.PRECLAND")
+
+
+def test_the_next_failsafe_is_in_force_by_its_own_heartbeat():
+    told = taken_over()
+    assert told.mode("AUTO.LAND", CRITICAL) and not told.mode("AUTO.LAND")
+
+
+def test_ardupilot_tells_its_failsafes_in_every_mode():
+    told = Told(Autopilot.ARDUPILOT)
+    assert told.mode("RTL", CRITICAL)
+    told.ask()
+    assert not told.mode("GUIDED")
