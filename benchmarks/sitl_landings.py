@@ -35,6 +35,8 @@ from sim.flight.daemon import DaemonEvents
 from sim.flight.fly import fly_one
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
 from sim.vehicle import WIND_FULL_HEIGHT_M
+from sim.vehicle.sitl import find_simulator
+from sim.vehicle.sitl.px4 import has_wind
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 
@@ -83,7 +85,8 @@ def world_of(folder: Path, seed: int) -> Path:
 def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
     """What a flight of a series is; everything follows from the seed."""
     rng = random.Random(seed)
-    wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if autopilot != "px4" else 0.0
+    windy = autopilot != "px4" or has_wind(find_simulator("px4"))
+    wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if windy else 0.0
     from_deg, height_m = rng.uniform(0.0, 360.0), rng.uniform(20.0, 40.0)
     plan = FlightPlan(
         model=model_of(out),
@@ -93,7 +96,7 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
         seed=seed,
         height_m=round(height_m, 1),
         wind=(round(wind_mps, 1), round(from_deg)),
-        gust_mps=round(GUST_SHARE * wind_mps, 2),
+        gust_mps=round(GUST_SHARE * wind_mps, 2) if autopilot != "px4" else 0.0,  # PX4's wind is steady
         attitude_noise_deg=ATTITUDE_NOISE_DEG,
         camera_latency_s=LATENCY_S,
         painted=True,

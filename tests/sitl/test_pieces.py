@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from sim.vehicle.home import Home
 from sim.vehicle.processes import FlightError
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.vehicle.sitl.namespace import loopback_only
-from sim.vehicle.sitl.px4 import start_place
+from sim.vehicle.sitl.px4 import start_place, wind_parameters
 from sim.world import visit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,8 +87,20 @@ def test_px4_refuses_wind_that_its_simulator_does_not_have(tmp_path: Path, monke
     program.write_text("")
     program.chmod(0o755)
     monkeypatch.setenv("PX4_SITL", str(program))
-    with pytest.raises(FlightError, match="no wind"):
-        make_autopilot("px4", StartConditions((0.0, 0.0), 10.0, 0.0, wind=(3.0, 90.0)), tmp_path)
+    windy = StartConditions((0.0, 0.0), 10.0, 0.0, wind=(3.0, 90.0))
+    with pytest.raises(FlightError, match=r"no wind, PX4 has it from 1\.18 on"):
+        make_autopilot("px4", windy, tmp_path)
+    program.write_bytes(b"\0SIH_WIND_N\0SIH_WIND_E\0")
+    assert make_autopilot("px4", windy, tmp_path).name == "px4"
+    with pytest.raises(FlightError, match="no gusts"):
+        make_autopilot("px4", replace(windy, gust_mps=0.5), tmp_path)
+
+
+def test_px4s_wind_is_told_by_where_it_comes_from():
+    """SIH adds it to the velocity that the air is met with (read in 1.18)."""
+    assert wind_parameters(6.0, 90.0) == {"PX4_PARAM_SIH_WIND_N": "0.000", "PX4_PARAM_SIH_WIND_E": "6.000"}
+    assert wind_parameters(4.0, 180.0)["PX4_PARAM_SIH_WIND_N"] == "-4.000"
+    assert wind_parameters(0.0, 90.0) == {}
 
 
 @pytest.mark.skipif(NO_CAPABILITY, reason="a network namespace takes root")

@@ -2,8 +2,8 @@
 
 Flown facts used here: its position takes some 35 s after boot and the pre-arm bit of SYS_STATUS says when; precision
 landing starts by DO_SET_MODE auto/precland (4/9), while NAV_LAND and RTL of
-1.15.4 ignore it; the truth is HIL_STATE_QUATERNION. Its SIH has no wind. From 1.16 on the start is told in degrees
-and metres; 1.15 takes 1e-7 degrees, and no height.
+1.15.4 ignore it; the truth is HIL_STATE_QUATERNION. Its SIH has a steady wind from 1.18 on, and none before. From 1.16
+on the start is told in degrees and metres; 1.15 takes 1e-7 degrees, and no height.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ class Px4Sitl:
         self._process: subprocess.Popen[bytes] | None = None
         self._instance: int | None = None
         self._examined = False
-        if conditions.wind[0] > 0 or conditions.gust_mps > 0:
-            raise FlightError("PX4's SIH has no wind: fly it with --wind-mps 0 --gust-mps 0")
+        if conditions.gust_mps > 0:
+            raise FlightError("PX4's SIH has no gusts: fly it with --gust-mps 0")
+        if conditions.wind[0] > 0 and not has_wind(self._binary):
+            raise FlightError(f"the SIH of {self._binary} has no wind, PX4 has it from 1.18 on: fly with --wind-mps 0")
 
     def start(self, stack: ExitStack) -> None:
         """See `AutopilotProcess`."""
@@ -78,7 +80,7 @@ class Px4Sitl:
             self._folder / "autopilot.log",
             stack,
             cwd=scratch,
-            env={**os.environ, "PX4_SIM_MODEL": MODEL, **place},
+            env={**os.environ, "PX4_SIM_MODEL": MODEL, **place, **wind_parameters(*self._conditions.wind)},
         )
 
     def hover(self, station: GroundStation) -> None:
@@ -149,6 +151,22 @@ class Px4Sitl:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+WIND_PARAMETERS = ("SIH_WIND_N", "SIH_WIND_E")
+
+
+def has_wind(binary: Path) -> bool:
+    """Whether this PX4's SIH has a wind: its parameters' names stand in the program."""
+    return all(name.encode() in binary.read_bytes() for name in WIND_PARAMETERS)
+
+
+def wind_parameters(speed_mps: float, from_deg: float) -> dict[str, str]:
+    """The environment that sets a steady wind; SIH's parameters say where it comes from."""
+    if speed_mps <= 0.0:
+        return {}
+    parts = (speed_mps * math.cos(math.radians(from_deg)), speed_mps * math.sin(math.radians(from_deg)))
+    return {f"PX4_PARAM_{name}": f"{part:.3f}" for name, part in zip(WIND_PARAMETERS, parts, strict=True)}
 
 
 def start_place(data: Path, lat_deg: float, lon_deg: float) -> dict[str, str]:
