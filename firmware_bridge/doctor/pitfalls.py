@@ -106,8 +106,8 @@ PITFALLS: tuple[Pitfall, ...] = (
         "failsafe that lands",
         Autopilot.PX4,
         Level.NOTE,
-        "NAV_RCL_ACT 3, NAV_DLL_ACT 3, GF_ACTION 5 and COM_LOW_BAT_ACT 2 or 3 land in AUTO.LAND: straight below, without "
-        "the target",
+        "NAV_RCL_ACT 3, NAV_DLL_ACT 3, GF_ACTION 5 and COM_LOW_BAT_ACT 2 or 3 land in AUTO.LAND: straight below, "
+        "without the target",
         "the way home lands on the target where RTL_PLD_MD is 1 or 2, see 'RTL'",
     ),
     Pitfall(
