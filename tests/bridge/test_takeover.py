@@ -20,7 +20,7 @@ class Told:
         self.now_ns = 0
 
     def mode(self, name: str, state: int = ACTIVE, *, armed: bool = True) -> bool:
-        """Whether a failsafe is in force by this heartbeat."""
+        """Return True while a failsafe is in force by this heartbeat."""
         self.now_ns += 200_000_000
         main, sub = mode_number(self._autopilot, name)
         px4 = self._autopilot is Autopilot.PX4

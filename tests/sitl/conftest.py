@@ -56,7 +56,7 @@ class Flown:
 
     @property
     def starved(self) -> bool:
-        """Whether the daemon called itself too slow for what it had to fly."""
+        """Return True when the daemon called itself too slow for what it had to fly."""
         reasons = [t["reason"] for t in self.result.transitions]
         return bool(self.result.too_slow) or any(reason.startswith("too slow") for reason in reasons)
 

@@ -157,7 +157,7 @@ WIND_PARAMETERS = ("SIH_WIND_N", "SIH_WIND_E")
 
 
 def has_wind(binary: Path) -> bool:
-    """Whether this PX4's SIH has a wind: its parameters' names stand in the program."""
+    """Return whether this PX4's SIH has a wind: its parameters' names stand in the program."""
     return all(name.encode() in binary.read_bytes() for name in WIND_PARAMETERS)
 
 
