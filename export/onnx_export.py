@@ -157,16 +157,17 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
         TaxonomyError: Another taxonomy was asked for that has other classes.
     """
     model, own = checkpoint.model, checkpoint.provenance
+    taxonomy = checkpoint.taxonomy
+    if options.taxonomy:
+        taxonomy = same_classes(Taxonomy.load(options.taxonomy), taxonomy, options.taxonomy)
+    operating = _operating_point(checkpoint, options, taxonomy)
     metrics = {
         f"{part}_{name}": value
         for part, scores in checkpoint.metrics.items()
         if isinstance(scores, dict) and part != "site_confidence"
         for name, value in scores.items()
-        if isinstance(value, float)
+        if isinstance(value, float) and (operating is not None or "operating" not in f"{part}_{name}")
     }
-    taxonomy = checkpoint.taxonomy
-    if options.taxonomy:
-        taxonomy = same_classes(Taxonomy.load(options.taxonomy), taxonomy, options.taxonomy)
     temperature = options.temperature or _number(checkpoint.metrics.get("temperature")) or 1.0
     try:
         return ModelSpec(
@@ -182,7 +183,7 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
             outputs=OutputSpec(stride=stride),
             taxonomy=taxonomy,
             temperature=temperature,
-            operating=_operating_point(checkpoint, options, taxonomy),
+            operating=operating,
             ground_range=checkpoint.ground_range,
             site_confidence=_site_confidence(checkpoint, options, taxonomy),
             provenance=Provenance(

@@ -3,7 +3,8 @@
     python -m docs.make.reports --work out/reports
 
 Three networks are judged by the commands that a reader types. The demo network on worlds of a kind that it was trained
-on (good). The same network on ground with roads, crops and slopes, of which it knows nothing (unsafe). A network that
+on (good). The same network on ground with slopes, of which it knows nothing (unsafe); the page's pictures are of a
+network that did not know roads and crops either. A network that
 saw a few small pictures twice (learnt nothing). What lies in --work already is not made again. Needs the extra
 `train`, chromium, chromedriver and selenium (extra `dev`).
 """

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from landing.errors import ModelError
 from landing.reading import MODEL_BYTES, MODEL_REMEDY, read_bytes
 from landing.spec import ModelSpec
@@ -31,17 +33,25 @@ _NESTED = {
 
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _GRAPH, _METADATA = 7, 14
+_INITIALIZER = 5
+_DATA_TYPE, _FLOATS, _NAME, _RAW, _DOUBLES = 2, 4, 8, 9, 10
+_REAL = {1: "<f4", 10: "<f2", 11: "<f8"}
+"""Of what a tensor of real numbers is made, by its type in onnx.proto."""
 
 
 class _DamagedError(ValueError):
     """The bytes are no protobuf message."""
 
 
+class _NoNumberError(ValueError):
+    """Weights are no numbers; its text is their name."""
+
+
 def read_onnx(path: Path) -> bytes:
     """The bytes of a model file that refers to no other file.
 
     Raises:
-        ModelError: Missing, unreadable, truncated, no ONNX file, or with external data.
+        ModelError: Missing, unreadable, truncated, no ONNX file, with external data, or with weights that are NaN.
     """
     data = read_bytes(path, "model", ModelError, MODEL_BYTES, MODEL_REMEDY)
     require_inside(data, path)
@@ -52,10 +62,13 @@ def require_inside(data: bytes, path: Path) -> None:
     """Requires that a graph refers to no other file; `path` names it in errors.
 
     Raises:
-        ModelError: Truncated, no ONNX file, or with external data.
+        ModelError: Truncated, no ONNX file, with external data, or with weights that are NaN: all that is computed
+            from them looks like an answer.
     """
     try:
         outside = _external(memoryview(data))
+    except _NoNumberError as error:
+        raise ModelError(f"model {path} holds weights that are no numbers ({error}): export it again") from error
     except _DamagedError as error:
         raise ModelError(
             f"model {path} ({len(data)} bytes) cannot be loaded: it is truncated, damaged or no "
@@ -116,6 +129,8 @@ def _external(data: memoryview) -> str:
                 return _location(value)
             if kind == "tensor" and number == _DATA_LOCATION and value == 1:
                 return "location not said"
+            if kind == "graph" and number == _INITIALIZER and not isinstance(value, int):
+                _require_numbers(value)
             graphs += kind == "model" and number == _GRAPH
             if number in nested:
                 if isinstance(value, int):
@@ -124,6 +139,23 @@ def _external(data: memoryview) -> str:
     if not graphs:
         raise _DamagedError("it holds no graph")
     return ""
+
+
+def _require_numbers(tensor: memoryview) -> None:
+    """Requires that a tensor of real numbers holds no NaN. Infinite constants are well where they mask or clip.
+
+    Raises:
+        _NoNumberError: It does.
+    """
+    fields = dict(_fields(tensor))
+    kind, name = fields.get(_DATA_TYPE), fields.get(_NAME, b"")
+    raw = _REAL.get(kind, "") if isinstance(kind, int) else ""
+    for number, form in ((_RAW, raw), (_FLOATS, "<f4"), (_DOUBLES, "<f8")):
+        values = fields.get(number)
+        if not form or not isinstance(values, memoryview) or len(values) % np.dtype(form).itemsize:
+            continue
+        if np.isnan(np.frombuffer(values, form)).any():
+            raise _NoNumberError("" if isinstance(name, int) else bytes(name).decode("utf-8", "replace")[:80])
 
 
 def _location(entry: memoryview | int) -> str:

@@ -41,6 +41,16 @@ def unseen_scenes(results: Results) -> list[str]:
     ]
 
 
+def network_itself(results: Results) -> list[str]:
+    shares = results["network"]["shares"]
+    safe, given_up = shares["success"], shares["false_no_site"]
+    return [
+        f"in {results['scenes']} simulated landings",
+        f"{safe['count']} of {safe['of']} landings were safe",
+        f"{given_up['count']} of {given_up['of']} were given up",
+    ]
+
+
 def simulated(results: Results) -> list[str]:
     ours = results["touchdown"]["shares"]["success"]
     down = results["side_by_side"]["straight-down"]["shares"]["success"]
@@ -62,6 +72,7 @@ def ardupilot(results: Results) -> list[str]:
 HEADLINES: dict[str, Callable[[Results], list[str]]] = {
     "real_ground.json": real_ground,
     "semantic-drone-test.json": unseen_scenes,
+    "network_flights.json": network_itself,
     "proving_ground.json": simulated,
     "sitl-ardupilot.json": ardupilot,
 }

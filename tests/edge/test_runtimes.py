@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -67,6 +68,21 @@ def test_weights_in_another_file_are_refused_unopened(
     path = tmp_path / "hostile.onnx"
     path.write_bytes(model.SerializeToString())
     assert f"its weights are in another file ('{location}')" in refused(path, options)
+
+
+@pytest.mark.parametrize("form", ["raw", "list", "half"])
+def test_weights_that_are_no_numbers(tmp_path: Path, model_path: Path, form: str, options: RuntimeOptions) -> None:
+    model = onnx.load(str(model_path))
+    tensor = next(t for t in model.graph.initializer if t.name == "weights")
+    spoilt = onnx.numpy_helper.to_array(tensor).astype(np.float16 if form == "half" else np.float32)
+    spoilt.flat[-1] = np.nan
+    tensor.CopyFrom(onnx.numpy_helper.from_array(spoilt, "weights"))
+    if form == "list":
+        tensor.ClearField("raw_data")
+        tensor.float_data.extend(spoilt.ravel().tolist())
+    path = tmp_path / "nan.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert "holds weights that are no numbers (weights)" in refused(path, options)
 
 
 def test_a_model_that_does_not_describe_itself(tmp_path: Path, options: RuntimeOptions) -> None:

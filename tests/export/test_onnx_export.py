@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -100,6 +101,16 @@ def test_half_weights_halve_the_file_and_agree(exported, checkpoint_path, tmp_pa
     assert report.half_parity.class_agreement > 0.99
     full, half = exported.size_bytes, report.size_bytes
     assert half < 0.7 * full
+
+
+def test_thresholds_and_what_was_measured_at_them_go_together(checkpoint_path, tmp_path):
+    chosen = {"landable": 0.9, "obstacle": 0.3, "water": 0.3, "person": 0.1, "vehicle": 0.2, "chosen_on": "val"}
+    metrics = {"val": {"miou": 0.5, "person_recall_operating": 0.9}, "operating": chosen, "temperature": 1.0}
+    replace(Checkpoint.load(checkpoint_path), metrics=metrics).save(tmp_path / "chosen.pt")
+    spec = read_spec(export_onnx(tmp_path / "chosen.pt", tmp_path / "own.onnx", ExportOptions()).path)
+    assert spec.operating is not None and spec.provenance.metrics["val_person_recall_operating"] == 0.9
+    hotter = read_spec(export_onnx(tmp_path / "chosen.pt", tmp_path / "5.onnx", ExportOptions(temperature=5.0)).path)
+    assert hotter.operating is None and hotter.provenance.metrics == {"val_miou": 0.5}
 
 
 def test_temperature_makes_it_less_sure(exported, checkpoint_path, tmp_path):
