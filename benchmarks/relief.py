@@ -78,8 +78,8 @@ def fly(world: World, number: int, costs_s: list[float]) -> tuple[ReliefReport, 
         range_m = (-vehicle.d_m - height_at(world, vehicle.n_m, vehicle.e_m)) * scale
         watcher.observe(grey, at_ns, Pose(at_ns, attitude, (believed[0], believed[1], believed[2]), range_m))
         started = time.process_time()
-        if watcher.pair is not None:
-            report = relief.add(watcher.pair, watcher.track) or report
+        if watcher.pair is not None and relief.add(watcher.pair, watcher.track):
+            report = relief.report()
         costs_s.append(time.process_time() - started)
         reach_m = 0.5 * range_m * camera.height_px / 2 / camera.fy
         if step % 100 == 0:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from edge.cameras import Camera, CameraTimeout, EndOfStream
-from edge.flight_loop import FlightLoop
 from edge.log import EventLog
 from landing.errors import CameraError
 from landing.problems import Problem
-from landing.types import Frame
 
 logger = logging.getLogger("edge.capture")
 
@@ -37,28 +37,70 @@ class CaptureLimits:
     stall_s: float
 
 
-class CaptureLoop:
+class CaptureCounters(Protocol):
+    """Counts of a capture thread."""
+
+    frames: int
+    camera_failures: int
+    camera_reopened: int
+
+
+F_contra = TypeVar("F_contra", contravariant=True)
+
+
+class FrameSink(Protocol[F_contra]):
+    """Takes frames and failures: `edge.flight_loop.FlightLoop`, or `edge.depth_feed.DepthFeed`."""
+
+    @property
+    def counters(self) -> CaptureCounters:
+        """Return the counts since the start."""
+
+    def frame_arrived(self, frame: F_contra, now_ns: int, dropped_by_camera: int = 0) -> None:
+        """Take a frame that has just arrived."""
+
+    def camera_failed(self, problem: str) -> None:
+        """Note a failure."""
+
+
+class Numbered(Protocol):
+    """A frame of a camera or of a depth sensor."""
+
+    @property
+    def frame_id(self) -> int:
+        """Number of the frame."""
+
+
+F = TypeVar("F", bound=Numbered)
+
+
+class CaptureLoop(Generic[F]):
     """Owns the camera; `run` is the body of the capture thread.
 
     Args:
         camera: Not open yet.
+        grab: Its method that gives the next frame, within a time in seconds.
         loop: Takes frames and failures.
         limits: A camera that is silent for longer has failed.
         events: Takes failures and reopenings.
         stop: Ends the loop.
         live: A camera that may come back. A recording that cannot be opened ends the process.
+        name: First word of the events.
     """
 
     def __init__(
         self,
         camera: Camera,
-        loop: FlightLoop[Frame],
+        grab: Callable[[float], F],
+        loop: FrameSink[F],
         limits: CaptureLimits,
         events: EventLog,
         stop: threading.Event,
         live: bool,
+        name: str = "camera",
     ) -> None:
         self._camera = camera
+        self._grab = grab
+        self._name = name
         self._loop = loop
         self._limits = limits
         self._events = events
@@ -80,11 +122,11 @@ class CaptureLoop:
             frames_before = self._counters.frames
             try:
                 self._camera.open()
-                self._events.write("camera-open", **vars(self._camera.info))
+                self._events.write(f"{self._name}-open", **vars(self._camera.info))
                 self._deliver()
             except EndOfStream as end:
                 self.ended = str(end)
-                self._events.write("camera-end", reason=str(end), skipped=self._camera.skipped)
+                self._events.write(f"{self._name}-end", reason=str(end), skipped=self._camera.skipped)
                 return
             except CameraError as error:
                 if not self._live:
@@ -101,22 +143,25 @@ class CaptureLoop:
     def _failed(self, error: CameraError, wait_s: float) -> None:
         self._loop.camera_failed(str(error))
         logger.warning("%s; opening it again in %.2f s", error, wait_s)
-        self._events.write("camera-failed", error=str(error), attempt=self._counters.camera_failures, retry_in_s=wait_s)
+        attempt = self._counters.camera_failures
+        self._events.write(f"{self._name}-failed", error=str(error), attempt=attempt, retry_in_s=wait_s)
 
     def _deliver(self) -> None:
         limit_s = self._limits.start_s
         since_ns = time.monotonic_ns()
         while not self._stop.is_set():
             try:
-                frame = self._camera.grab(POLL_S)
+                frame = self._grab(POLL_S)
             except CameraTimeout:
                 silent_s = (time.monotonic_ns() - since_ns) * 1e-9
                 if silent_s > limit_s:
-                    raise CameraError(f"camera stalled: no frame for {silent_s:.1f} s", Problem.CAMERA_SILENT) from None
+                    raise CameraError(
+                        f"{self._name} stalled: no frame for {silent_s:.1f} s", Problem.CAMERA_SILENT
+                    ) from None
                 continue
             since_ns = time.monotonic_ns()
             if self._counters.camera_failures and limit_s == self._limits.start_s:
                 self._counters.camera_reopened += 1
-                self._events.write("camera-back", frame_id=frame.frame_id)
+                self._events.write(f"{self._name}-back", frame_id=frame.frame_id)
             limit_s = self._limits.stall_s
             self._loop.frame_arrived(frame, since_ns, self._dropped_before + self._camera.dropped)

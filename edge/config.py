@@ -14,6 +14,7 @@ from edge.cameras import RECORDINGS
 from edge.keys import from_file
 from edge.sections.base import Section
 from edge.sections.camera import CameraSection
+from edge.sections.depth import DepthSection
 from edge.sections.expert import ExpertSection
 from edge.sections.model import ModelSection
 from edge.sections.ros2 import Ros2Section
@@ -33,6 +34,7 @@ class EdgeConfig(Section):
     model: ModelSection
     camera: CameraSection
     link: LinkSection
+    depth: DepthSection = Field(default_factory=DepthSection)
     picture: PictureSettings = Field(default_factory=PictureSettings)
     decision: DecisionSection = Field(default_factory=DecisionSection)
     pad: PadSettings = Field(default_factory=PadSettings)
@@ -48,6 +50,10 @@ class EdgeConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> EdgeConfig:
         camera, link, pose_s = self.camera, self.expert.link, self.director.max_pose_age_s
+        if self.depth.source is not None and not self.decision.relief.enabled:
+            raise ValueError("depth.source is for relief: set decision.relief = { enabled = true }, or leave it out")
+        if self.depth.on_gimbal and camera.gimbal == "none":
+            raise ValueError("depth.on_gimbal needs camera.gimbal, whose attitude is read")
         check_together({"decision": self.decision, "director": self.director, "authority": self.authority})
         rates = (
             ("camera.fps", camera.fps, "camera.stall_timeout_ms", camera.stall_timeout_ms, 1e3),
@@ -69,8 +75,8 @@ class EdgeConfig(Section):
         """
         commands = self.authority.level is not AuthorityLevel.ADVISE
         gimbal = self.camera.gimbal != "none"
-        down = self.camera.gimbal_down
-        return LinkSettings.of(self.link, self.expert.link, commands=commands, gimbal=gimbal, gimbal_down=down)
+        more = {"gimbal_down": self.camera.gimbal_down, "depth": self.decision.relief.enabled}
+        return LinkSettings.of(self.link, self.expert.link, commands=commands, gimbal=gimbal, **more)
 
 
 def load_config(path: Path) -> EdgeConfig:
@@ -99,6 +105,10 @@ def parse_config(data: dict[str, Any], path: Path) -> EdgeConfig:
     except ConfigError as error:
         raise ConfigError(f"config {path}: {error}") from error
     try:
+        config.depth.lens()
+    except (InvalidValueError, CameraError) as error:
+        raise ConfigError(f"config {path}: [depth] {error}") from error
+    try:
         config.link_settings().endpoints()
     except LinkError as error:
         raise ConfigError(f"config {path}: [link] {error}") from error
@@ -113,18 +123,25 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
     def at(path: Path | None) -> Path | None:
         return None if path is None else folder / path.expanduser()
 
-    camera = config.camera
-    source = camera.source
-    for scheme in RECORDINGS:
-        if source.startswith(scheme):
-            source = scheme + str(folder / source.removeprefix(scheme))
+    def from_folder(source: str | None) -> str | None:
+        for scheme in RECORDINGS:
+            if source is not None and source.startswith(scheme):
+                return scheme + str(folder / source.removeprefix(scheme))
+        return source
+
+    camera, depth = config.camera, config.depth
     taxonomy = config.model.taxonomy
     if taxonomy is not None and (taxonomy.endswith(".toml") or "/" in taxonomy):
         taxonomy = str(folder / taxonomy)
     return config.model_copy(
         update={
             "model": config.model.model_copy(update={"path": at(config.model.path), "taxonomy": taxonomy}),
-            "camera": camera.model_copy(update={"source": source, "calibration": at(camera.calibration)}),
+            "camera": camera.model_copy(
+                update={"source": from_folder(camera.source), "calibration": at(camera.calibration)}
+            ),
+            "depth": depth.model_copy(
+                update={"source": from_folder(depth.source), "calibration": at(depth.calibration)}
+            ),
             "link": anchored(config.link, folder),
             "expert": config.expert.model_copy(update={"link": anchored(config.expert.link, folder)}),
             "log": config.log.model_copy(update={"events": at(config.log.events)}),

@@ -15,6 +15,7 @@ from edge.allocator import TRIM_PERIOD_NS, give_back_free_memory
 from edge.cameras import Camera
 from edge.capture import CaptureLimits, CaptureLoop
 from edge.config import EdgeConfig
+from edge.depth_feed import DepthFeed
 from edge.ending import UnstoppedError
 from edge.flight_loop import FlightLoop, LoopLink, LoopSettings
 from edge.log import EventLog
@@ -27,6 +28,7 @@ from edge.runtimes.contract import InferenceCancelledError
 from edge.sdnotify import ServiceNotifier
 from edge.worker import Worker
 from firmware_bridge.messages import HealthState, Severity
+from landing.depth_image import DepthFrame
 from landing.types import Frame, LandingTarget, Pose
 
 logger = logging.getLogger("edge")
@@ -62,6 +64,7 @@ class Daemon:
         observers: Given every decision and status.
         reloader: Asked once a tick for another configuration.
         cancel: Ends the inference that runs, where it can be; see `edge.runtimes.Runtime.cancel`.
+        depth: The depth sensor, not open yet, and what takes its images; None without one.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Daemon:
         observers: tuple[Observer, ...] = (),
         reloader: Reloader | None = None,
         cancel: Callable[[], None] | None = None,
+        depth: tuple[Camera, DepthFeed] | None = None,
     ) -> None:
         self._config = config
         self._pipeline = pipeline
@@ -106,7 +110,11 @@ class Daemon:
         )
         self.counters = self._loop.counters
         limits = CaptureLimits(config.camera.start_timeout_ms / 1e3, config.camera.stall_timeout_ms / 1e3)
-        self._capture = CaptureLoop(camera, self._loop, limits, events, self._stop, live)
+        self._capture = CaptureLoop(camera, camera.grab, self._loop, limits, events, self._stop, live)
+        self._depth: CaptureLoop[DepthFrame] | None = None
+        if depth is not None:
+            sensor, feed = depth
+            self._depth = CaptureLoop(sensor, sensor.grab_depth, feed, limits, events, self._stop, True, "depth")
         self._status_period_s = config.log.status_period_s
         self._status_ns = self._started_ns
         self._trim_ns = self._started_ns
@@ -128,7 +136,9 @@ class Daemon:
             TouchdownError: A thread met an error that a user can act on.
             UnstoppedError: A thread does not end; its inference or driver does not return.
         """
-        workers = (Worker("capture", self._capture.run), Worker("pipeline", self._run_pipeline))
+        workers: tuple[Worker, ...] = (Worker("capture", self._capture.run), Worker("pipeline", self._run_pipeline))
+        if self._depth is not None:
+            workers += (Worker("depth", self._depth.run),)
         try:
             for worker in workers:
                 worker.start()

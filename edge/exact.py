@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from landing.errors import TouchdownError
 from landing.problems import Problem
@@ -21,11 +22,13 @@ class RecordingError(TouchdownError):
 
 
 def exact(value: Any) -> Any:
-    """Convert to what `json` writes without loss: enums by value, dataclasses as mappings."""
+    """Convert to what `json` writes without loss: enums by value, dataclasses and models as mappings."""
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: exact(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     if isinstance(value, Mapping):
         return {str(exact(key)): exact(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

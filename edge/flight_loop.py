@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from edge.alarms import LinkAlarms
 from edge.control import Control, ControlLink
+from edge.depth_watch import DepthWatch
 from edge.ground import GroundWatch
 from edge.known import KnownSites
 from edge.log import EventLog
@@ -151,6 +152,7 @@ class FlightLoop(Generic[F]):
         self._vitals = Vitals(settings.health, events, notifier or ServiceNotifier({}), started_ns)
         self._alarms = LinkAlarms(link, events)
         self._ground = GroundWatch(events)
+        self._depth = DepthWatch(events)
         self._known = None if book is None else KnownSites(book, events, link.global_fix)
         self._descent = DescentWatch()
         self._inference_ms: float | None = None
@@ -210,6 +212,7 @@ class FlightLoop(Generic[F]):
         step = self.pipeline.step(frame, pose_at if pointing is None else pointing.seen(pose_at), upcoming)
         self._inference_ms = step.timings_ms.get("inference")
         self._ground.observe(step.decision)
+        self._depth.observe(step.depth, step.decision.decided_at_ns)
         if self._known is not None:
             self._known.observe(step)
         self.decision = step.decision
@@ -260,6 +263,7 @@ class FlightLoop(Generic[F]):
             fix,
             None if self._known is None else self._known.book,
             self.control.gimbal,
+            self._depth.text,
         )
         return output
 

@@ -19,6 +19,10 @@ BASIC = {
         *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "gimbal", "gimbal_down"),
         *("latency_ms", "loop", "calibrated"),
     ),
+    "depth": (
+        *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "on_gimbal", "latency_ms"),
+        *("unit_m", "error_share", "max_m"),
+    ),
     "decision": ("vehicle_radius_m", "commit_height_m", "strictness", "relief"),
     "pad": ("dictionary", "id", "edge_m", "surface_m", "max_speed_mps"),
     "authority": ("level", "look_height_m", "failsafe"),

@@ -46,6 +46,7 @@ class DaemonStatus:
         fix: The vehicle's newest place on the globe; None while it is not known.
         book: Sites seen on the way; None where none are kept. It goes on changing.
         gimbal: Why the camera cannot be landed by, in words; None where it can.
+        depth: Depth sensors and what becomes of their looks, in words; empty while none was heard.
     """
 
     at_ns: int
@@ -64,6 +65,7 @@ class DaemonStatus:
     fix: GlobalFix | None = None
     book: SiteBook | None = None
     gimbal: str | None = None
+    depth: str = ""
 
 
 class Observer(Protocol):

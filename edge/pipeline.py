@@ -5,13 +5,14 @@ The same step flies (`edge serve`) and looks at recordings (`edge look`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge.timings import Timings
 from landing.camera import CameraModel
 from landing.decider import Decision
+from landing.depth import DepthSource, DepthTaken
 from landing.errors import CameraError
 from landing.ground_view import GridOfFloat, GroundView
 from landing.motion import MotionReport
@@ -85,7 +86,8 @@ class Step:
         clearance_m: Clearance around each cell of the view, m; None where nothing was picked from it.
         timings_ms: ``preprocess, inference, pose, pad, map, pick, total`` and ``age`` (from capture to decision).
         sighting: Tags of the wanted pad in it; None without any.
-        relief: What parallax has shown up to it; None where relief is not measured.
+        relief: What parallax and depth have shown up to it; None where relief is not measured.
+        depth: Looks of depth sensors since the frame before, each with what became of it.
     """
 
     frame: Frame
@@ -99,6 +101,7 @@ class Step:
     timings_ms: dict[str, float]
     sighting: PadSighting | None = None
     relief: ReliefReport | None = None
+    depth: tuple[DepthTaken, ...] = ()
 
 
 class Pipeline:
@@ -112,6 +115,7 @@ class Pipeline:
         stopwatch_ns: Measures durations.
         monitor: Refuses bad pictures; None takes all.
         pad: Looks for the wanted pad's tag; None where there is none.
+        depth: Sources of depth, asked with each frame.
     """
 
     def __init__(
@@ -123,8 +127,10 @@ class Pipeline:
         stopwatch_ns: Callable[[], int],
         monitor: PictureMonitor | None = None,
         pad: PadFinder | None = None,
+        depth: Sequence[DepthSource] = (),
     ) -> None:
         self._pad = pad
+        self._depth = tuple(depth)
         self._monitor = monitor
         self.runtime = runtime
         self.decider = decider
@@ -179,6 +185,7 @@ class Pipeline:
         motion = None if monitor is None else monitor.motion
         sighting, looked_ms = self._look_for_pad(frame) if problem is None else (None, {})
         now_ns = self._clock_ns()
+        depth = self._take_depth(frame, pose_at, now_ns)
         relief = None if monitor is None else monitor.relief
         if problem is None:
             decision = self.decider.observe(segmentation, pose, now_ns, sighting, relief)
@@ -193,9 +200,15 @@ class Pipeline:
         self.timings.add(timings_ms)
         decider = self.decider
         view, clearance_m = decider.last_view, decider.last_clearance_m
-        return Step(
-            frame, segmentation, pose, problem, motion, decision, view, clearance_m, timings_ms, sighting, relief
-        )
+        told = (view, clearance_m, timings_ms, sighting, relief, depth)
+        return Step(frame, segmentation, pose, problem, motion, decision, *told)
+
+    def _take_depth(self, frame: Frame, pose_at: PoseAt, now_ns: int) -> tuple[DepthTaken, ...]:
+        """Hand what depth sensors saw up to a frame to the relief: by then its poses are known."""
+        looks = [look for source in self._depth for look in source(frame.captured_at_ns)]
+        if self._monitor is None or not looks:
+            return ()
+        return self._monitor.take_depth(looks, pose_at, now_ns)
 
     def _look_for_pad(self, frame: Frame) -> tuple[PadSighting | None, dict[str, float]]:
         """Return the tags in a frame, and the time that it took."""

@@ -6,14 +6,12 @@ from edge.pilot_reasons import PilotText
 
 RELIEF = (
     PilotText(
-        "not-flat: parallax shows a slope of <angle> degrees",
+        "not-flat: a slope of <angle> degrees",
         "The ground where it would land is too steep.",
         "Fly on, to level ground.",
     ),
     PilotText(
-        "not-flat: parallax shows something <height> m tall",
-        "Something stands where it would land.",
-        "Fly on, to open ground.",
+        "not-flat: something <height> m tall", "Something stands where it would land.", "Fly on, to open ground."
     ),
     PilotText(
         "relief-not-known: no parallax yet, fly to the side",
@@ -21,12 +19,12 @@ RELIEF = (
         "Fly a few metres to the side.",
     ),
     PilotText(
-        "site-lost: relief at the site, parallax shows a slope of <angle> degrees; <why no other>",
+        "site-lost: relief at the site, a slope of <angle> degrees; <why no other>",
         "From nearer the ground is steeper than it looked.",
         "Take over if low.",
     ),
     PilotText(
-        "site-lost: relief at the site, parallax shows something <height> m tall; <why no other>",
+        "site-lost: relief at the site, something <height> m tall; <why no other>",
         "Something stands where you would land.",
         "Take over if low.",
     ),
@@ -36,4 +34,4 @@ RELIEF = (
         "Fly a few metres to the side.",
     ),
 )
-"""Reasons for which ground that looks landable is no site: what parallax shows of it."""
+"""Reasons for which ground that looks landable is no site: what its relief shows."""

@@ -22,6 +22,7 @@ from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
 from landing.confidence import SiteConfidence
 from landing.decider import Decider
+from landing.depth_image import DepthLens
 from landing.ground_scale import GroundScale, axis_down
 from landing.known_sites import SiteBook
 from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
@@ -125,6 +126,7 @@ class ResolvedFlight(ResolvedDecision):
         max_frame_age_ms: Older frames are dropped.
         link: How the autopilot is reached and what is asked of it.
         pad: The marked pad that is wanted.
+        depth: The depth sensor beside the camera; None without one.
     """
 
     director: DirectorSettings
@@ -135,6 +137,7 @@ class ResolvedFlight(ResolvedDecision):
     max_frame_age_ms: float
     link: LinkSettings
     pad: PadSettings = field(default_factory=PadSettings, kw_only=True)
+    depth: DepthLens | None = field(default=None, kw_only=True)
 
     def decider(
         self, camera: CameraModel, clock_ns: Callable[[], int] | None = None, settings: DecisionSettings | None = None
@@ -185,6 +188,7 @@ class ResolvedFlight(ResolvedDecision):
                 input_px=_INPUT_PX.validate_python(values.get("input_px")),
                 confidence=_CONFIDENCE.validate_python(values.get("confidence")),
                 pad=PadSettings.model_validate(values.get("pad", {})),
+                depth=_DEPTH.validate_python(values.get("depth")),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise RecordingError(f"the recorded flight settings cannot be read: {error}") from error
@@ -194,6 +198,7 @@ _THRESHOLDS = TypeAdapter(tuple[Threshold, ...])
 _CAMERA = TypeAdapter(CameraModel)
 _GROUND_RANGE: TypeAdapter[GroundRange | None] = TypeAdapter(GroundRange | None)
 _INPUT_PX: TypeAdapter[tuple[int, int] | None] = TypeAdapter(tuple[int, int] | None)
+_DEPTH: TypeAdapter[DepthLens | None] = TypeAdapter(DepthLens | None)
 _CONFIDENCE: TypeAdapter[SiteConfidence | None] = TypeAdapter(SiteConfidence | None)
 
 
@@ -293,6 +298,7 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
         input_px=decided.input_px,
         confidence=decided.confidence,
         pad=config.pad,
+        depth=config.depth.lens(),
     )
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from edge.allocator import share_one_heap
 from edge.blackbox.make import make_recorder
 from edge.blackbox.recorder import Recorder
-from edge.cameras import RECORDINGS, make_camera
+from edge.cameras import RECORDINGS, Camera, make_camera
 from edge.claims import claims_of
 from edge.config import EdgeConfig, load_config
 from edge.daemon import Daemon
+from edge.depth_feed import DepthFeed
 from edge.ending import LEFT_RUNNING, REST_S, Ending, StoppedError, UnstoppedError
 from edge.log import EventLog, Exact, set_up_text_log
 from edge.observer import Observer
@@ -147,12 +148,13 @@ def _run(
     decider = flight.decider(flight.camera, time.perf_counter_ns)
     monitor = PictureMonitor(flight.picture, flight.camera, flight.decision.relief)
     clocks = (time.monotonic_ns, time.perf_counter_ns)
-    pipeline = Pipeline(runtime, decider, flight.camera, *clocks, monitor, flight.pad_finder())
+    depth = _depth_sensor(config, flight)
+    sources = (link.take_depth,) if depth is None else (link.take_depth, depth[1].take)
+    pipeline = Pipeline(runtime, decider, flight.camera, *clocks, monitor, flight.pad_finder(), sources)
     live = not config.camera.source.startswith(RECORDINGS)
     observers = _observers(config, flight, runtime, pipeline, decider, link, stack, ros2)
-    daemon = Daemon(
-        config, flight, camera, pipeline, link, events, ServiceNotifier(), live, observers, reloader, runtime.cancel
-    )
+    rest = (observers, reloader, runtime.cancel, depth)
+    daemon = Daemon(config, flight, camera, pipeline, link, events, ServiceNotifier(), live, *rest)
     parameters.connect(link.withhold, daemon.set_status_period)
     stack.callback(ending.begin)
     ending.status = LEFT_RUNNING
@@ -160,6 +162,14 @@ def _run(
     ending.on_end = daemon.stop
     ending.check()
     daemon.run(max_seconds)
+
+
+def _depth_sensor(config: EdgeConfig, flight: ResolvedFlight) -> tuple[Camera, DepthFeed] | None:
+    """The depth sensor, not open yet, and what takes its images; None where none is configured."""
+    request = config.depth.request()
+    if request is None or flight.depth is None:
+        return None
+    return make_camera(request), DepthFeed(flight.depth)
 
 
 def _observers(

@@ -13,6 +13,7 @@ from collections import deque
 from typing import NamedTuple
 
 NS_PER_MS = 1_000_000
+STAMP_TOLERANCE_NS = 1_000_000_000  # An older stamp of a sensor is of another clock
 
 FOREIGN_EARLY_NS = 200_000_000
 # An answer whose own upper bound lies outside of these around the known one comes from another clock than the boot
@@ -183,3 +184,12 @@ class _Smallest:
         while self._queue and self._queue[-1][1] >= value:
             self._queue.pop()
         self._queue.append((at_ns, value))
+
+
+def arrival_or_stamp(boot_ms: int, now_ns: int, offset_ns: int) -> int:
+    """Our monotonic time of a message: its stamp's, or that of its arrival where the stamp is of another clock.
+
+    Some drivers stamp 0, or with a clock of their own.
+    """
+    at_ns = boot_ms * NS_PER_MS + offset_ns
+    return at_ns if 0 <= now_ns - at_ns <= STAMP_TOLERANCE_NS else now_ns

@@ -31,6 +31,7 @@ from firmware_bridge.target import landing_target_message
 from firmware_bridge.transport import Transport
 from firmware_bridge.video import VIDEO_COMPONENT
 from landing.command import CommandAnswer, CommandRequest
+from landing.depth import DepthLook
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix
 from landing.pointing import GimbalOrder, GimbalReport, GimbalRequest
@@ -142,6 +143,12 @@ class FlightLink:
         """Return the vehicle's newest place on the globe, however old; None before one was told."""
         with self._lock:
             return self._telemetry.fix
+
+    def take_depth(self, until_ns: int) -> tuple[DepthLook, ...]:
+        """Take what depth sensors saw up to a monotonic time: see `landing.depth.DepthSource`."""
+        with self._lock:
+            depth = self._telemetry.depth
+            return () if depth is None else depth.looks(until_ns)
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """Return the last reported state of the autopilot, and whether it still speaks."""

@@ -112,6 +112,7 @@ class LinkSettings(LinkSection, LinkExpert):
     commands: bool = Field(default=False, description="commands may be sent: mode, sticks and global position are read")
     gimbal: bool = Field(default=False, description="a gimbal carries the camera: its attitude is read")
     gimbal_down: bool = Field(default=False, description="that gimbal is pointed down for landings")
+    depth: bool = Field(default=False, description="relief is measured: depth sensors are read")
     reconnect_first_s: float = Field(
         default=0.2, ge=0.01, le=60, description="pause before a lost connection is opened again, s"
     )

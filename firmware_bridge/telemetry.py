@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from firmware_bridge.battery import BATTERY_RATE_HZ, BATTERY_STREAM
-from firmware_bridge.clock import NS_PER_MS, ClockMap
+from firmware_bridge.clock import NS_PER_MS, ClockMap, arrival_or_stamp
 from firmware_bridge.commands import CommandTracker, fix_of
+from firmware_bridge.depth import DepthReadings
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS, EstimatorState
 from firmware_bridge.fence import FENCE_RATE_HZ, FENCE_STREAM
@@ -43,7 +44,6 @@ log = logging.getLogger(__name__)
 
 NS_PER_S = 1_000_000_000
 ATTITUDE_STANDS_IN_AFTER_NS = 500_000_000
-RANGE_STAMP_TOLERANCE_NS = 1_000_000_000
 VERSION_PERIOD_NS = 2 * NS_PER_S
 # Our ids count as taken for so long after the last heartbeat of somebody else who uses them
 OWN_IDS_QUIET_NS = 5 * NS_PER_S
@@ -58,6 +58,7 @@ class Telemetry:
         self._settings = settings
         self.gimbal = GimbalHistory() if settings.gimbal else None  # Attitude of the gimbal that carries the camera
         self.gimbal_manager = GimbalManager(self.gimbal, settings.component_id)
+        self.depth = DepthReadings() if settings.depth else None  # Points of depth sensors
         self.history = PoseHistory(
             settings.height_source,
             rangefinder_offset_frd_m=settings.rangefinder_offset_frd_m,
@@ -239,8 +240,8 @@ class Telemetry:
         change = self.selector.hear(message, peer, now_ns)
         if change is not None:
             self._on_change(change, now_ns)
-        if self.gimbal is not None and self.selector.belongs(message, peer):
-            self._on_gimbal(message, now_ns)
+        if (self.gimbal or self.depth) and self.selector.belongs(message, peer):
+            self._on_part(message, now_ns)
         if not self.selector.speaks(message, peer):
             return
         name = message.get_type()
@@ -320,15 +321,11 @@ class Telemetry:
             self.history.add_position(at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz))
 
     def _on_distance(self, message: Any, now_ns: int) -> None:
-        usable = self._ranges.take(message)
-        offset_ns = self.clock.offset_ns
+        usable, offset_ns = self._ranges.take(message), self.clock.offset_ns
         if not usable or offset_ns is None:
             return  # without attitude or position a range is of no use yet
-        at_ns = message.time_boot_ms * NS_PER_MS
-        if not 0 <= now_ns - offset_ns - at_ns <= RANGE_STAMP_TOLERANCE_NS:
-            at_ns = now_ns - offset_ns  # some drivers stamp 0, or with a clock of their own
         self.history.add_range(
-            at_ns,
+            arrival_or_stamp(message.time_boot_ms, now_ns, offset_ns) - offset_ns,
             message.current_distance / 100.0,
             message.min_distance / 100.0,
             message.max_distance / 100.0,
@@ -355,8 +352,11 @@ class Telemetry:
             self.command_tracker.on_ack(message, now_ns)
             self.gimbal_manager.tracker.on_ack(message, now_ns)
 
-    def _on_gimbal(self, message: Any, now_ns: int) -> None:
-        """A gimbal speaks for itself, or the autopilot for it."""
+    def _on_part(self, message: Any, now_ns: int) -> None:
+        """A gimbal or a depth sensor speaks for itself, or the autopilot for it."""
+        if self.depth is not None:
+            self.depth.take(message, now_ns, self.clock.offset_ns)
+            self.last_error = self.depth.problem or self.last_error
         if self.gimbal is None or message.get_type() not in GIMBAL_READERS:
             return
         if self.gimbal.take(message, now_ns):

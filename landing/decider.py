@@ -52,7 +52,7 @@ class Decision:
         restarted: Why the ground map began anew with this frame; None where it did not.
         pad: Word on the marked pad; None where none is configured.
         last_resort: Least bad ground where there is no site; for failsafe landings alone.
-        relief: What parallax says of the ground at the site, in words; None without a site or where it is not measured.
+        relief: What is known of the relief of the site, in words; None without a site or where it is not measured.
     """
 
     selection: Selection

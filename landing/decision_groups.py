@@ -210,14 +210,14 @@ class UsableView(Frozen):
 
 
 class ReliefSettings(Frozen):
-    """Limits of ground that is no longer flat, by parallax (`landing.relief`)."""
+    """Limits of ground that is no longer flat, by parallax and depth (`landing.relief`)."""
 
     enabled: bool = Field(
-        default=False, description="measure relief by parallax and refuse ground that is shown not to be flat"
+        default=False, description="measure relief by parallax and depth sensors, and refuse ground that is not flat"
     )
     max_slope_deg: float = Field(default=10.0, gt=1, le=45, description="steepest ground to land on, degrees")
     max_step_m: float = Field(default=0.4, gt=0.1, le=5, description="tallest thing on the ground to land on, m")
-    # A vehicle that comes straight down sees no parallax below itself.
+    # A vehicle that comes straight down sees no parallax below itself, and may have no depth sensor.
     known_below_m: float = Field(
         default=0.0,
         ge=0,

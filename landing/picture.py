@@ -6,12 +6,15 @@ something, in focus, and new. All are made on a thumbnail, in about 1 ms.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
+from landing.depth import DepthLook, DepthTaken, dated_ground
 from landing.estimator import EstimatorFrame
 from landing.mistakes import LOOPED, Mistake
 from landing.motion import MotionReport, PictureMotion
@@ -83,14 +86,19 @@ class PictureMonitor:
         self._repeated: str | None = None
         self._repeats_since_ns: int | None = None
         self._looped = False
-        measured = self._motion is not None and relief is not None and relief.enabled
-        self._relief = Relief(relief) if measured and relief is not None else None
+        self._relief = Relief(relief) if relief is not None and relief.enabled else None
         self._relief_frame: EstimatorFrame | None = None
-        self.relief: ReliefReport | None = None if self._relief is None else ReliefReport()
-        """Relief that parallax has shown up to the newest frame; None where it is not measured."""
+        self._report: ReliefReport | None = None
         self._sample: ByteArray | None = None
         self._pose: Pose | None = None
         self._since_ns = 0
+
+    @property
+    def relief(self) -> ReliefReport | None:
+        """Relief that parallax and depth have shown up to the newest frame; None where it is not measured."""
+        if self._relief is not None and self._report is None:
+            self._report = self._relief.report()
+        return self._report
 
     def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:
         """Return the reason for which a frame is not decided on; None when it is.
@@ -142,16 +150,41 @@ class PictureMonitor:
 
     def _measure_relief(self, pose: Pose | None, forget: bool) -> None:
         """Takes the newest pair of looks; what wrong poses have shown, or another frame, is forgotten."""
-        if self._relief is None or self._motion is None:
+        if self._relief is None:
             return
         if forget or (pose is not None and pose.frame != self._relief_frame):
             self._relief.clear()
-            self.relief = ReliefReport()
+            self._report = None
         if pose is not None:
             self._relief_frame = pose.frame
-        pair = self._motion.pair
-        if pair is not None and not forget:
-            self.relief = self._relief.add(pair, self._motion.track) or self.relief
+        moved = self._motion
+        if moved is None or moved.pair is None or forget:
+            return
+        if self._relief.add(moved.pair, moved.track):
+            self._report = None
+
+    def take_depth(
+        self, looks: Sequence[DepthLook], pose_at: Callable[[int], Pose | None], now_ns: int
+    ) -> tuple[DepthTaken, ...]:
+        """Takes looks of depth sensors into the relief, after the newest frame; says what became of each.
+
+        Args:
+            looks: Since the last frame.
+            pose_at: The pose at a monotonic time.
+            now_ns: Monotonic time.
+        """
+        if self._relief is None:
+            return ()
+        reports = []
+        for look in looks:
+            ground = dated_ground(look, pose_at, now_ns, self._relief_frame)
+            if isinstance(ground, str):
+                reports.append(DepthTaken(look, 0, ground))
+            else:
+                reports.append(DepthTaken(look, len(ground.down_m)))
+                self._relief.add_depth(ground, look.at_ns)
+                self._report = None
+        return tuple(reports)
 
     def problem(self, frame: Frame, pose: Pose | None) -> str | None:
         """Return what is wrong with a picture itself, in words; None when nothing is.

@@ -1,4 +1,4 @@
-"""Relief of the ground from parallax: what stands up, and what slopes, while the vehicle moves.
+"""Relief of the ground from parallax and depth: what stands up, and what slopes.
 
 Two looks at the same corners (`landing.motion`) with a way between them say how far each corner is. Of a pair, errors
 of the pose (turn and way) and a common plane are estimated together, robustly; each corner's rest along the way is its
@@ -6,6 +6,8 @@ height. Points with their variance are gathered into cells of the ground, over p
 place is its slope. A place is refused only where the estimate is beyond the limit and flat ground is ruled out by it.
 
 A vehicle that goes straight down sees no parallax below itself: such ground has no relief, and the report says so.
+With depth at hand (`landing.depth`) the same cells take its points: a look counts once in a cell, and is brought to the
+height of what was known there before, since the estimator's height drifts.
 
 Frames of reference: camera optical, local NED. Pure: time is an argument.
 """
@@ -20,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.decision_groups import ReliefSettings
+from landing.depth import DepthGround
 from landing.geometry import FloatArray
 from landing.picture_pairs import ATTITUDE_RAD, PLACE_M, PLACE_SHARE, STAMP_S, WANDER_MPS, CameraTrack
 from landing.relief_report import CELL_M, CELLS, ReliefReport, packed
@@ -44,6 +47,9 @@ LEAST_LOOKS, LEAST_CELLS, LEAST_SPREAD_M = 3, 8, 0.9
 
 SURE = 2.5
 """Standard deviations from flat ground (half of the limit) that a refusal takes."""
+
+LEAST_SHARED = 6
+"""Cells that a look of depth must share with what is known to be brought to its height."""
 
 MEMORY_S = 60.0
 """Time in which what was gathered falls to 1/e: poses drift."""
@@ -88,8 +94,8 @@ class Relief:
         self._corner: tuple[int, int] | None = None
         self._datum_m, self._at_ns = 0.0, 0
 
-    def add(self, pair: CornerPair, track: CameraTrack) -> ReliefReport | None:
-        """Takes two looks and says what is known; None when they show nothing new.
+    def add(self, pair: CornerPair, track: CameraTrack) -> bool:
+        """Takes two looks; False when they show nothing new.
 
         Args:
             pair: The corners.
@@ -97,17 +103,26 @@ class Relief:
         """
         points = corner_heights(pair, track)
         if points is None:
-            return None
+            return False
         places, down_m, variance, slope_variance = points
+        self._begin(places, down_m, pair.to_ns)
+        self._gather(places, self._datum_m - down_m, variance, slope_variance)
+        return True
+
+    def add_depth(self, ground: DepthGround, at_ns: int) -> None:
+        """Takes what a depth sensor saw at a time."""
+        self._begin(ground.places_m, ground.down_m, at_ns)
+        self._gather_look(ground)
+
+    def _begin(self, places: FloatArray, down_m: FloatArray, at_ns: int) -> None:
+        """Moves the map to the ground in view and lets what is known fade until a time."""
         middle = np.median(places, axis=0)
         self._follow((round(middle[0] / CELL_M), round(middle[1] / CELL_M)), float(np.median(down_m)))
-        if self._at_ns:
-            fading = np.float32(math.exp(-(pair.to_ns - self._at_ns) * 1e-9 / MEMORY_S))
+        if self._at_ns and at_ns > self._at_ns:
+            fading = np.float32(math.exp(-(at_ns - self._at_ns) * 1e-9 / MEMORY_S))
             self._sums *= fading
             self._looks *= fading
-        self._at_ns = pair.to_ns
-        self._gather(places, self._datum_m - down_m, variance, slope_variance)
-        return self._report()
+        self._at_ns = max(self._at_ns, at_ns)
 
     def _follow(self, middle: tuple[int, int], down_m: float) -> None:
         """Keeps the map around the ground in view."""
@@ -141,9 +156,32 @@ class Relief:
             np.add.at(layer, (row, column), (weight * term).astype(np.float32))
         np.add.at(self._looks, (row, column), np.float32(1.0))
 
-    def _report(self) -> ReliefReport:
-        """Judges every cell."""
+    def _gather_look(self, ground: DepthGround) -> None:
+        """Adds one look of depth: its points in a cell are one measurement of it, whose error they share."""
         assert self._corner is not None
+        cell = np.floor(ground.places_m / CELL_M).astype(np.int64)
+        inside = ((cell >= self._corner) & (cell < np.add(self._corner, CELLS))).all(axis=1)
+        cell, places, variance = cell[inside], ground.places_m[inside], ground.variance[inside]
+        height_m = self._datum_m - ground.down_m[inside]
+        flat = (cell - self._corner) @ np.array([CELLS, 1])
+        count = np.bincount(flat, minlength=CELLS * CELLS)
+        known, first = np.unique(flat, return_index=True)[0], self._sums[0].ravel()
+        known = known[self._looks.ravel()[known] > 0.5]
+        if len(known) >= LEAST_SHARED:
+            seen = np.bincount(flat, height_m, CELLS * CELLS)[known] / count[known]
+            height_m = height_m - float(np.median(seen - self._sums[6].ravel()[known] / first[known]))
+        north, east = (places - (cell + 0.5) * CELL_M).T
+        weight = 1.0 / (variance * count[flat])
+        one = np.ones_like(weight)
+        terms = (one, north, east, north**2, north * east, east**2, height_m, height_m * north, height_m * east)
+        for layer, term in zip(self._sums, (*terms, ground.slope_variance * one), strict=True):
+            layer += np.bincount(flat, weight * term, CELLS * CELLS).reshape(CELLS, CELLS).astype(np.float32)
+        self._looks += (count > 0).reshape(CELLS, CELLS)
+
+    def report(self) -> ReliefReport:
+        """Judges every cell."""
+        if self._corner is None:
+            return ReliefReport()
         weight = self._sums[0]
         filled = self._looks > 0.5
         plane = _planes(self._sums, filled)

@@ -35,7 +35,7 @@ class ReliefGround:
 
         Args:
             view: The map.
-            report: What parallax has shown.
+            report: What parallax and depth have shown.
             settings: Limits.
             height_m: Of the vehicle above the ground.
         """

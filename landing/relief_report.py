@@ -1,4 +1,4 @@
-"""Relief that parallax has shown, as a value: what `landing.relief` tells the decision with each frame.
+"""Relief that parallax and depth have shown, as a value: what `landing.relief` tells the decision with each frame.
 
 It is small, and plain enough to be recorded with every step: a replay decides by the relief that was known in flight.
 """
@@ -28,7 +28,7 @@ STAND_M = 0.05
 
 @dataclass(frozen=True)
 class ReliefReport:
-    """Relief that parallax has shown so far.
+    """Relief that parallax and depth have shown so far.
 
     Attributes:
         corner: Row and column of the first cell, counted north and east from the NED origin.
@@ -134,5 +134,5 @@ def words(codes: ByteArray) -> str:
     """Say what is against some cells, with numbers; at least one of them is refused."""
     slope, step = slope_deg(codes), step_m(codes)
     if step:
-        return f"parallax shows something {step:.1f} m tall"
-    return f"parallax shows a slope of {slope:.0f} degrees"
+        return f"something {step:.1f} m tall"
+    return f"a slope of {slope:.0f} degrees"

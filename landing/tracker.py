@@ -67,7 +67,7 @@ class MapSnapshot:
     relief: ReliefGround | None = None
 
     def relief_at(self, selection: Selection, radius_m: float) -> str | None:
-        """Say what parallax shows of the ground of a site; None without one, or where relief is not measured."""
+        """Say what relief shows of the ground of a site; None without one, or where relief is not measured."""
         if self.relief is None or not isinstance(selection, LandingSite):
             return None
         cell = self.view.cell_of(*selection.place_ned_m(self.at_ns)[:2])
@@ -384,7 +384,7 @@ class SiteTracker:
         return None
 
     def _uneven(self, snapshot: MapSnapshot, cell: tuple[int, int], radius_m: float) -> str | None:
-        """Return what parallax shows against the site; a marked pad is where it was laid."""
+        """Return what relief shows against the site; a marked pad is where it was laid."""
         assert self.site is not None
         if snapshot.relief is None or self.site.pad is not None:
             return None

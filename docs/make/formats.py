@@ -40,6 +40,7 @@ VIEWS = {
     views.POSE: ("foxglove.FrameTransform", "the vehicle in the frame `local`: x north, y west, z up, m"),
     views.SITE: ("foxglove.SceneUpdate", "the site's clear disc, amber where somebody may come"),
     views.TEXT: ("foxglove.Log", "events in words"),
+    views.POINTS: ("foxglove.PointCloud", "points of depth sensors, each with its standard deviation `sd_m`"),
 }
 """Message type and meaning of each channel for people and Foxglove."""
 

@@ -19,6 +19,7 @@ from edge.log import EventLog
 from edge.parameters import DaemonParameters
 from firmware_bridge import component, supplement
 from firmware_bridge.battery import BATTERY_RATE_HZ, BATTERY_STREAM
+from firmware_bridge.depth import READERS as DEPTH_MESSAGES
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor import ardupilot, px4
 from firmware_bridge.doctor.findings import Level
@@ -69,7 +70,9 @@ READ = {
     "ATTITUDE_QUATERNION": "attitude; without it no target",
     "ATTITUDE": "attitude, where ATTITUDE_QUATERNION does not come",
     "LOCAL_POSITION_NED": "position and speed; without it no target",
-    "DISTANCE_SENSOR": "height above the ground, from a rangefinder that looks down",
+    "DISTANCE_SENSOR": "height above the ground, from a rangefinder that looks down; relief, from those "
+    "that look down obliquely",
+    "OBSTACLE_DISTANCE_3D": "relief: points in the vehicle's axes (`MAV_FRAME_BODY_FRD`)",
     "GPS_GLOBAL_ORIGIN": "a new origin of the local frame: the ground map is moved or begun anew",
     "EKF_STATUS_REPORT": "health and resets of ArduPilot's estimator",
     "ESTIMATOR_STATUS": "health and resets of PX4's estimator",
@@ -148,7 +151,7 @@ def sent_names() -> set[str]:
 def read_names() -> set[str]:
     """Names of all messages that the link acts on."""
     handled = Telemetry(LinkSettings("udpin:127.0.0.1:14550"))._handlers
-    return {*handled, *READERS, *component.QUESTIONS, "TIMESYNC"}
+    return {*handled, *READERS, *DEPTH_MESSAGES, *component.QUESTIONS, "TIMESYNC"}
 
 
 def command_names() -> set[str]:

@@ -145,6 +145,7 @@ class Recorder:
             step.timings_ms,
             step.sighting,
             step.relief,
+            tuple(taken.text for taken in step.depth),
         )
         # After a gap, and at the head of each file, a replay needs to know what the decider knew.
         file = self._files
@@ -307,6 +308,8 @@ class Recorder:
         segment.show(views.PICTURE, views.picture(step.frame.image_bgr, self._quality, captured_utc_ns), at_ns)
         segment.show(views.MASKS, views.maps(step.segmentation, stacked, captured_utc_ns), at_ns)
         segment.record(Topic.STEP, to_json(record), at_ns)
+        for taken in step.depth:
+            segment.show(views.POINTS, views.points(taken.look, segment.utc_ns(taken.look.at_ns)), at_ns)
         if memory is not None:
             segment.record(Topic.MEMORY, memory_to_bytes(memory), at_ns)
         selection = record.decision.selection

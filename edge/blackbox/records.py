@@ -88,7 +88,8 @@ class StepRecord:
         ground_down_m: Plane of the ground map; None while it is empty.
         timings_ms: Parts of the time it took.
         sighting: Tags of the wanted pad in the picture; None without any.
-        relief: What parallax had shown up to the picture; None where relief was not measured.
+        relief: What parallax and depth had shown up to the picture; None where relief was not measured.
+        depth: Looks of depth sensors since the picture before, each in words with what became of it.
     """
 
     number: int
@@ -102,6 +103,7 @@ class StepRecord:
     timings_ms: dict[str, float]
     sighting: PadSighting | None = None
     relief: ReliefReport | None = None
+    depth: tuple[str, ...] = ()
 
     @property
     def decided_at_ns(self) -> int:

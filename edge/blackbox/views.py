@@ -17,26 +17,29 @@ from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
 from foxglove_schemas_protobuf.Grid_pb2 import Grid
 from foxglove_schemas_protobuf.Log_pb2 import Log
 from foxglove_schemas_protobuf.PackedElementField_pb2 import PackedElementField
+from foxglove_schemas_protobuf.PointCloud_pb2 import PointCloud
 from foxglove_schemas_protobuf.SceneEntity_pb2 import SceneEntity
 from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from landing.depth import DepthLook
 from landing.ground_view import GroundView
 from landing.site import LandingSite
 from landing.types import ByteArray, Pose, Segmentation
 
-LOCAL, BODY = "local", "body"
+LOCAL, BODY, GIMBAL = "local", "body", "gimbal"
 UNKNOWN, FREE, NOT_LANDABLE, HAZARD = 0, 1, 2, 3
 """Values of the grid's field `state`."""
 
-PICTURE, MASKS, GRID, POSE, SITE, TEXT = (
+PICTURE, MASKS, GRID, POSE, SITE, TEXT, POINTS = (
     "camera/picture",
     "segmentation/maps",
     "ground/grid",
     "tf",
     "landing/site",
     "landing/text",
+    "depth/points",
 )
 
 
@@ -116,6 +119,23 @@ def transform(pose: Pose, utc_ns: int) -> FrameTransform | None:
     # Half a turn about the forward axis on both sides: NED to NWU, FRD to FLU.
     result.rotation.w, result.rotation.x = w, x
     result.rotation.y, result.rotation.z = -y, -z
+    return result
+
+
+def points(look: DepthLook, utc_ns: int) -> PointCloud:
+    """The points of a depth sensor with their errors, in the axes of the body (or gimbal): forward, left, up."""
+    values = np.column_stack([look.points_m * (1.0, -1.0, -1.0), look.sd_m]).astype("<f4")
+    result = PointCloud(
+        timestamp=stamp(utc_ns),
+        frame_id=GIMBAL if look.gimbal else BODY,
+        point_stride=16,
+        data=values.tobytes(),
+        fields=[
+            PackedElementField(name=name, offset=4 * k, type=PackedElementField.FLOAT32)
+            for k, name in enumerate(("x", "y", "z", "sd_m"))
+        ],
+    )
+    result.pose.orientation.w = 1.0
     return result
 
 

@@ -33,6 +33,10 @@ RECORDINGS = ("file://", "images://", "bag://")
 SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "ros2://", *RECORDINGS)
 
 
+DEPTH_SCHEMES = ("ros2://", "pipe:", "images://")
+"""Sources that have depth."""
+
+
 def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
     """The camera of a URI, not yet open.
 
@@ -44,6 +48,8 @@ def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
         CameraError: The URI is of no known kind, or lacks what its kind needs.
     """
     source = request.source
+    if request.depth and not source.startswith(DEPTH_SCHEMES):
+        raise CameraError(f"depth.source {source!r}: expected one of {', '.join(DEPTH_SCHEMES)}")
     folder = base if base is not None else Path()
     if source.startswith("file://"):
         return VideoCamera(request, folder / source.removeprefix("file://"))

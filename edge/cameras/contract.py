@@ -6,11 +6,15 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
+
+import numpy.typing as npt
 
 from landing.camera import CameraModel
+from landing.depth_image import DepthFrame
 from landing.errors import CameraError, InvalidValueError
 from landing.problems import Problem
-from landing.types import ByteArray, Frame
+from landing.types import Frame
 
 
 class EndOfStream(Exception):
@@ -36,6 +40,7 @@ class CameraRequest:
         loop: A recording starts again at its end.
         latency_ns: Known time from exposure to arrival; taken off the time of arrival.
         lens: Lens that the pictures are decided with; a source that tells its own must agree with it.
+        depth: It gives depth images, for `Camera.grab_depth`, and no pictures.
     """
 
     source: str
@@ -46,6 +51,7 @@ class CameraRequest:
     loop: bool = False
     latency_ns: int = 0
     lens: CameraModel | None = None
+    depth: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,12 @@ class Grabbed:
     """A picture as a source hands it over.
 
     Attributes:
-        image_bgr: uint8 (H, W, 3).
+        image_bgr: uint8 (H, W, 3); of a source of depth uint16 or float32 (H, W).
         arrived_at_ns: Monotonic time of arrival, or media time of a replay.
         index: Counts pictures of the source since it was opened; a gap is a dropped picture.
     """
 
-    image_bgr: ByteArray
+    image_bgr: npt.NDArray[Any]
     arrived_at_ns: int
     index: int
 
@@ -148,14 +154,25 @@ class Camera(ABC):
             EndOfStream: A recording is over.
         """
         info = self.info
-        grabbed = self._grab(timeout_s)
-        captured_at_ns = grabbed.arrived_at_ns - self.request.latency_ns
-        frame_id = self._first_id + grabbed.index
-        self._next_id = frame_id + 1
+        grabbed, frame_id, captured_at_ns = self._numbered(timeout_s)
         try:
             return Frame(grabbed.image_bgr, frame_id, captured_at_ns)
         except InvalidValueError as error:
             raise CameraError(f"camera {info.source}: {error}") from error
+
+    def grab_depth(self, timeout_s: float) -> DepthFrame:
+        """The next depth image of a source that was asked for depth; raises as `grab` does."""
+        grabbed, frame_id, captured_at_ns = self._numbered(timeout_s)
+        return DepthFrame(grabbed.image_bgr, frame_id, captured_at_ns)
+
+    def _numbered(self, timeout_s: float) -> tuple[Grabbed, int, int]:
+        """Return the next picture, its number, and the time of its capture."""
+        if self._info is None:
+            raise CameraError(f"camera {self.request.source} is not open")
+        grabbed = self._grab(timeout_s)
+        frame_id = self._first_id + grabbed.index
+        self._next_id = frame_id + 1
+        return grabbed, frame_id, grabbed.arrived_at_ns - self.request.latency_ns
 
     def close(self) -> None:
         """Releases everything. Harmless when it is not open."""

@@ -1,8 +1,8 @@
 """``pipe:COMMAND``: any program that writes raw frames to its standard output.
 
-The command runs without a shell. It writes frames of width x height x 3 bytes, BGR, row by row without padding, and
-nothing else. The simulator's camera, CSI cameras and network streams (both through GStreamer) all come this way, so
-none of them needs a special build of OpenCV.
+The command runs without a shell. It writes frames of width x height x 3 bytes, BGR, or of width x height x 2 bytes of
+depth, little-endian, row by row without padding, and nothing else. The simulator's camera, CSI cameras and network
+streams (both through GStreamer) all come this way, so none of them needs a special build of OpenCV.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ import termios
 import threading
 import time
 from collections import deque
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, Grabbed
 from edge.cameras.live import NewestReader
@@ -62,7 +64,8 @@ class PipeCamera(Camera):
             )
         self.command = command
         self._secrets = secrets_in(shlex.join(command))
-        self._shape = (request.height_px, request.width_px, 3)
+        size = (request.height_px, request.width_px)
+        self._empty: npt.NDArray[Any] = np.empty(size, "<u2") if request.depth else np.empty((*size, 3), np.uint8)
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: NewestReader | None = None
         self._index = 0
@@ -105,7 +108,7 @@ class PipeCamera(Camera):
         self._index = self._overtaken = 0
         process, closing = self._process, self._closing
         self._reader = NewestReader(program, lambda: self._read_next(process, closing))
-        height_px, width_px, _ = self._shape
+        height_px, width_px = self._empty.shape[:2]
         detail = f"command, pid {process.pid}"
         return CameraInfo(self.request.source, width_px, height_px, self.request.fps, detail)
 
@@ -117,7 +120,7 @@ class PipeCamera(Camera):
         """
         assert process.stdout is not None
         descriptor = process.stdout.fileno()
-        image = np.empty(self._shape, dtype=np.uint8)
+        image = np.empty_like(self._empty)
         room = image.data.cast("B")
         behind: int | None = None
         while True:
@@ -170,8 +173,10 @@ class PipeCamera(Camera):
         if self._stderr_thread is not None:
             self._stderr_thread.join(0.3)
         last = self._stderr_tail[-1] if self._stderr_tail else "it printed no error"
-        height_px, width_px, _ = self._shape
-        within = f" within a frame ({filled} of {width_px}x{height_px}x3 bytes: is the size right?)" if filled else ""
+        height_px, width_px = self._empty.shape[:2]
+        pixel = self._empty.nbytes // (height_px * width_px)
+        size = f"{width_px}x{height_px}x{pixel} bytes"
+        within = f" within a frame ({filled} of {size}: is the size right?)" if filled else ""
         return f"camera command {self.command[0]!r} {how} after {self._index} frames{within}: {last}"
 
     def _keep_stderr(self, process: subprocess.Popen[bytes], closing: threading.Event) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream, Grabbed, Pacer
 from landing.distribution import install_command
@@ -75,6 +76,20 @@ def read_picture(path: Path) -> ByteArray:
             "orthophoto is a GeoTIFF"
         )
     return _large_enough(np.ascontiguousarray(image[..., :3]), path)
+
+
+def read_depth(path: Path) -> npt.NDArray[np.uint16]:
+    """A depth image, uint16 (H, W), as its pixels are stored.
+
+    Raises:
+        PictureError: It cannot be read, or has colours or another number of bits.
+    """
+    image = decode(read_picture_bytes(path, "depth image", PictureError), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise PictureError(f"depth image {path.name} cannot be decoded: it is damaged")
+    if image.dtype != np.uint16 or image.ndim != 2:
+        raise PictureError(f"depth image {path.name} is {image.dtype} {image.shape}: expected one band of 16 bits")
+    return np.asarray(image, np.uint16)
 
 
 def _large_enough(image: ByteArray, path: Path) -> ByteArray:
@@ -265,9 +280,9 @@ class FolderCamera(Camera):
             self._index += 1
             return Grabbed(image, pacer.stamp_ns(index), index)
 
-    def _readable(self, path: Path) -> ByteArray | None:
+    def _readable(self, path: Path) -> npt.NDArray[Any] | None:
         try:
-            return read_picture(path)
+            return read_depth(path) if self.request.depth else read_picture(path)
         except PictureError as error:
             if path.name not in self._bad:
                 self._bad[path.name] = str(error)

@@ -10,16 +10,17 @@ import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import numpy.typing as npt
+
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, Grabbed
 from edge.dds import messages
 from edge.dds.cameras import lens_problem
 from edge.dds.graph import COMPRESSED, RosNode, RosReader, info_topic, sensor_data, topic_name
-from edge.dds.pictures import bgr_of_compressed, bgr_of_image
+from edge.dds.pictures import bgr_of_compressed, bgr_of_image, depth_of_image
 from edge.dds.stamps import joined, wall_offset_ns
 from landing.errors import CameraError, LinkError
 from landing.pictures import size_of
 from landing.problems import Problem
-from landing.types import ByteArray
 
 SCHEME = "ros2://"
 DEPTH = 4
@@ -56,6 +57,8 @@ class RosCamera(Camera):
     def __init__(self, request: CameraRequest) -> None:
         super().__init__(request)
         self.topic, self._stamped = parse_source(request.source)
+        if request.depth and self.topic.endswith(COMPRESSED):
+            raise CameraError(f"depth.source {request.source}: compressed depth is not read, take the raw topic")
         if request.width_px is None or request.height_px is None:
             raise CameraError(f"camera.source {request.source} needs camera.width_px and camera.height_px")
         self._size = (request.width_px, request.height_px)
@@ -108,7 +111,7 @@ class RosCamera(Camera):
         captured_at_ns = self._captured_at_ns(message.header.stamp, arrived_at_ns)
         return Grabbed(self._decoded(message), captured_at_ns, self._index - 1)
 
-    def _decoded(self, message: Any) -> ByteArray:
+    def _decoded(self, message: Any) -> npt.NDArray[Any]:
         """Return the picture; one of another size is refused by its header, before it takes memory."""
         compressed = self.topic.endswith(COMPRESSED)
         told = size_of(bytes(message.data)) if compressed else (message.width, message.height)
@@ -118,6 +121,8 @@ class RosCamera(Camera):
                 f"{self._size[0]}x{self._size[1]}: set them to what it has",
                 Problem.CAMERA_OTHER,
             )
+        if self.request.depth:
+            return depth_of_image(message, self.topic)
         return (bgr_of_compressed if compressed else bgr_of_image)(message, self.topic)
 
     def _check_order(self, message: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from landing.depth_image import DepthArray
 from landing.errors import PictureError
 from landing.pictures import MOST_PIXELS, decode, is_whole_jpeg, require_picture
 from landing.types import ByteArray
@@ -26,6 +27,9 @@ CHANNELS = {
     "yuyv": 2,
 }
 """Bytes of a pixel, by encoding (sensor_msgs/image_encodings.hpp)."""
+
+DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
+"""Kind of a number of a depth image, by encoding."""
 
 CONVERSIONS = {
     "rgb8": cv2.COLOR_RGB2BGR,
@@ -63,6 +67,31 @@ def bgr_of_image(message: Any, topic: str) -> ByteArray:
         raise PictureError(f"{topic}: {message.encoding} has pairs of pixels, a row of {width_px} px cannot have them")
     conversion = CONVERSIONS.get(message.encoding)
     return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
+
+
+def depth_of_image(message: Any, topic: str) -> DepthArray:
+    """Return the depth of a `sensor_msgs/Image`, (H, W): uint16 in millimetres as a rule, or float32 in metres.
+
+    Raises:
+        PictureError: Another encoding, or sizes that do not agree.
+    """
+    width_px, height_px, step = int(message.width), int(message.height), int(message.step)
+    kind = DEPTHS.get(message.encoding)
+    if kind is None:
+        raise PictureError(
+            f"{topic}: encoding {str(message.encoding)[:40]!r} is no depth: expected one of {', '.join(DEPTHS)}"
+        )
+    pixel = np.dtype(kind).itemsize
+    data = np.frombuffer(message.data, np.uint8)
+    whole = 0 < width_px * height_px <= MOST_PIXELS and step >= width_px * pixel and data.size >= height_px * step
+    if not whole:
+        raise PictureError(
+            f"{topic}: a depth image of {width_px}x{height_px} px, {step} bytes a row, has {data.size} bytes: damaged"
+        )
+    rows = np.ascontiguousarray(data[: height_px * step].reshape(height_px, step)[:, : width_px * pixel])
+    order = ">" if message.is_bigendian else "<"
+    told = rows.view(f"{order}{kind}")
+    return told.astype(np.uint16) if kind == "u2" else told.astype(np.float32)
 
 
 def bgr_of_compressed(message: Any, topic: str) -> ByteArray:

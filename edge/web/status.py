@@ -45,8 +45,7 @@ def describe(
 ) -> dict[str, Any]:
     """Everything the page shows beside the picture; ages count from the tick."""
     now_ns = status.at_ns
-    pose, vehicle, link = status.pose, status.vehicle, status.link
-    decision = status.decision
+    pose, vehicle, link, decision = status.pose, status.vehicle, status.link, status.decision
     selection = None if decision is None else decision.selection
     return {
         "kind": "status",
@@ -72,6 +71,7 @@ def describe(
         ],
         "site": _site(selection, now_ns),
         "site_relief": None if decision is None else decision.relief,
+        "depth": status.depth,
         "known_sites": None if status.book is None else known(status.book, now_ns),
         "no_site": selection.detail if isinstance(selection, NoSite) else "",
         "vehicle": {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
 from landing.authority import AuthorityState
 from landing.camera import CameraModel
+from landing.depth import DepthSource
 from landing.director import DirectorOutput
 from landing.ground_scale import GroundScale
 from landing.picture import PictureMonitor, PictureSettings
@@ -32,6 +34,7 @@ from sim.campaign.refusal import refusal
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import believed_camera, shaken
 from sim.campaign.trace import Flown, Trace
+from sim.flight.depth_sensor import STEREO, SimulatedDepth, UnseenPictureMonitor
 from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
 from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Passenger, Phase, Pilot, Seen
@@ -39,6 +42,7 @@ from sim.flight.plan import TrackPoint
 from sim.flight.sensor import SensorModel
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, Mode
+from sim.vehicle.autopilot.beams import ring
 from sim.vehicle.autopilot.config import BatteryPack
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S, StandInAutopilot
 from sim.vehicle.standin import PLND_PARAMETERS
@@ -52,12 +56,23 @@ POSITION_ONLY = 0b110111111000
 
 PILOT = "pilot"
 
+BEAMS = (8, 35.0)
+"""Sensors of an array and their angle off straight down, degrees."""
+
 UNCHECKED = PictureSettings(least_sharpness=0.0)
 """Pictures of a campaign are small ones made large."""
 
 
 def no_scale(camera: CameraModel) -> GroundScale | None:
     """Return the scale through a camera of a network whose range is not known: none."""
+
+
+class Depth(str, Enum):
+    """Depth sensor of a campaign's vehicles."""
+
+    NONE = "none"
+    CAMERA = "camera"
+    BEAMS = "beams"
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,7 @@ class FlightSetup:
         nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Its parameters that differ from `sim.vehicle.standin.PLND_PARAMETERS`.
         scale: Scale of the ground by camera, for a network that is flown itself; None where its range is not known.
+        depth: Depth sensor for relief, which is then measured without the pictures.
     """
 
     decision: DecisionSettings
@@ -81,6 +97,7 @@ class FlightSetup:
     nearer_m: float = NEARER_M
     autopilot: Mapping[str, float] = field(default_factory=dict)
     scale: Callable[[CameraModel], GroundScale | None] = no_scale
+    depth: Depth = Depth.NONE
 
 
 class SceneHardware:
@@ -141,18 +158,30 @@ class Landing:
         self._settings = setup.decision
         self._clock = SimulatedClock()
         config = autopilot_config(scene, start_ne_m, setup.autopilot)
+        if setup.depth is Depth.BEAMS:
+            config = replace(config, beams=ring(*BEAMS))
         self._autopilot = StandInAutopilot(config, ground_height_m=ground_height(world))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
         settings, rng = link_settings(conditions, commands), scene_stream(scene.key, "link")
+        settings = settings.model_copy(update={"depth": setup.decision.relief.enabled})
         self.link = InProcessLink(self._autopilot, settings, link_faults(conditions), rng, BOOT_NS)
         camera = believed_camera(conditions)
         scale = setup.scale(camera)
         decider = policy.make(setup.decision, sensor.taxonomy, camera, scale)
         relief = setup.decision.relief
-        shown = relief.enabled and world.heights_m is not None  # elsewhere the pictures may be black
-        monitor = PictureMonitor(UNCHECKED, camera, relief) if shown else None
-        self.pipeline = Pipeline(sensor, decider, camera, self._clock.ns, no_stopwatch, monitor)
+        self._depth: SimulatedDepth | None = None
+        sources: list[DepthSource] = [self.link.take_depth]
+        monitor: PictureMonitor | None = None
+        if relief.enabled and setup.depth is not Depth.NONE:
+            monitor = UnseenPictureMonitor(camera, relief)
+        elif relief.enabled and world.heights_m is not None:  # elsewhere the pictures may be black
+            monitor = PictureMonitor(UNCHECKED, camera, relief)
+        if setup.depth is Depth.CAMERA:
+            self._depth = SimulatedDepth(STEREO, world, self._true_pose, scene_stream(scene.key, "depth"))
+            sources.append(self._depth.take)
+        clocks = (self._clock.ns, no_stopwatch)
+        self.pipeline = Pipeline(sensor, decider, camera, *clocks, monitor, depth=sources)
         self.trace = Trace()
         rules = LoopSettings(setup.director, authority_within(setup.authority, scale, camera)[0])
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, self.pipeline, self.link, self.trace, BOOT_NS)
@@ -185,6 +214,8 @@ class Landing:
             if self._emergency is not None:
                 self._emergency.step(self.trace.now_s, TICK_S)
             said = self._flight.step(BOOT_NS + now_ms * 1_000_000)
+            if self._depth is not None:
+                self._depth.step(self._clock.now_ns)
             if said is not None:
                 output = said
                 self._after_control(output)
@@ -262,9 +293,12 @@ class Landing:
         return north_m - (estimate.n_m - v.n_m), east_m - (estimate.e_m - v.e_m)
 
     def _width_px(self, actor: ActorState) -> float:
+        return self._sensor.width_px(actor, self._true_pose(self._clock.now_ns))
+
+    def _true_pose(self, at_ns: int) -> Pose:
+        """Return the vehicle's true pose as of now."""
         v = self._autopilot.vehicle
-        pose = Pose(self._clock.now_ns, v.q, (v.n_m, v.e_m, v.d_m), v.height_m)
-        return self._sensor.width_px(actor, pose)
+        return Pose(at_ns, v.q, (v.n_m, v.e_m, v.d_m), v.height_m)
 
     def _track_point(self, output: DirectorOutput) -> TrackPoint:
         v = self._autopilot.vehicle

@@ -20,7 +20,7 @@ from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
 from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
 from sim.campaign.emergency import draw_emergency
-from sim.campaign.landing import FlightSetup, Landing
+from sim.campaign.landing import Depth, FlightSetup, Landing
 from sim.campaign.perception_errors import PerceptionErrorModel, load_error_model
 from sim.campaign.policies import policy_named
 from sim.campaign.ranges import RANGES, stream
@@ -73,6 +73,7 @@ class Plan:
         emergencies: Of `sim.campaign.emergency.EMERGENCIES`, taken in turn; none: a pilot lands.
         looks: One of `LOOKS`: how often the network is asked over a photograph.
         network_shift: Network worse than measured, probits: at -1 an error of one pixel in six is left to one in forty.
+        depth: Depth sensor of the vehicles, one of `sim.campaign.landing.Depth`.
     """
 
     scenes: int
@@ -94,6 +95,7 @@ class Plan:
     fps: float = RANGES["fps"].low
     looks: str = LOOKS[0]
     emergencies: tuple[str, ...] = ()
+    depth: str = Depth.NONE.value
 
     def scene(self, number: int) -> Scene:
         """The scene of a number."""
@@ -136,7 +138,8 @@ class Plan:
         # A landing begins in the air here, and nobody has said anything before it.
         authority = AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority})
         check_together({"decision": decision, "director": director, "authority": authority})
-        return FlightSetup(decision, director, authority, self.search_s, self.nearer_m, self.autopilot, resolved.scale)
+        rest = (self.search_s, self.nearer_m, self.autopilot, resolved.scale, Depth(self.depth))
+        return FlightSetup(decision, director, authority, *rest)
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,7 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
         return NetworkSensor(place.world, shutter, network)
     model = _error_model(plan.errors)
     rng = stream(scene.key, "eyes")
-    if place.world.heights_m is None or not plan.relief:
+    if place.world.heights_m is None or not plan.relief or plan.depth != Depth.NONE.value:
         return LabelSensor(place.world, camera, model, scene.conditions, rng)
     noise_seed = int(stream(scene.key, "noise").integers(1 << 30))
     shutter = CameraSensor(camera.resized(*SEEN_PX), camera_effects(scene.conditions, noise_seed), ray_px=2)

@@ -20,6 +20,7 @@ from firmware_bridge.settings import LinkSettings
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
 from landing.command import CommandAnswer, CommandRequest
+from landing.depth import DepthLook
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix
 from landing.pointing import GimbalReport, GimbalRequest
@@ -165,6 +166,10 @@ class InProcessLink:
     def global_fix(self) -> GlobalFix | None:
         """Return the vehicle's newest place on the globe."""
         return self.telemetry.fix
+
+    def take_depth(self, until_ns: int) -> tuple[DepthLook, ...]:
+        """Take what depth sensors saw up to a monotonic time."""
+        return () if self.telemetry.depth is None else self.telemetry.depth.looks(until_ns)
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """Return the autopilot's own description."""

@@ -38,7 +38,7 @@ def ground(kind: str, places: FloatArray) -> FloatArray:
 def fly(kind: str, way_m: float = 2.0, looks: int = 16) -> ReliefReport:
     """Looks at random corners on the way there and back, with errors of pose and corners."""
     rng = np.random.default_rng(7)
-    relief, track, report = Relief(ReliefSettings()), CameraTrack(20.0), ReliefReport()
+    relief, track = Relief(ReliefSettings()), CameraTrack(20.0)
     for number in range(looks):
         from_ns, to_ns = (round((1 + number + k * STEP_S) * 1e9) for k in (0, 1))
         centres = [np.array([rng.uniform(-1, 1), side * way_m / 2, -HEIGHT_M]) for side in (-1, 1)]
@@ -49,8 +49,8 @@ def fly(kind: str, way_m: float = 2.0, looks: int = 16) -> ReliefReport:
             seen = (points - centre) @ DOWN
             looked.append(seen[:, :2] / seen[:, 2:] + 0.0012 * rng.normal(size=(len(points), 2)))
             track.add(at_ns, centre + 0.05 * rng.normal(size=3), turned(rng), HEIGHT_M * 1.01)
-        report = relief.add(CornerPair(from_ns, to_ns, looked[0], looked[1]), track) or report
-    return report
+        relief.add(CornerPair(from_ns, to_ns, looked[0], looked[1]), track)
+    return relief.report()
 
 
 def test_flat_ground_is_left_alone() -> None:

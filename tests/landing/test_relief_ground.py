@@ -66,7 +66,7 @@ def test_unknown_relief_is_told_and_decided_on_as_it_looks() -> None:
 
 def test_a_steep_place_is_no_site() -> None:
     selection = decide(decider(), BANK).selection
-    assert selection == NoSite(NoSiteReason.NOT_FLAT, "parallax shows a slope of 14 degrees")
+    assert selection == NoSite(NoSiteReason.NOT_FLAT, "a slope of 14 degrees")
     assert selection.reason.problem is Problem.NOT_FLAT
     assert [text.code for text in explain(f"Landing search: {selection.reason.value}: {selection.detail}")][-1] == (
         Problem.NOT_FLAT
@@ -78,7 +78,7 @@ def test_what_stands_is_landed_beside() -> None:
     assert isinstance(site, LandingSite)
     assert site.position_ned_m[0] + SETTINGS.required_radius_m <= 0.5
     selection = decide(decider(), told(NOTHING, 0.8 * around(0, 0, 3.0))).selection
-    assert selection == NoSite(NoSiteReason.NOT_FLAT, "parallax shows something 0.8 m tall")
+    assert selection == NoSite(NoSiteReason.NOT_FLAT, "something 0.8 m tall")
 
 
 def test_a_site_that_comes_out_steep_is_given_up() -> None:
@@ -92,7 +92,7 @@ def test_a_site_that_comes_out_steep_is_given_up() -> None:
             words.append((number, selection.text))
     first, said = words[0]
     assert first * 0.1 == pytest.approx(SETTINGS.lost_after_s, abs=0.1)
-    assert said.startswith("no site: site-lost: relief at the site, parallax shows a slope of 14 degrees; ")
+    assert said.startswith("no site: site-lost: relief at the site, a slope of 14 degrees; ")
 
 
 def test_unknown_relief_is_refused_below_a_height_if_asked() -> None:

@@ -45,6 +45,7 @@ class AutopilotConfig:
         frame_rules: Rules on LANDING_TARGET.frame.
         battery: Behind BATT_CAPACITY.
         gimbal_rules: Rules of the gimbal's manager.
+        beams: Directions of further range sensors, body FRD; told with each DISTANCE_SENSOR.
     """
 
     parameters: Mapping[str, float] = field(default_factory=dict)
@@ -63,3 +64,4 @@ class AutopilotConfig:
     frame_rules: FrameRules = FrameRules.V4_6
     battery: BatteryPack = field(default_factory=BatteryPack)
     gimbal_rules: GimbalRules = GimbalRules.ARDUPILOT
+    beams: tuple[tuple[float, float, float], ...] = ()

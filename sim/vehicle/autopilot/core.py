@@ -75,7 +75,7 @@ class StandInAutopilot:
         mission = MissionProtocol(self.flight.mission, config.home, self._send, rally)
         self.failsafes = FailsafeWatch(self.flight, self.parameters.in_force, config.battery, self._say)
         self.mount = GimbalMount(self.parameters, config.gimbal_rules)
-        self._telemetry = TelemetryMessages(self.flight, config.home, mission, self.failsafes, self.mount)
+        self._telemetry = TelemetryMessages(self.flight, config, mission, self.failsafes, self.mount)
         self._links: dict[LinkId, _LinkState] = {}
         self._outbox: list[tuple[LinkId, Any]] = []
         self._owed_s = 0.0
@@ -186,8 +186,7 @@ class StandInAutopilot:
                 stream.due_ms += stream.interval_ms
                 if stream.due_ms <= self._now_ms:
                     stream.due_ms = self._now_ms + stream.interval_ms
-                message = self._telemetry.build(message_id)
-                if message is not None:
+                for message in self._telemetry.due(message_id):
                     self._send(link_id, message)
             for _ in range(min(PARAMETERS_PER_TICK, len(link.parameter_queue))):
                 self._send(link_id, self._param_value(link.parameter_queue.popleft()))

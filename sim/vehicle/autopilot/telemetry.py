@@ -9,12 +9,13 @@ from typing import Any
 from firmware_bridge.dialect import mavlink
 from landing.geometry import euler_from_quaternion
 from sim.vehicle import GRAVITY_MPS2, rotate_back
+from sim.vehicle.autopilot.beams import beam_messages
+from sim.vehicle.autopilot.config import AutopilotConfig
 from sim.vehicle.autopilot.failsafes import FailsafeWatch
 from sim.vehicle.autopilot.flight import FlightController
 from sim.vehicle.autopilot.mission_protocol import MissionProtocol
 from sim.vehicle.autopilot.modes import Mode
 from sim.vehicle.autopilot.mount import GimbalMount
-from sim.vehicle.home import Home
 
 _SENSORS = (
     mavlink.MAV_SYS_STATUS_SENSOR_3D_GYRO
@@ -42,7 +43,7 @@ class TelemetryMessages:
     def __init__(
         self,
         flight: FlightController,
-        home: Home,
+        config: AutopilotConfig,
         mission: MissionProtocol,
         failsafes: FailsafeWatch,
         mount: GimbalMount,
@@ -50,7 +51,8 @@ class TelemetryMessages:
         self._f = flight
         self._failsafes = failsafes
         self._mission = mission
-        self._home = home
+        self._home = config.home
+        self._beams = config.beams
         self._mount = mount
         self._builders: dict[int, Callable[[], Any]] = {
             getattr(mavlink, f"MAVLINK_MSG_ID_{name.upper()}"): getattr(self, f"_{name}") for name in _MESSAGES.split()
@@ -62,6 +64,13 @@ class TelemetryMessages:
     def build(self, message_id: int) -> Any | None:
         """The message as of now, or None while the autopilot has nothing to say in it."""
         return self._builders[message_id]()
+
+    def due(self, message_id: int) -> list[Any]:
+        """The messages of a stream as of now: its own, and those of the array beside DISTANCE_SENSOR."""
+        own = self.build(message_id)
+        beams = self._beams if message_id == mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR else ()
+        more = beam_messages(self._f.vehicle, beams, self._f.now_ms)
+        return more if own is None else [own, *more]
 
     def _heartbeat(self) -> Any:
         f = self._f
