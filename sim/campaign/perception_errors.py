@@ -336,8 +336,9 @@ def _table(band: Band, model: PerceptionErrorModel, taxonomy: Taxonomy) -> npt.N
     quantile = [normal.cdf((step + 0.5 - 128.0) / Z_SCALE) for step in range(Z_STEPS)]
     level = np.searchsorted(LEVELS, quantile).clip(0, len(LEVELS) - 1)
     table = np.zeros((len(ZONES), len(taxonomy) + 1, Z_STEPS, 8), np.uint8)
+    measured = {info.name: info.role for info in Taxonomy.load("scenes").classes}
     for info in taxonomy.classes:
-        row = _row_of(info.name, info.role, model.class_names)
+        row = _row_of(info, measured, model.class_names)
         if row is not None:
             table[:, info.id, :, :PLANES] = band.outputs[:, row][:, level]
             table[:, info.id, :, SAID] = _said(info, band.said[row], model.class_names, taxonomy)[level]
@@ -365,9 +366,9 @@ _STANDS_FOR = {
 }
 
 
-def _row_of(name: str, role: Role, names: tuple[str, ...]) -> int | None:
-    if name not in names:
-        name = _STANDS_FOR.get(role, "")
+def _row_of(info: ClassInfo, measured: dict[str, Role], names: tuple[str, ...]) -> int | None:
+    same = info.name in names and measured.get(info.name) is info.role  # a road to land on is another one
+    name = info.name if same else _STANDS_FOR.get(info.role, "")
     return names.index(name) if name in names else None
 
 
