@@ -62,7 +62,7 @@ def test_float16_decides_alike_on_every_shipped_model(path: Path) -> None:
     for one, other in zip(before[1:], after[1:], strict=True):
         steps = np.abs(one.astype(int) - other)
         # Of 255. Where two classes are nearly as probable, the last bit of a logit is some steps.
-        assert steps.mean() < 0.5 and (steps > 4).mean() < 0.005 and steps.max() <= 16
+        assert steps.mean() < 0.5 and (steps > 4).mean() < 0.02 and steps.max() <= 32
 
 
 def test_the_network_is_float16_and_the_decision_is_not(model: Path) -> None:
