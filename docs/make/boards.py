@@ -8,12 +8,11 @@ of `export.submission`, and named as the source of its row. What nobody has run 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from docs.make.markdown import escaped, table
+from docs.make.markdown import escaped, table, write_or_compare
 from export.submission import Submission, SubmittedModel, read_submission
 from touchdown.models.registry import load_registry
 
@@ -187,11 +186,7 @@ def own_words(measured: dict[str, Any]) -> str:
 
 def main() -> int:
     """Write the page, or compare it."""
-    text = page()
-    if "--check" in sys.argv:
-        return int(text != PAGE.read_text("utf-8"))
-    PAGE.write_text(text, "utf-8")
-    return 0
+    return write_or_compare(PAGE, page())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 def escaped(text: str) -> str:
@@ -32,6 +34,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     columns = [i for i in range(len(head)) if any(row[i] for row in kept)]
     lines = [[head[i] for i in columns], ["---"] * len(columns), *([row[i] for i in columns] for row in kept)]
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def write_or_compare(page: Path, text: str) -> int:
+    """Write a page; with `--check` on the command line return 1 where it differs, and leave it."""
+    if "--check" in sys.argv:
+        return int(text != page.read_text("utf-8"))
+    page.write_text(text, "utf-8")
+    return 0
 
 
 def summary(thing: object) -> str:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from docs.make.markdown import table
+from docs.make.markdown import table, write_or_compare
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -191,7 +190,7 @@ def proving_ground() -> Iterator[Row]:
     shares = data["touchdown"]["shares"]
     yield Row(
         f"`touchdown sim campaign`, {data['scenes']:,} test scenes, seen once: people who walk in, wind, sensor "
-        "errors, the measured mistakes of the demo network before today's",
+        "errors, the measured mistakes of the former demo network (e9ff271)",
         f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; given up although "
         f"there was a site: {share(shares['false_no_site'])}; landed where none was promised: "
         f"{share(shares['landed_without_site'])}; a person within 2 m of the touchdown: "
@@ -455,11 +454,7 @@ NOT_MEASURED = """- A flight in the open, with any vehicle.
 
 def main() -> int:
     """Write the page, or compare it."""
-    text = page()
-    if "--check" in sys.argv:
-        return int(text != PAGE.read_text("utf-8"))
-    PAGE.write_text(text, "utf-8")
-    return 0
+    return write_or_compare(PAGE, page())
 
 
 if __name__ == "__main__":
