@@ -91,7 +91,7 @@ def forms_of(source: Path, scratch: Path, threads: int) -> list[Form]:
 
 
 def compared(runtimes: list[Runtime], pictures: Pictures) -> list[Comparison]:
-    """What each runtime sees, against what the first one sees."""
+    """Answers of each runtime, held against those of the first one."""
     comparisons = [Comparison(one.spec) for one in runtimes]
     for number, path in enumerate(pictures.paths):
         image = read_picture(path)

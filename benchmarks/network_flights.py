@@ -51,7 +51,7 @@ def page(result: dict[str, Any]) -> str:
         cells = [share_words(result[way]["shares"][name]) for name in SHARES]
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     for way, words in WAYS.items():
-        lines += ["", f"Not as wanted, {words}:", ""]
+        lines += ["", f"Not as wanted, {words}:{'' if result['failures'][way] else ' none.'}", ""]
         lines += [f"* scene {f['scene']}, {f['world']}: {f['verdict']}, {_why(f)}" for f in result["failures"][way]]
     return "\n".join([*lines, "", *(f"    {command}" for command in result["commands"].values()), ""])
 

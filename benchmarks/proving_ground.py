@@ -92,7 +92,7 @@ def page(result: dict[str, Any]) -> str:
         "",
         f"{result['machine']['date']}, {result['machine']['cpu']}, code {result['code'][:12]}; "
         "shares with Wilson's 95 % interval. Segmentation has the measured mistakes of "
-        "`models/synthetic-unet.onnx`, see `sim/README.md`.",
+        "`models/synthetic-unet.onnx` as it was at that commit, see `sim/README.md`.",
         "",
         "| policy | scenes | " + " | ".join(name.replace("_", " ") for name in SHARES) + " |",
         "|" + "---|" * (len(SHARES) + 2),

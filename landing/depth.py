@@ -44,7 +44,7 @@ FLOOR_M = 0.02
 """Roughness of flat ground, standard deviation."""
 
 MANY = 20
-"""So many points tell by themselves that most of a look is not where the ground is."""
+"""Points that tell by themselves that most of a look is not where the ground is."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def test_a_cell_names_its_run_where_there_are_several():
 
 
 def did_of(commit: str, **cases: str) -> dict[str, Any]:
-    """What a version did in a run of a commit."""
+    """Answers of a version in a run of a commit."""
     flown = {name.replace("_", "-"): {"result": result, "commit": commit} for name, result in cases.items()}
     return {"git": "g", "runs": {commit: RUN}, "cases": flown}
 

@@ -251,7 +251,7 @@ class Case:
         out.paragraph(
             f"Landings that ended where a site exists and were not safe, in simulation on {sets} "
             f"({figures['scenes_ours']} and {figures['scenes_straight']} scenes), with the measured mistakes of "
-            "the demo network before today's "
+            "the former demo network "
             f"and not with those of `{self.spec.name}`; shares with Wilson's 95 % interval "
             f"({self._link(ours.file)}):"
         )
