@@ -194,15 +194,10 @@ def _add_software(
         )
         return Versions(touchdown=VERSION, onnxruntime=metadata.version("onnxruntime")), request.target, "installed"
     wheels, target = read_wheelhouse(request.wheels, request.target)
-    require_complete(request.wheels, target)
+    require_complete(request.wheels, target, ("ncnn",) if request.model.suffix == ".ncnn" else ())
     for wheel in wheels:
         contents.add(f"{WHEEL_FOLDER}/{wheel.path.name}", wheel.path)
     versions = {wheel.name: wheel.version for wheel in wheels}
-    if request.model.suffix == ".ncnn" and "ncnn" not in versions:
-        raise BundleError(
-            f"--wheels {request.wheels} holds no wheel of ncnn, which {request.model.name} needs: `pip download ncnn` "
-            "into it, with what that needs, for the drone's machine"
-        )
     say(f"{len(wheels)} wheels for {target.architecture}" + (f" and Python {target.python}" if target.python else ""))
     return (
         Versions(touchdown=versions[DISTRIBUTION], onnxruntime=versions.get("onnxruntime", ""), wheels=versions),

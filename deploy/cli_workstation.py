@@ -7,10 +7,14 @@ from typing import Any
 
 import click
 
+from deploy.boards import BOARDS, RUNTIMES, Board
 from export.ssh import SshHost, ssh_options
 
 TARGET = click.option(
-    "--target", "architecture", type=click.Choice(["aarch64", "x86-64"]), help="Processor of the drone."
+    "--target",
+    "board",
+    type=click.Choice(list(BOARDS)),
+    help="Processor of the drone, or its board: then its Python too.",
 )
 PYTHON_VERSION = click.option(
     "--python", default="", metavar="3.N", help="Python of the drone: 3.10 on JetPack 6, 3.11 on Raspberry Pi OS 12."
@@ -40,18 +44,20 @@ def keygen(out: Path) -> None:
 )
 @TARGET
 @PYTHON_VERSION
+@click.option(
+    "--runtime", "runtimes", multiple=True, type=click.Choice(RUNTIMES), help="Bring it too; pi5 brings ncnn by itself."
+)
 @click.option("--out", required=True, type=_FOLDER, help="Folder to fill.")
-def wheels(project: Path, architecture: str | None, python: str, out: Path) -> None:
+def wheels(project: Path, board: str | None, python: str, runtimes: tuple[str, ...], out: Path) -> None:
     """Collect the wheels a drone needs, from here, whatever its processor. Needs uv."""
     from deploy.manifest import Target
     from deploy.wheelhouse import collect
     from deploy.wheels import this_machine
 
     here = this_machine()
-    wanted = Target.model_validate(
-        {"architecture": architecture or here.architecture, "python": _version(python) or here.python}
-    )
-    found = collect(project, wanted, out)
+    asked = BOARDS[board] if board else Board(here.architecture)
+    wanted = Target(architecture=asked.architecture, python=_version(python) or asked.python or here.python)
+    found = collect(project, wanted, out, tuple(dict.fromkeys([*asked.runtimes, *runtimes])))
     size = sum(wheel.path.stat().st_size for wheel in found)
     click.echo(
         f"{len(found)} wheels for {wanted.architecture} and Python {wanted.python} in {out}, {size / 1e6:.1f} MB"
@@ -59,7 +65,7 @@ def wheels(project: Path, architecture: str | None, python: str, out: Path) -> N
 
 
 @click.command()
-@click.option("--model", "-m", required=True, type=_FILE, help="ONNX file.")
+@click.option("--model", "-m", required=True, type=_FILE, help="ONNX or ncnn file.")
 @click.option("--config", "-c", required=True, type=_FILE, help="edge.toml.")
 @click.option("--key", required=True, type=_FILE, help="Private key.")
 @click.option("--out", required=True, metavar="NAME.tar.zst", type=_FILE)
@@ -79,7 +85,7 @@ def wheels(project: Path, architecture: str | None, python: str, out: Path) -> N
 @click.option(
     "--engine", type=click.Choice(["fp32", "fp16", "int8"]), help="Bring the graph of a TensorRT engine, to build."
 )
-def bundle(architecture: str | None, python: str, **choices: Any) -> None:
+def bundle(board: str | None, python: str, **choices: Any) -> None:
     """Make a signed bundle. The same inputs give the same bytes.
 
     Without --wheels and --requirements it brings model and configuration alone (some MB, for a slow link) and runs with
@@ -89,7 +95,10 @@ def bundle(architecture: str | None, python: str, **choices: Any) -> None:
     from deploy.manifest import Target
     from landing.progress import Progress, say
 
-    target = Target.model_validate({"architecture": architecture or "any", "python": _version(python)})
+    asked = BOARDS[board] if board else Board("any")
+    if choices["engine"] and not asked.has_tensorrt:
+        raise click.UsageError(f"--engine: there is no TensorRT on a {board}. Leave it out")
+    target = Target(architecture=asked.architecture, python=_version(python))
     with Progress("making the bundle"):
         make_bundle(BundleRequest(target=target, **choices), say)
 

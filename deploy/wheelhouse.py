@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.errors import BundleError
@@ -21,7 +22,7 @@ from landing.errors import last_lines
 from landing.progress import Progress
 
 EXTRA = "deploy"
-"""Of our own wheel: a drone installs bundles itself."""
+"""Of our own wheel: a drone installs bundles itself. Runtimes are further ones."""
 
 _MACHINES = {"x86-64": "x86_64", "aarch64": "aarch64"}
 _GLIBC = 35
@@ -30,8 +31,14 @@ _GLIBC = 35
 _TIMEOUT_S = 1800.0
 
 
-def collect(project: Path, target: Target, out: Path) -> list[Wheel]:
+def collect(project: Path, target: Target, out: Path, runtimes: Sequence[str] = ()) -> list[Wheel]:
     """Fills a folder with our wheel (or one made of its source folder) and all it needs on a target.
+
+    Args:
+        project: Our wheel, or its source.
+        target: Machine they are for.
+        out: Folder to fill.
+        runtimes: Extras whose packages come along.
 
     Raises:
         BundleError: There is no wheel for that machine; says which.
@@ -47,7 +54,7 @@ def collect(project: Path, target: Target, out: Path) -> list[Wheel]:
             _run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", scratch, str(source)], "pip")
             (wheel,) = Path(scratch).glob("*.whl")
         pinned = Path(scratch) / "pinned.txt"
-        pinned.write_text(_resolved(f"{DISTRIBUTION}[{EXTRA}] @ {wheel.as_uri()}", target, []))
+        pinned.write_text(_resolved(f"{_ours(runtimes)} @ {wheel.as_uri()}", target, []))
         words = [*pip, "download", "--quiet", "--no-deps", "--dest", str(out), "--only-binary=:all:"]
         words += ["--python-version", target.python, "--implementation", "cp"]
         words += ["--abi", f"cp{target.python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
@@ -58,8 +65,8 @@ def collect(project: Path, target: Target, out: Path) -> list[Wheel]:
     return read_wheelhouse(out, target)[0]
 
 
-def require_complete(folder: Path, target: Target) -> None:
-    """Refuses a folder of wheels that lacks something on its target.
+def require_complete(folder: Path, target: Target, runtimes: Sequence[str] = ()) -> None:
+    """Refuses a folder of wheels that lacks something on its target, packages of runtimes included.
 
     Raises:
         BundleError: Names what is missing.
@@ -68,12 +75,16 @@ def require_complete(folder: Path, target: Target) -> None:
     architecture = here.architecture if target.architecture == "any" else target.architecture
     wanted = Target(architecture=architecture, python=target.python or here.python)
     try:
-        _resolved(f"{DISTRIBUTION}[{EXTRA}]", wanted, ["--offline", "--no-index", "--find-links", str(folder)])
+        _resolved(_ours(runtimes), wanted, ["--offline", "--no-index", "--find-links", str(folder)])
     except BundleError as error:
         raise BundleError(
             f"--wheels {folder} is not complete for {wanted.architecture} and Python {wanted.python}: {error}. "
-            "`touchdown deploy wheels` brings all that is needed"
+            f"`touchdown deploy wheels{''.join(f' --runtime {name}' for name in runtimes)}` brings all that is needed"
         ) from error
+
+
+def _ours(runtimes: Sequence[str]) -> str:
+    return f"{DISTRIBUTION}[{','.join([EXTRA, *runtimes])}]"
 
 
 def _resolved(requirement: str, target: Target, options: list[str]) -> str:

@@ -22,7 +22,7 @@ from export.parity import Maps, Parity, compare, require_close, require_exact
 from export.reference import reference_maps, resized
 from export.runtime import open_session, run_session, runtime_maps
 from landing.distribution import VERSION
-from landing.errors import InvalidValueError
+from landing.errors import InvalidValueError, ModelError
 from landing.reading import sha256_of
 from landing.spec import InputSpec, ModelSpec, OutputSpec, Provenance
 from landing.taxonomy import Taxonomy
@@ -30,6 +30,7 @@ from landing.types import ByteArray
 
 INPUT_NAME, OUTPUT_NAMES = "image", ("class_id", "landable", "hazards")
 _PICTURES = 3
+_OF_NCNN = (".ncnn", ".param", ".bin")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ def import_onnx(source: str | Path, output: str | Path, options: ImportOptions) 
         TouchdownError: The result cannot be written.
     """
     require_sound(options)
+    if Path(source).suffix.lower() in _OF_NCNN:
+        raise ModelError(
+            f"{source} is ncnn's own form, which holds nothing that its answers could be held against: adopt the ONNX "
+            "file that it was made from, then `touchdown export ncnn` makes ncnn's form of that"
+        )
     taxonomy = Taxonomy.load(options.taxonomy)
     original = modern(read_model(source), source)
     given, wanted = ends(original, options, source)

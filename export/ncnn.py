@@ -1,7 +1,8 @@
 """`export ncnn`: a file of `export onnx` for ncnn, compared with it before the file appears.
 
 The graph is cut at the network's input and at its logits. pnnx converts what lies between; what follows stays ONNX, so
-the decision on the logits is the very graph that was proven. Cast and transposition of the picture are ncnn's own.
+the decision on the logits is the very graph that was proven. Cast and transposition of the picture are ncnn's own; what
+else changes its colours becomes a convolution of one pixel.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
@@ -32,7 +34,7 @@ from edge.runtimes.ncnn_file import (
 )
 from export.files import read_model, replacing, require_onnx, spec_of
 from export.parity import Maps, Parity, compare, require_close
-from export.runtime import runtime_maps
+from export.runtime import open_session, run_session, runtime_maps
 from landing.artefact import GateReport
 from landing.distribution import VERSION, install_command
 from landing.errors import InvalidValueError, ModelError
@@ -44,7 +46,10 @@ from landing.types import ByteArray, Frame
 PRECISIONS = ("fp16", "fp32")
 _PICTURES = 3
 _TIMEOUT_S = 600.0
-_LAYOUT_OPS = ("Cast", "Transpose", "Unsqueeze")
+_FRONT_OPS = ("Cast", "Transpose", "Unsqueeze", "Gather", "Mul", "Add", "Sub", "Div")
+"""Nodes that may lie between the picture and its planes: another order, and a scale and a shift for each colour."""
+
+_FRONT = "touchdown.front"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,18 @@ class _Cut:
     network: onnx.ModelProto
     decision: onnx.ModelProto
     shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Colours:
+    """Planes of a network from those of the picture, blue green red: ``matrix`` (3, 3) times them, plus ``shift``."""
+
+    matrix: npt.NDArray[np.float32]
+    shift: npt.NDArray[np.float32]
+
+    @property
+    def changes_nothing(self) -> bool:
+        return bool(np.array_equal(self.matrix, np.eye(3)) and not self.shift.any())
 
 
 def make_ncnn(source: Path, output: Path, precision: str) -> ConvertedModel:
@@ -129,11 +146,12 @@ def _cut(model: onnx.ModelProto, spec: ModelSpec, source: Path) -> _Cut:
         for value in folded.graph.value_info
     }
     planes = _planes(folded, spec, shapes)
-    logits = _logits(folded, spec)
+    logits = _logits(folded, spec, shapes)
     if not planes or not logits:
         what = "a picture that goes into it as planes" if not planes else "logits that a class is chosen from"
         raise ModelError(f"model {source}: ncnn's form needs a network with {what}. Fly the ONNX file")
     outputs = [spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards]
+    colours = _colours(folded, spec, planes, source)
     extractor = onnx.utils.Extractor(folded)
     try:
         network = extractor.extract_model([planes], [logits])
@@ -147,6 +165,8 @@ def _cut(model: onnx.ModelProto, spec: ModelSpec, source: Path) -> _Cut:
     inside = {name for node in decision.graph.node for name in node.input}
     if spec.input.name in inside or not network.graph.node:
         raise ModelError(f"model {source}: more than its logits decides. Fly the ONNX file")
+    if not colours.changes_nothing:
+        _put_before(network, colours)
     return _Cut(network, decision, shapes[planes])
 
 
@@ -173,14 +193,16 @@ def _with_float_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _planes(model: onnx.ModelProto, spec: ModelSpec, shapes: dict[str, tuple[int, ...]]) -> str:
-    """The tensor that is the picture as float (1, 3, H, W), in its own colours; empty where there is none."""
-    name, turned = spec.input.name, False
+    """The first tensor that is the picture as float (1, 3, H, W), its colours changed or not; empty without any."""
+    name, turned, constants = spec.input.name, False, {tensor.name for tensor in model.graph.initializer}
     wanted = (1, 3, spec.input.height_px, spec.input.width_px)
     while True:
         readers = [node for node in model.graph.node if name in node.input]
-        if len(readers) != 1 or readers[0].op_type not in _LAYOUT_OPS:
+        if len(readers) != 1 or readers[0].op_type not in _FRONT_OPS:
             return ""
         node = readers[0]
+        if not constants.issuperset(other for other in node.input if other != name):
+            return ""
         if node.op_type == "Transpose":
             turned = [list(one.ints) for one in node.attribute if one.name == "perm"] in ([[2, 0, 1]], [[0, 3, 1, 2]])
         name = node.output[0]
@@ -188,13 +210,62 @@ def _planes(model: onnx.ModelProto, spec: ModelSpec, shapes: dict[str, tuple[int
             return str(name)
 
 
-def _logits(model: onnx.ModelProto, spec: ModelSpec) -> str:
-    """The tensor whose greatest channel is the class; empty where there is none."""
+def _colours(model: onnx.ModelProto, spec: ModelSpec, planes: str, source: Path) -> _Colours:
+    """Map from the picture's colours to the planes, told by what the nodes between the two compute.
+
+    Raises:
+        ModelError: They do more than that.
+    """
+    session = open_session(onnx.utils.Extractor(model).extract_model([spec.input.name], [planes]))
+    size = (spec.input.height_px, spec.input.width_px, 3)
+
+    def of(picture: ByteArray) -> npt.NDArray[np.float32]:
+        found = run_session(session, [planes], {spec.input.name: picture}, spec.input.name)[0]
+        values: npt.NDArray[np.float32] = np.asarray(found, np.float32)[0]
+        return values
+
+    shift = of(np.zeros(size, np.uint8))[:, 0, 0]
+    columns = []
+    for colour in range(3):
+        only = np.zeros(size, np.uint8)
+        only[..., colour] = 1
+        columns.append(of(only)[:, 0, 0] - shift)
+    colours = _Colours(np.stack(columns, 1), shift)
+    picture = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    expected = np.einsum("ij,hwj->ihw", colours.matrix, picture.astype(np.float32)) + shift[:, None, None]
+    if not np.allclose(of(picture), expected, rtol=1e-3, atol=1e-3 * (1 + float(np.abs(expected).max()))):
+        raise ModelError(f"model {source}: ncnn's form needs a picture whose colours alone change. Fly the ONNX file")
+    return colours
+
+
+def _put_before(network: onnx.ModelProto, colours: _Colours) -> None:
+    """Makes a network take the picture's own colours: a convolution of one pixel changes them."""
+    graph = network.graph
+    planes = graph.input[0].name
+    weights = numpy_helper.from_array(colours.matrix.reshape(3, 3, 1, 1), f"{_FRONT}.weights")
+    shift = numpy_helper.from_array(colours.shift, f"{_FRONT}.shift")
+    graph.initializer.extend([weights, shift])
+    front = onnx.helper.make_node("Conv", [_FRONT, weights.name, shift.name], [planes], name=f"{_FRONT}.conv")
+    graph.node.insert(0, front)
+    graph.input[0].name = _FRONT
+
+
+def _logits(model: onnx.ModelProto, spec: ModelSpec, shapes: dict[str, tuple[int, ...]]) -> str:
+    """The tensor whose greatest channel is the class; empty where there is none.
+
+    Casts and reshapes that change nothing are left to the decision.
+    """
     makers = {name: node for node in model.graph.node for name in node.output}
     node = makers.get(spec.outputs.class_id)
     while node is not None and node.op_type != "ArgMax":
         node = makers.get(node.input[0]) if node.input else None
-    return str(node.input[0]) if node is not None else ""
+    name = str(node.input[0]) if node is not None else ""
+    while name in makers and makers[name].op_type in ("Cast", "Reshape", "Identity"):
+        before = str(makers[name].input[0])
+        if shapes.get(before) != shapes.get(name) or before not in makers:
+            break
+        name = before
+    return name
 
 
 def _converted(cut: _Cut, precision: str, source: Path) -> dict[str, bytes]:

@@ -22,7 +22,10 @@ SUBMITTED = RESULTS / "boards"
 PAGE = ROOT / "docs" / "boards.md"
 
 NOT_RUN = {
-    "Raspberry Pi 5": ("ncnn, ONNX Runtime", "no board at hand; ncnn has wheels for it on PyPI"),
+    "Raspberry Pi 5": (
+        "ncnn, ONNX Runtime",
+        "no board at hand; `deploy wheels --target pi5` brings ncnn and the rest for it",
+    ),
     "Jetson Orin": (
         "TensorRT",
         "no GPU at hand: graphs are parsed and built, [none has been executed](../benchmarks/results/tensorrt.md)",

@@ -95,7 +95,9 @@ class NcnnRuntime(Runtime):
         status, found = extractor.extract(OUTPUT) if taken == 0 else (taken, None)
         if status != 0:
             raise ModelError(f"model {self.path} does not run: ncnn gives status {status}, too little memory?")
-        logits = np.ascontiguousarray(np.array(found, np.float32)[None])
+        values = np.array(found, np.float32)
+        del found, extractor  # ncnn's memory ends before its network, whatever is raised
+        logits = np.ascontiguousarray(values if values.ndim == 4 else values[None])
         if list(logits.shape) != list(self._logits.shape):
             raise ModelError(
                 f"model {self.path}: its network gives {list(logits.shape)}, its decision takes "

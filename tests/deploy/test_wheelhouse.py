@@ -12,7 +12,8 @@ from deploy import wheelhouse
 from deploy.errors import BundleError
 from deploy.manifest import Target
 from deploy.wheelhouse import collect, require_complete
-from deploy.wheels import this_machine
+from deploy.wheels import read_wheelhouse, this_machine
+from tests.command import call
 from tests.deploy.rig import fake_wheel
 
 ORIN = Target(architecture="aarch64", python="3.10")
@@ -117,3 +118,28 @@ def test_this_machine() -> None:
 def test_fake_wheels_are_wheels(tmp_path: Path) -> None:
     with zipfile.ZipFile(fake_wheel(tmp_path)) as wheel:
         assert wheel.testzip() is None
+
+
+def test_runtimes_come_along(tmp_path: Path, index: Path) -> None:
+    needs = ("leaf", "ncnn>=1; extra == 'ncnn'", "seal; extra == 'deploy'")
+    project = fake_wheel(tmp_path / "dist", needs=needs)
+    for name in ("leaf", "seal"):
+        fake_wheel(index, "1.0", name)
+    fake_wheel(index, "9999.0", "ncnn", ("portalocker",))
+    fake_wheel(index, "9999.0", "portalocker")
+    target = Target(architecture="aarch64", python="3.11")
+    bare = collect(project, target, tmp_path / "bare")
+    assert "ncnn" not in [wheel.name for wheel in bare]
+    with pytest.raises(BundleError, match=r"ncnn.*deploy wheels --runtime ncnn"):
+        require_complete(tmp_path / "bare", target, ("ncnn",))
+    done = call("deploy", "wheels", "--project", project, "--target", "pi5", "--out", tmp_path / "pi")
+    assert done.returncode == 0, done.stderr
+    assert "for aarch64 and Python 3.11" in done.stdout
+    assert {"ncnn", "portalocker"} <= {wheel.name for wheel in read_wheelhouse(tmp_path / "pi", Target())[0]}
+    require_complete(tmp_path / "pi", target, ("ncnn",))
+
+
+def test_a_board_without_tensorrt_gets_no_engine() -> None:
+    words = ("--model", "m.onnx", "--config", "e.toml", "--key", "k", "--out", "b.tar.zst")
+    done = call("deploy", "bundle", *words, "--target", "pi5", "--engine", "fp16")
+    assert done.returncode == 2 and "there is no TensorRT on a pi5" in done.stderr

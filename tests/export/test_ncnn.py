@@ -83,12 +83,26 @@ def test_the_command(ours, tmp_path):
     assert read_ncnn(tmp_path / "x.ncnn").manifest.onnx_name == "m.onnx"
 
 
+@pytest.mark.parametrize("kind", [{}, {"layout": "nhwc", "rank": 3, "last": True}, {"stride": 2, "ends": "softmax"}])
+def test_adopted_files_with_their_colours(tmp_path, kind):
+    source = foreign_models.save(tmp_path / "foreign.onnx", **kind)
+    activation = kind.get("ends", "logits")
+    import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes", activation=activation))
+    make_ncnn(tmp_path / "m.onnx", tmp_path / "m.ncnn", "fp32")
+    expected, found = both(tmp_path / "m.onnx", tmp_path / "m.ncnn")
+    assert len(np.unique(expected.class_id)) > 3
+    assert np.mean(expected.class_id == found.class_id) > 0.999
+    assert np.abs(expected.landable.astype(int) - found.landable).max() <= 1
+
+
+def test_files_of_ncnn_are_not_adopted(ours, tmp_path):
+    done = call("export", "adopt", str(ours / "fp32.ncnn"), "--taxonomy", "aeroscapes", "-o", str(tmp_path / "x.onnx"))
+    assert done.returncode == 2 and "adopt the ONNX file that it was made from" in done.stderr
+
+
 def test_what_has_no_planes_is_refused(tmp_path):
-    source = foreign_models.save(tmp_path / "foreign.onnx")
-    import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes"))
-    for path in (tmp_path / "m.onnx", fake_model.save(tmp_path / "flat.onnx")):
-        with pytest.raises(ModelError, match="a picture that goes into it as planes"):
-            make_ncnn(path, tmp_path / "m.ncnn", "fp32")
+    with pytest.raises(ModelError, match="a picture that goes into it as planes"):
+        make_ncnn(fake_model.save(tmp_path / "flat.onnx"), tmp_path / "m.ncnn", "fp32")
     assert not (tmp_path / "m.ncnn").exists()
 
 

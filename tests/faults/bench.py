@@ -86,7 +86,7 @@ class Bench:
         self.camera_order = folder / "camera-order"
         self.daemon_order = folder / "daemon-order"
         self.frames_log = folder / "frames.log"
-        self.model = folder / "model.onnx"
+        self.model = folder / f"model{model.suffix}"
         self.model.write_bytes(model.read_bytes())
         self.starts = 0
         self.since_ns = 0

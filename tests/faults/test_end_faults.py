@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import time
@@ -13,6 +14,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from edge.runtimes.ncnn_file import WEIGHTS
+from landing.taxonomy import Taxonomy
+from tests.edge import fake_ncnn
 from tests.faults.bench import Bench, wait_for
 from tests.faults.matrix import Row
 from tests.faults.measure import Keep
@@ -56,6 +60,24 @@ def slow(model: Path, path: Path) -> Path:
     return path
 
 
+def slow_ncnn(path: Path) -> Path:
+    """A file for ncnn with half a second of native computing in it that changes nothing: convolutions with nothing."""
+    taxonomy = Taxonomy.load("synthetic")
+    classes, wide = len(taxonomy), 128
+    own = fake_ncnn.parts(taxonomy)
+    heavy = [3, *[wide] * NODES]
+    lines = ["Input in0 0 1 in0", "Split two 1 2 in0 near far"]
+    lines.append(f"Convolution scores 1 1 near scores 0={classes} 1=1 5=1 6={3 * classes}")
+    weights, last = own[WEIGHTS], "far"
+    for i, (given, made) in enumerate(itertools.pairwise(heavy)):
+        lines.append(f"Convolution slow{i} 1 1 {last} slow{i} 0={made} 1=3 4=1 6={9 * given * made}")
+        weights, last = weights + bytes(4 + 4 * 9 * given * made), f"slow{i}"
+    lines.append(f"Convolution zero 1 1 {last} zero 0={classes} 1=1 6={classes * wide}")
+    lines.append("BinaryOp sum 2 1 scores zero out0 0=0")
+    text = "\n".join(["7767517", f"{len(lines)} {len(lines) + 1}", *lines, ""])
+    return fake_ncnn.save(path, network=text.encode(), weights=weights + bytes(4 + 4 * classes * wide))
+
+
 def listens(bench: Bench) -> bool:
     """Whether the daemon handles SIGTERM by now; before, it ends as every process does."""
     status = Path(f"/proc/{bench.daemon.pid}/status").read_text("ascii")
@@ -91,12 +113,12 @@ class Ended:
         return f"{said}; ended after {max(self.seconds):.2f} s at most"
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "ncnn"])
 def test_in_a_slow_inference(tmp_path: Path, model_path: Path, keep: Keep, runtime: str) -> None:
-    if runtime == "openvino":
-        pytest.importorskip("openvino")
+    if runtime != "onnxruntime":
+        pytest.importorskip(runtime)
     ended = Ended()
-    model = slow(model_path, tmp_path / "slow.onnx")
+    model = slow_ncnn(tmp_path / "slow.ncnn") if runtime == "ncnn" else slow(model_path, tmp_path / "slow.onnx")
     settings = {"model": {"runtime": runtime}}
     with Bench(tmp_path, model, settings) as bench:
         for numbers in ((signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)):
