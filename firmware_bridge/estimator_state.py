@@ -50,6 +50,7 @@ class EstimatorState:
     def on_odometry(self, message: Any, _now_ns: int) -> None:
         """Take ODOMETRY, which counts resets."""
         before, self._reset_counter = self._reset_counter, message.reset_counter
+        self._history.counts_resets()
         if before is not None and before != message.reset_counter:
             log.warning("link: the estimator tells of a reset (count %d)", message.reset_counter)
             self._history.told_of_reset()

@@ -29,6 +29,7 @@ from landing.estimator import FrameShift
 from landing.geometry import Vector
 
 TOLD_NS = 500_000_000  # A step so near to the autopilot's own word of a reset is that reset
+COUNTED_NS = NS_PER_S  # So long after a report of its count of resets the autopilot still counts
 STANDING_NS = NS_PER_S  # For so long after the ground was learnt the vehicle may still stand on it
 
 
@@ -74,6 +75,7 @@ class EstimatorTracks:
         self._own_heading = own_heading
         self._learnt_ns: int | None = None
         self._told_ns: int | None = None
+        self._counted_ns: int | None = None
         self._drift = InnovationSum(limits.resets.creep_ns)
         self._heading_drift = InnovationSum(limits.resets.creep_ns)
         self._drift_resets = 0
@@ -89,7 +91,7 @@ class EstimatorTracks:
         """Forget all samples and a learnt ground; the local frame is another one from then on."""
         self.frames.begin_anew()
         self.valid = True
-        self._told_ns = self._learnt_ns = self._settling = None
+        self._told_ns = self._counted_ns = self._learnt_ns = self._settling = None
         for part in (self._drift, self._heading_drift, self.attitudes, self.positions, self.heights):
             part.clear()
         self.ground_m = self._configured_ground_m
@@ -126,6 +128,11 @@ class EstimatorTracks:
         self.attitudes.confirm()
         self.positions.confirm()
 
+    def counts_resets(self) -> None:
+        """Take a report of the autopilot's count of its resets: what steps is told."""
+        newest = self.positions.newest
+        self._counted_ns = None if newest is None else newest.at_ns
+
     def set_valid(self, valid: bool) -> None:
         """Take the estimator's own word on its position; a position that returns is in another frame."""
         if valid and not self.valid:
@@ -150,6 +157,9 @@ class EstimatorTracks:
 
     def _told(self, at_ns: int) -> bool:
         return self._told_ns is not None and abs(at_ns - self._told_ns) <= TOLD_NS
+
+    def _counted(self, at_ns: int) -> bool:
+        return self._counted_ns is not None and at_ns - self._counted_ns <= COUNTED_NS
 
     def _attitude_jumps(self, a: Attitude, b: Attitude) -> bool:
         self._turned = attitude_innovation(a, b)
@@ -191,7 +201,7 @@ class EstimatorTracks:
         total_m = self._drift.add(b.at_ns, left_m)
         if a.velocity_ned_m_s is None or b.velocity_ned_m_s is None:
             self._drift.clear()
-        elif self._rule.creeps(total_m, a, b, self._told(b.at_ns)):
+        elif self._rule.creeps(total_m, a, b, self._told(b.at_ns), self._counted(b.at_ns)):
             # A step taken over bit by bit goes into the velocity as well, so the sum is only a part of it.
             known = self._drift.is_one_step
             self._drift.clear()

@@ -170,6 +170,11 @@ class PoseHistory:
         with self._lock:
             self._tracks.told_of_reset()
 
+    def counts_resets(self) -> None:
+        """Take a report of the autopilot's count of its resets: it takes no step bit by bit, untold."""
+        with self._lock:
+            self._tracks.counts_resets()
+
     def set_valid(self, valid: bool) -> None:
         """Take the estimator's own word whether its position can be used; while it cannot, poses have none."""
         with self._lock:

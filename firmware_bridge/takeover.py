@@ -3,7 +3,8 @@
 In a failsafe PX4 takes any change of mode for the user's word: it carries it out, and its HEARTBEAT says "critical" no
 more, though the link stays lost or the battery low (read in PX4 1.18, `FailsafeBase::getSelectedAction`).
 From then on nothing of PX4's brings the vehicle down but a failsafe that is still to come. So the failsafe counts as in
-force until another mode comes, or the vehicle is disarmed.
+force until another mode comes, or the vehicle is disarmed. While the heartbeat does say "critical", the mode is what
+PX4's failsafe chose: first a hold for `COM_FAIL_ACT_T`, seconds later the way home or down.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class TakeoverWatch:
 
     Attributes:
         in_force: A failsafe goes on that the heartbeat does not tell any more.
+        critical: The newest heartbeat tells of one.
     """
 
     def __init__(self) -> None:
@@ -27,11 +29,11 @@ class TakeoverWatch:
     def forget(self) -> None:
         """Another autopilot is served."""
         self.in_force = False
-        self._critical = False
+        self.critical = False
 
     def on_command(self) -> None:
         """Note that we ask for a mode."""
-        self.in_force = self.in_force or self._critical
+        self.in_force = self.in_force or self.critical
 
     def on_heartbeat(self, mode: str, *, critical: bool, armed: bool) -> None:
         """Take a heartbeat of a PX4.
@@ -43,4 +45,4 @@ class TakeoverWatch:
         """
         ours = mode in OUR_MODES
         self.in_force = self.in_force and armed and (ours or critical)
-        self._critical = critical
+        self.critical = critical

@@ -57,6 +57,7 @@ PX4_AUTO_SUB_MODES: dict[int, str] = {
     **dict(enumerate(["READY", "TAKEOFF", "LOITER", "MISSION", "RTL", "LAND"], 1)),
     **{8: "FOLLOW_TARGET", 9: "PRECLAND", 10: "VTOL_TAKEOFF"},
     **{10 + n: f"EXTERNAL{n}" for n in range(1, 9)},
+    19: "GUIDED_COURSE",  # From 1.18 on
 }
 PX4_POSCTL_SUB_MODES: dict[int, str] = {1: "ORBIT", 2: "SLOW"}
 PX4_LANDING_MODES = frozenset({"AUTO.LAND", "AUTO.RTL", "AUTO.PRECLAND"})
@@ -320,6 +321,7 @@ class VehicleTracker:
             mode=mode,
             touching_down=touching_down,
             failsafe=heartbeat.system_status in FAILSAFE_STATES or self.fence.acted or self.takeover.in_force,
+            failsafe_mode=self.takeover.critical,
             fence_open=self.fence.undecided(now_ns),
             heartbeat_ns=self._heartbeat_at_ns,
             pilot=self._pilot,

@@ -29,9 +29,10 @@ found nothing else.
 In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the
 look around for people, may hold the landing up within `landing.failsafe`'s bound, and when that is over it lands. No
 stop for ground.
-A mode that comes in the same heartbeat as the failsafe, or that ArduPilot's geofence began (`firmware_bridge.fence`),
-is the autopilot's own, not the pilot's: the authority stands back, and with "guard" accompanies the landing that
-follows, be it the last leg of the way home. Until it is told whether the fence began a mode nothing is commanded.
+A mode that comes in the same heartbeat as the failsafe, that ArduPilot's geofence began (`firmware_bridge.fence`), or
+that PX4 itself calls its failsafe's (`firmware_bridge.takeover`), is the autopilot's own, not the pilot's: the
+authority stands back, and with "guard" accompanies the landing that follows, be it the last leg of the way home. Until
+it is told whether the fence began a mode nothing is commanded.
 
 Below `commit_height_m` the camera sees less than the site, so a dip of the evidence stops nothing. A person or vehicle
 that is seen stops the vehicle down to `floor_height_m`; it then climbs to `clear_height_m`, away from heads, and never
@@ -201,7 +202,8 @@ class Authority:
             return
         expected = self._handshake.expected_modes
         word = self._pilot.word(vehicle, expected, now_ns)
-        its_own = begun and vehicle.mode not in expected  # told in one heartbeat: nobody else changed the mode
+        # Told in one heartbeat, or by PX4's word: nobody else changed the mode
+        its_own = (begun or vehicle.failsafe_mode) and vehicle.mode not in expected
         if vehicle.fence_open and not vehicle.failsafe and vehicle.mode not in expected:
             return  # the pilot's word or the fence's: nothing is commanded on either
         if word is not None and not its_own:

@@ -100,6 +100,7 @@ class VehicleStatus:
         touching_down: It says that it is on its way to the ground now: RTL's last part, not its way home. None when it
             does not say.
         failsafe: One of the autopilot's own failsafes is in force, or its geofence began what it does.
+        failsafe_mode: The mode is the failsafe's own by the autopilot's word, whenever it came.
         fence_open: The mode came a moment ago, and is not told yet from one that the geofence began.
         heartbeat_ns: Monotonic time of its last heartbeat, which is how old `mode` is.
         pilot: What it reports of the transmitter; None where it reports nothing.
@@ -124,6 +125,7 @@ class VehicleStatus:
     mission: MissionItem | None = field(default=None, compare=False)
     battery: Battery | None = field(default=None, compare=False)
     fence_open: bool = field(default=False, compare=False)
+    failsafe_mode: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,29 @@ def test_what_the_autopilot_tells_makes_a_small_step_count() -> None:
         assert history.frame.shift.offset_ned_m[0] == pytest.approx(0.3 if told else 0.0, abs=0.01)
 
 
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_velocity_that_wanders_is_a_reset_only_where_none_is_counted(counts) -> None:
+    """As PX4 1.18's simulator hovers: 0.58 m/s that the position denies, for some seconds, and no reset counted."""
+    history = PoseHistory()
+    for k, sample in enumerate(s for s, _ in reported(HOVER, 25.0, 4, 0.0)):
+        wanders = 60 <= k < 120
+        feed(history, replace(sample, velocity_ned_m_s=(0.58, 0.0, 0.0)) if wanders else sample)
+        if counts and k % 5 == 0:
+            history.counts_resets()
+    assert (history.position_resets > 0) is not counts
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_large_step_bit_by_bit_counts_whatever_is_counted(silent) -> None:
+    history = PoseHistory()
+    step_m = 0.8 if silent else 1.5  # a count that is no longer reported says nothing
+    for k, sample in enumerate(s for s, _ in reported(HOVER, 25.0, 4, 0.0)):
+        feed(history, after_reset(sample, FrameShift(0.0, (step_m * min(1.0, max(0.0, (k - 80) / 8)), 0.0, 0.0))))
+        if k % 5 == 0 and not (silent and k > 50):
+            history.counts_resets()
+    assert history.position_resets >= 1 and history.frame.epoch >= 1
+
+
 def test_an_estimator_without_a_position_gives_none_and_comes_back_in_another_frame() -> None:
     history = PoseHistory()
     for k, sample in enumerate(HOVER[:400:4]):

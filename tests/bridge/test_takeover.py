@@ -76,8 +76,21 @@ def test_the_next_failsafe_is_in_force_by_its_own_heartbeat():
     assert told.mode("AUTO.LAND", CRITICAL) and not told.mode("AUTO.LAND")
 
 
+def test_while_the_heartbeat_tells_it_the_mode_is_the_failsafes():
+    told = taken_over()
+    status = told.tracker.status
+    assert not status(told.now_ns).failsafe_mode
+    told.mode("AUTO.LOITER", CRITICAL)
+    assert status(told.now_ns).failsafe_mode
+    told.mode("AUTO.RTL", CRITICAL)
+    assert status(told.now_ns).failsafe_mode and status(told.now_ns).failsafe
+    told.mode("POSCTL")
+    assert not status(told.now_ns).failsafe_mode and not status(told.now_ns).failsafe
+
+
 def test_ardupilot_tells_its_failsafes_in_every_mode():
     told = Told(Autopilot.ARDUPILOT)
     assert told.mode("RTL", CRITICAL)
+    assert not told.tracker.status(told.now_ns).failsafe_mode
     told.ask()
     assert not told.mode("GUIDED")

@@ -52,6 +52,7 @@ def test_arducopter(custom_mode, name, landing):
         (4, 5, "AUTO.RTL", True),
         (4, 6, "AUTO.LAND", True),
         (4, 9, "AUTO.PRECLAND", True),
+        (4, 19, "AUTO.GUIDED_COURSE", False),
         (4, 77, "AUTO.77", False),
         (6, 0, "OFFBOARD", False),
         (200, 6, "MODE(200)", False),

@@ -48,6 +48,7 @@ class World:
     airborne: bool = True
     failsafe: bool = False
     fence_open: bool = False
+    failsafe_mode: bool = False
     touching_down: bool | None = None
     mission: MissionItem | None = None
     ground_known: bool = True
@@ -94,6 +95,7 @@ class World:
             touching_down=self.touching_down,
             failsafe=self.failsafe,
             fence_open=self.fence_open,
+            failsafe_mode=self.failsafe_mode,
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
             mission=self.mission,

@@ -213,6 +213,36 @@ def test_a_failsafe_that_flies_home_is_not_called_the_pilots_and_its_landing_is_
     assert w.requests == [Hold()] and "failsafe, at most" in w.reasons[-1]
 
 
+def test_a_failsafe_of_px4_holds_first_and_flies_home_later():
+    """AUTO.LOITER for some seconds, which is a mode of ours too, and then AUTO.RTL by the same failsafe."""
+    w = world(IN_FAILSAFE, battery=FULL, height_m=8.0, autopilot=Autopilot.PX4)
+    w.land()
+    w.intruder = PERSON
+    w.run(1.0)
+    assert w.mode == "AUTO.LOITER"
+    w.failsafe = w.failsafe_mode = True
+    w.run(2.0)
+    w.mode, w.touching_down = "AUTO.RTL", False
+    w.step()
+    assert w.state.value == "ready" and "the autopilot's own failsafe" in w.reasons[-1]
+    w.intruder, w.touching_down = None, True
+    w.until("guard", 3.0)
+
+
+def test_the_next_failsafe_inside_one_that_we_took_over_is_not_the_pilots():
+    w = landing_in_failsafe(autopilot=Autopilot.PX4)
+    w.intruder = PERSON
+    w.run(1.0)
+    assert w.mode == "AUTO.LOITER"  # on our word; the failsafe counts on
+    w.mode, w.failsafe_mode, w.touching_down = "AUTO.LAND", True, True
+    w.run(0.2)
+    assert not any("the pilot has it" in reason for reason in w.reasons)
+    w.mode, w.failsafe_mode = "POSCTL", False
+    w.run(1.0)
+    assert w.state.value in ("ready", "ended")
+    assert w.requests.count(Hold()) <= 2
+
+
 def test_in_advise_it_is_left_alone_and_not_called_the_pilots_either():
     w = way_home(GUARD)
     w.touching_down, w.intruder = True, PERSON
