@@ -227,7 +227,7 @@ class EstimatorTracks:
         total_rad = beyond(step_rad, spread_rad)
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
             self._heading_drift.clear()
-        elif self._rule.heading_moved(total_rad, a, b, self._told(b.at_ns)):
+        elif self._rule.heading_turns(total_rad, a, b, self._told(b.at_ns), self._counted(b.at_ns)):
             known = self._heading_drift.is_one_step
             self._heading_drift.clear()
             self.attitudes.resets += 1

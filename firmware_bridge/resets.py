@@ -30,9 +30,9 @@ class ResetLimits:
     tilt_rad: float = math.radians(25.0)  # Roll and pitch together, between samples at most `TILT_GAP_NS` apart
     stamp_error_s: float = 0.02  # Error of a time stamp; a moving vehicle adds so much of its way or turn
     told_share: float = 0.3  # Part of the limits that counts where the autopilot itself tells of a reset
-    # The same for innovations that add up, where it counts its resets and tells of none: its velocity wanders. PX4
-    # 1.18's simulator, hovering: 0.51 m in 1 s in one second of twenty, 0.58 m at most
-    counted_share: float = 2.0
+    # The same for innovations that add up, where it counts its resets and tells of none: velocity and rates wander. PX4
+    # 1.18's simulator: 0.51 m in 1 s in one second of twenty of a hover, in landings 1.0 m
+    counted_share: float = 3.0
     unknown_speed_m_s: float = 25.0  # Speed allowed for where a sample comes without velocity
     unknown_rate_rad_s: float = math.radians(200.0)  # Rate allowed for where a sample comes without rates
     # A step together with a change of velocity beyond this much, and this much a second,
@@ -221,8 +221,16 @@ class ResetRule:
         # A lean takes tenths of a second: over a longer gap rates say nothing of it.
         return b.at_ns - a.at_ns <= TILT_GAP_NS and turn.tilt_rad > self._limits.tilt_rad
 
+    def heading_turns(self, total_rad: float, a: Attitude, b: Attitude, told: bool, counted: bool) -> bool:
+        """Return whether heading innovations that add up to a total are a reset; a and b are the last two.
+
+        `counted`: the autopilot counts its resets.
+        """
+        share = self._limits.counted_share if counted and not told else 1.0
+        return self.heading_moved(total_rad / share, a, b, told)
+
     def heading_moved(self, heading_rad: float, a: Attitude, b: Attitude, told: bool = False) -> bool:
-        """Return whether a heading innovation, of one step or added up, is a reset."""
+        """Return whether a heading innovation is a reset."""
         limits, share = self._limits, self._limits.told_share if told else 1.0
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
             slack_rad = limits.unknown_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S

@@ -185,7 +185,7 @@ def test_what_the_autopilot_tells_makes_a_small_step_count() -> None:
 
 @pytest.mark.parametrize("counts", [False, True])
 def test_a_velocity_that_wanders_is_a_reset_only_where_none_is_counted(counts) -> None:
-    """As PX4 1.18's simulator hovers: 0.58 m/s that the position denies, for some seconds, and no reset counted."""
+    """As PX4 1.18's simulator hovers: 0.58 m/s that the position denies, for some seconds, and no reset is told."""
     history = PoseHistory()
     for k, sample in enumerate(s for s, _ in reported(HOVER, 25.0, 4, 0.0)):
         wanders = 60 <= k < 120
@@ -198,7 +198,7 @@ def test_a_velocity_that_wanders_is_a_reset_only_where_none_is_counted(counts) -
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_large_step_bit_by_bit_counts_whatever_is_counted(silent) -> None:
     history = PoseHistory()
-    step_m = 0.8 if silent else 1.5  # a count that is no longer reported says nothing
+    step_m = 0.8 if silent else 2.5  # a count that is no longer reported says nothing
     for k, sample in enumerate(s for s, _ in reported(HOVER, 25.0, 4, 0.0)):
         feed(history, after_reset(sample, FrameShift(0.0, (step_m * min(1.0, max(0.0, (k - 80) / 8)), 0.0, 0.0))))
         if k % 5 == 0 and not (silent and k > 50):
