@@ -65,20 +65,19 @@ class Telemetry:
             ground_down_m=settings.ground_down_m,
             gimbal=self.gimbal,
         )
-        self.vehicle = VehicleTracker(
-            round(settings.heartbeat_timeout_s * NS_PER_S), stick_channels=settings.stick_channels
-        )
+        self.clock = ClockMap()  # Its boot clock in our monotonic time
+        silent_ns = round(settings.heartbeat_timeout_s * NS_PER_S)
+        self.vehicle = VehicleTracker(silent_ns, stick_channels=settings.stick_channels, clock=self.clock)
         self.streams = StreamRequests(settings.asked_rates_hz(), SUBSTITUTES)  # Requested messages and their rates
         self.peers = PeerTable()  # Senders on the connection; bytes to frames, with counters
         self.command_tracker = CommandTracker()  # Our commands, until they are acknowledged
         self.fix: GlobalFix | None = None  # The newest place on the globe
-        self.selector = AutopilotSelector(settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S))
+        self.selector = AutopilotSelector(settings.system_id, silent_ns)
         self._own_ids: tuple[int, Peer] | None = None
         self.identity: Identity | None = None  # Firmware of the autopilot, once it is told
         self._version_asked_ns = 0
         self.reboots = 0  # Restarts of its boot clock, and changes to another autopilot
         self.last_error = ""  # The last problem found; the link writes its own errors here too
-        self.clock = ClockMap()  # Its boot clock in our monotonic time
         self._quaternion_at_ns: int | None = None
         self._estimator = EstimatorState(self.history)
         self._ranges = RangeReadings()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.battery import BATTERY_STREAM, BatteryWatch
+from firmware_bridge.clock import ClockMap
 from firmware_bridge.dialect import enum_names, mavlink
 from firmware_bridge.fence import FENCE_STREAM, FenceWatch
 from firmware_bridge.mission import MISSION_STREAM, MissionWatch
@@ -205,12 +206,13 @@ class VehicleTracker:
         heartbeat_timeout_ns: int = 3_000_000_000,
         landed_timeout_ns: int = 5_000_000_000,
         stick_channels: tuple[int, int, int, int] = STICK_CHANNELS,
+        clock: ClockMap | None = None,
     ) -> None:
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
         self._landed_timeout_ns = landed_timeout_ns
         self._stick_channels = stick_channels
         self.mission, self.batteries = MissionWatch(), BatteryWatch()
-        self.fence, self.takeover = FenceWatch(), TakeoverWatch()
+        self.fence, self.takeover = FenceWatch(clock), TakeoverWatch()
         self.handlers: dict[str, Callable[[Any, int], None]] = {
             "RC_CHANNELS": self.on_rc_channels,
             "MANUAL_CONTROL": self.on_manual_control,

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
+
+from firmware_bridge.clock import ClockMap
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.fence import HEARD_NS, SILENT_WITHIN_NS, TOLD_WITHIN_NS, FenceWatch
+from firmware_bridge.fence import EARLY_NS, HEARD_NS, LATE_NS, SILENT_WITHIN_NS, TOLD_WITHIN_NS, FenceWatch
 from firmware_bridge.vehicle import VehicleTracker
 
 S = 1_000_000_000
+MS = 1_000_000
 RTL, LAND, LOITER, GUIDED = 6, 9, 5, 4
 
 
 class Told:
     """A tracker, and what an ArduCopter tells it."""
 
-    def __init__(self, *, fenced: bool = True) -> None:
-        self.tracker = VehicleTracker()
+    def __init__(self, *, fenced: bool = True, clock: bool = False) -> None:
+        self.clock = ClockMap()
+        if clock:
+            self.clock.update(0, 0)  # its boot clock is ours
+        self.tracker = VehicleTracker(clock=self.clock)
         self.mode(LAND, 0)
         if fenced:
             self.fence(0, 0)
@@ -25,8 +32,8 @@ class Told:
         beat = mavlink.MAVLink_heartbeat_message(kind, ardupilot, base, number, mavlink.MAV_STATE_ACTIVE, 3)
         self.tracker.on_heartbeat(beat, at_ns)
 
-    def fence(self, count: int, at_ns: int, *, outside: bool = False) -> None:
-        message = mavlink.MAVLink_fence_status_message(int(outside), count, 0, 0, 0)
+    def fence(self, count: int, at_ns: int, *, outside: bool = False, breach_ns: int = 0) -> None:
+        message = mavlink.MAVLink_fence_status_message(int(outside), count, 0, breach_ns // MS, 0)
         self.tracker.handlers["FENCE_STATUS"](message, at_ns)
 
     def judged(self, at_ns: int) -> str:
@@ -84,6 +91,31 @@ def test_a_fence_that_is_on_and_breached_at_once_is_believed():
     told.mode(RTL, S)
     told.fence(1, S + 1, outside=True)
     assert told.judged(S + 1) == "fence"
+
+
+@pytest.mark.parametrize(
+    ("mode_ns", "whose"),
+    [
+        (-EARLY_NS - MS, "pilot"),  # home by the pilot's word, and over the fence on the way
+        (-EARLY_NS, "fence"),
+        (0, "fence"),
+        (LATE_NS, "fence"),
+        (LATE_NS + MS, "pilot"),  # a breach that is only reported, and a pilot who reacts to it
+    ],
+)
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_breachs_own_time_tells_the_pilots_way_home_from_the_fences(mode_ns, whose, lost):
+    told, breach_ns = Told(clock=True), 5 * S
+    report_ns = breach_ns + (S // 2 if lost else 20 * MS)  # the first report, or the next where it was lost
+    mode_ns += breach_ns
+    told.fence(0, 4 * S)
+    for at_ns in sorted((mode_ns, report_ns)):
+        if at_ns == mode_ns:
+            told.mode(RTL, mode_ns)
+        else:
+            told.fence(1, report_ns, outside=True, breach_ns=breach_ns)
+    told.fence(1, 6 * S, outside=True, breach_ns=breach_ns)
+    assert told.judged(6 * S) == whose
 
 
 def test_modes_that_no_fence_begins_are_never_open():
