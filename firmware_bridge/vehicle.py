@@ -18,7 +18,7 @@ from firmware_bridge.fence import FENCE_STREAM, FenceWatch
 from firmware_bridge.mission import MISSION_STREAM, MissionWatch
 from firmware_bridge.takeover import TakeoverWatch
 from landing.errors import InvalidValueError
-from landing.vehicle import FLIGHT_MODES, Autopilot, PilotReport, Sticks, VehicleStatus
+from landing.vehicle import FLIGHT_MODES, Autopilot, Battery, PilotReport, Sticks, VehicleStatus
 
 COPTER_MODES = enum_names("COPTER_MODE_")  # ArduCopter's names by ``custom_mode``
 
@@ -314,6 +314,7 @@ class VehicleTracker:
         modes = FLIGHT_MODES.get(autopilot)
         lands_here = modes is not None and mode in modes.land
         speed_known = now_ns - self._down_at_ns <= SPEED_FRESH_NS
+        battery = self.batteries.status(now_ns)
         return VehicleStatus(
             link_alive=self.alive(now_ns),
             autopilot=autopilot,
@@ -322,12 +323,21 @@ class VehicleTracker:
             landing=lands_here or (ends_on_ground if touching_down is None else touching_down),
             mode=mode,
             touching_down=touching_down,
-            failsafe=heartbeat.system_status in FAILSAFE_STATES or self.fence.acted or self.takeover.in_force,
+            failsafe=self._in_failsafe(battery),
             failsafe_mode=self.takeover.critical,
             fence_open=self.fence.undecided(now_ns),
             heartbeat_ns=self._heartbeat_at_ns,
             pilot=self._pilot,
             down_mps=self._down_mps if speed_known else None,
             mission=self.mission.item,
-            battery=self.batteries.status(now_ns),
+            battery=battery,
         )
+
+    def _in_failsafe(self, battery: Battery | None) -> bool:
+        """Return True in a failsafe by the heartbeat, or one that the heartbeat does not tell.
+
+        In AUTO.PRECLAND PX4 calls a critical battery a warning, and acts on it as soon as the vehicle is held (flown).
+        """
+        told = self._heartbeat.system_status in FAILSAFE_STATES
+        untold = self.autopilot is Autopilot.PX4 and battery is not None and battery.critical
+        return told or untold or self.fence.acted or self.takeover.in_force

@@ -31,6 +31,7 @@ from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
 from sim.vehicle.processes import FlightError
 from sim.vehicle.sitl.namespace import loopback_only
+from sim.vehicle.smart_battery import SmartBattery
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import World, parse_world_spec, save_world, suggest_start
 from sim.world.heights import ground_height
@@ -131,6 +132,8 @@ def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, s
         stack.enter_context(loopback_only())
     autopilot.start(stack)
     station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home))
+    if plan.battery_left_s is not None:
+        station.battery = SmartBattery(plan.battery_left_s)
     autopilot.hover(station)
     proxy = _proxy(plan, autopilot.links.daemon, stack)
     daemon_link = autopilot.links.daemon if proxy is None else proxy.connection
@@ -166,8 +169,16 @@ def _conditions(plan: FlightPlan, start: tuple[float, float]) -> StartConditions
         wind=plan.wind,
         gust_mps=plan.gust_mps,
         seed=plan.seed,
-        parameters={**_moving_target(plan), **_battery(plan), **_mount(plan), **plan.parameters},
+        parameters={**(_of_px4(plan) if plan.autopilot == "px4" else _of_ardupilot(plan)), **plan.parameters},
     )
+
+
+def _of_px4(plan: FlightPlan) -> dict[str, float]:
+    return {} if plan.battery_left_s is None else {"SIM_BAT_DRAIN": 0.0}
+
+
+def _of_ardupilot(plan: FlightPlan) -> dict[str, float]:
+    return {**_moving_target(plan), **_battery(plan), **_mount(plan)}
 
 
 def _moving_target(plan: FlightPlan) -> dict[str, float]:

@@ -105,8 +105,9 @@ class PilotedFlight:
         self._mend_at_s = math.inf
         self._ordered_s: float | None = None
         self._height_due_s = 0.0
-        patience_s = math.inf if plan.lands_anyway else HOLD_PATIENCE_S
-        handed_back_s = None if plan.authority == "advise" else HANDED_BACK_S
+        alone = plan.ordered_by is not None
+        patience_s = math.inf if plan.lands_anyway or alone else HOLD_PATIENCE_S
+        handed_back_s = None if plan.authority == "advise" or alone else HANDED_BACK_S
         self._pilot = Pilot(plan.search_s, math.inf, patience_s, handed_back_s)
 
     def fly(self) -> None:
@@ -180,7 +181,10 @@ class PilotedFlight:
         return self._daemon.killed or slow
 
     def _order_landing(self) -> None:
-        self._autopilot.order_landing(self._station)
+        if self._plan.ordered_by is None:
+            self._autopilot.order_landing(self._station)
+        elif self._ordered_s is None:
+            self._fail(self._plan.ordered_by)
         if self._ordered_s is None:
             self._ordered_s = self._station.boot_s
 
@@ -247,6 +251,9 @@ class PilotedFlight:
         if truth is not None and truth.boot_s >= self._height_due_s:
             self._height_due_s = truth.boot_s + 1.0
             self._result.heights.append(round(truth.height_m, 2))
+            battery = self._station.batteries.status(self._station.clock_ns())
+            if battery is not None:
+                self._result.batteries.append((round(truth.boot_s, 1), battery.left_s, battery.critical))
 
     def _note_mode(self) -> None:
         modes, name = self._result.modes, self._station.mode_name

@@ -121,6 +121,8 @@ class FlightPlan:
         guard_s: Time of a guarding daemon for all tries of one landing; None: its own default.
         timeout_s: Limit for the whole flight; None: long enough for the daemon's own end to be seen.
         faults: On the way down.
+        ordered_by: The failsafe that begins the landing; nobody is at the sticks from then on. None: the pilot does.
+        battery_left_s: Flight time at the start, told by a battery with electronics of its own; None without one.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
         gimbal: The camera is on a gimbal of the autopilot's, which the daemon points down for the landing.
@@ -165,6 +167,8 @@ class FlightPlan:
     guard_s: float | None = None
     timeout_s: float | None = None
     faults: tuple[PlannedFault, ...] = ()
+    ordered_by: Failsafe | None = None
+    battery_left_s: float | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     gimbal: bool = False
@@ -223,6 +227,7 @@ class FlightResult:
         transitions: The director's.
         modes: Flight modes from the order to land on, each with its boot time, s.
         heights: True height every second from the order to land, m.
+        batteries: From the order to land on, what the batteries leave: boot time s, flight time s, critical or not.
         texts: Of autopilot and daemon.
         flight: The daemon's resolved configuration and its digest, from its event log.
         daemon: Its counters and latencies at the end.
@@ -254,6 +259,7 @@ class FlightResult:
     transitions: list[dict[str, Any]] = field(default_factory=list)
     modes: list[tuple[float, str]] = field(default_factory=list)
     heights: list[float] = field(default_factory=list)
+    batteries: list[tuple[float, float | None, bool]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     flight: dict[str, Any] = field(default_factory=dict)
     daemon: dict[str, Any] = field(default_factory=dict)

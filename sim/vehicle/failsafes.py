@@ -1,4 +1,4 @@
-"""Failsafes of an autopilot that a flight can bring about, and ArduCopter's parameters that do it."""
+"""Failsafes of an autopilot that a flight can bring about, and the parameters that do it."""
 
 from __future__ import annotations
 
@@ -28,3 +28,21 @@ ARDUPILOT_FAILSAFES: Mapping[Failsafe, Mapping[str, float]] = {
     Failsafe.FENCE: {"FENCE_TYPE": 2, "FENCE_RADIUS": 1, "FENCE_ACTION": 1, "FENCE_ENABLE": 1},
 }
 """Parameters of ArduCopter, set in this order. The ground station's silence is the ground station's own."""
+
+PX4_FAILSAFES: Mapping[Failsafe, Mapping[str, float]] = {
+    Failsafe.GCS_LOSS: {},
+    Failsafe.BATTERY_LOW: {"SIM_BAT_DRAIN": 1.0, "SIM_BAT_MIN_PCT": 6.0},
+    Failsafe.FENCE: {"GF_MAX_HOR_DIST": 1.0},
+}
+"""Real-valued parameters of PX4, set in this order."""
+
+PX4_ACTIONS: Mapping[str, float] = {
+    "NAV_DLL_ACT": 2,
+    "COM_DL_LOSS_T": 5,
+    "COM_LOW_BAT_ACT": 3,
+    "GF_ACTION": 3,
+    "RTL_PLD_MD": 2,
+    "RTL_RETURN_ALT": 15.0,
+    "RTL_DESCEND_ALT": 12.0,
+}
+"""PX4's parameters at its start: all of them fly home, low, and land there with precision."""

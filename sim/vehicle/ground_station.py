@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from firmware_bridge.battery import BatteryWatch
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.peers import PeerTable
@@ -21,6 +22,7 @@ from firmware_bridge.vehicle import autopilot_of, mode_of
 from landing.errors import LinkError
 from landing.problems import Problem
 from sim.vehicle.home import Home
+from sim.vehicle.smart_battery import REPORT_S, SmartBattery
 
 GROUND_STATION_ID = 255
 ACK_TIMEOUT_S = 1.0
@@ -78,6 +80,8 @@ class GroundStation:
 
     Attributes:
         silent: It sends no heartbeat, so that the autopilot counts it as lost.
+        battery: Of the vehicle, with electronics of its own, which reports over this link; None without one.
+        batteries: What the autopilot reports of its batteries.
     """
 
     def __init__(
@@ -104,7 +108,9 @@ class GroundStation:
         self._system_id = 1
         self._acks: dict[int, int] = {}
         self._parameters: dict[str, float] = {}
-        self._heartbeat_sent_s = -math.inf
+        self._heartbeat_sent_s = self._battery_sent_s = -math.inf
+        self.battery: SmartBattery | None = None
+        self.batteries = BatteryWatch()
         self.boot_s = 0.0
         self.armed = False
         self.mode = -1
@@ -185,9 +191,20 @@ class GroundStation:
         if not self.silent and now_s - self._heartbeat_sent_s >= 1.0:
             self._heartbeat_sent_s = now_s
             self._send(self._codec.heartbeat_encode(mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0))
+        self._report_battery(now_s)
         arrival = self._transport.read(timeout_s)
         for frame in self._peers.take(arrival, self.clock_ns()):
             self._take(frame.message)
+
+    def _report_battery(self, now_s: float) -> None:
+        since_s = now_s - self._battery_sent_s
+        if self.battery is None or since_s < REPORT_S:
+            return
+        if self.armed and math.isfinite(since_s):
+            self.battery.left_s = max(0.0, self.battery.left_s - since_s)
+        self._battery_sent_s = now_s
+        codec = mavlink.MAVLink(None, srcSystem=self._system_id, srcComponent=mavlink.MAV_COMP_ID_BATTERY)
+        self._peers.send(self._transport, self.battery.report().pack(codec), None, self.clock_ns())
 
     def wait_for_autopilot(self, timeout_s: float) -> None:
         """Returns once a heartbeat was heard.
@@ -220,6 +237,7 @@ class GroundStation:
             (mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED, 10.0),
             (mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE, 10.0),
             (mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN, 1.0),
+            (mavlink.MAVLINK_MSG_ID_BATTERY_STATUS, 1.0),
         ):
             self.ask_for(message_id, rate_hz)
         self.try_command(mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION)
@@ -302,6 +320,9 @@ class GroundStation:
 
     def _on_extended_sys_state(self, message: Any) -> None:
         self.landed_state = int(message.landed_state)
+
+    def _on_battery_status(self, message: Any) -> None:
+        self.batteries.on_status(message, self.clock_ns())
 
     def _on_sys_status(self, message: Any) -> None:
         bit = mavlink.MAV_SYS_STATUS_PREARM_CHECK

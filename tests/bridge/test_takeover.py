@@ -88,6 +88,17 @@ def test_while_the_heartbeat_tells_it_the_mode_is_the_failsafes():
     assert not status(told.now_ns).failsafe_mode and not status(told.now_ns).failsafe
 
 
+@pytest.mark.parametrize("autopilot", [Autopilot.PX4, Autopilot.ARDUPILOT])
+def test_px4_does_not_tell_of_a_critical_battery_in_a_precision_landing(autopilot):
+    px4 = autopilot is Autopilot.PX4
+    told = Told(autopilot)
+    states = mavlink.MAV_BATTERY_CHARGE_STATE_LOW, mavlink.MAV_BATTERY_CHARGE_STATE_CRITICAL
+    for state in states:
+        report = mavlink.MAVLink_battery_status_message(0, 0, 1, 0, [0] * 10, -1, -1, -1, 6, 0, state)
+        told.tracker.handlers["BATTERY_STATUS"](report, told.now_ns)
+        assert told.mode("AUTO.PRECLAND" if px4 else "LAND") is (px4 and state == states[1])
+
+
 def test_ardupilot_tells_its_failsafes_in_every_mode():
     told = Told(Autopilot.ARDUPILOT)
     assert told.mode("RTL", CRITICAL)

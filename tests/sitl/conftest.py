@@ -20,6 +20,7 @@ from landing.taxonomy import Taxonomy
 from sim.flight.daemon import DaemonEvents
 from sim.flight.fly import fly_one
 from sim.flight.plan import FlightPlan, FlightResult
+from sim.vehicle.failsafes import PX4_ACTIONS, Failsafe
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.vehicle.sitl.px4 import has_wind
 from sim.world import procedural, save_world
@@ -148,7 +149,9 @@ class Fleet:
         )
         plan = replace(plan, **case.plan)
         if autopilot == "px4":
-            plan = replace(plan, gust_mps=0.0)  # its simulator's wind is steady
+            plan = as_px4(plan)
+        elif plan.ordered_by is not None:
+            plan = replace(plan, parameters={"BATT_MONITOR": 4})
         result = fly_one(plan)
         tail = DaemonEvents(plan.out / "events.jsonl")
         flown = Flown(case, result, tail.read())
@@ -168,6 +171,17 @@ class Fleet:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+def as_px4(plan: FlightPlan) -> FlightPlan:
+    """Return the plan for PX4's simulator, whose wind is steady and whose battery measures no current."""
+    plan = replace(plan, gust_mps=0.0)
+    if plan.ordered_by is None and not any(planned.fault.value in FAILSAFES for planned in plan.faults):
+        return plan
+    told_s = BATTERY_S if plan.ordered_by is Failsafe.GCS_LOSS else None
+    return replace(plan, parameters=PX4_ACTIONS, battery_left_s=told_s)
+
+
+FAILSAFES = frozenset(failsafe.value for failsafe in Failsafe)
+BATTERY_S = 700.0
 START_NE_M = (-9.0, -2.0)
 """Over the road of the quiet world's seed, with lawn within a few metres."""
 
@@ -178,8 +192,8 @@ def why_not(autopilot: str, case: str) -> str:
         return "PX4's SIH has no wind before 1.18"
     if autopilot == "px4" and BY_NAME[case].plan.get("gimbal"):
         return "PX4's SIH has no gimbal"
-    if autopilot != "ardupilot" and BY_NAME[case].copter_only:
-        return "ArduCopter's failsafes"
+    if BY_NAME[case].only and autopilot not in BY_NAME[case].only:
+        return f"flown on {' and '.join(BY_NAME[case].only)}"
     return ""
 
 

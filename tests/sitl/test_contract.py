@@ -24,6 +24,9 @@ AUTOPILOTS = [
 POSE_GATE_S = 0.3
 """`director.max_pose_age_s`: nothing is sent on an older pose."""
 
+GOES_ON_IN = {"ardupilot": ("RTL", "LAND"), "px4": ("AUTO.PRECLAND", "AUTO.PRECLAND")}
+"""Mode at the end after a failsafe that flies home, and after one that lands: PX4's precision landing goes on."""
+
 STARVED_S = 1.5
 """What a loaded machine may add to a reaction."""
 
@@ -112,7 +115,7 @@ class TestEveryAutopilot:
 
     @cases("rc-loss", "gcs-loss", "fence")
     def test_a_failsafe_that_flies_home_lands_on_a_site_too(self, flown: Flown, autopilot: str, case: str):
-        assert flown.result.modes[-1][1] == "RTL", flown.result.modes
+        assert flown.result.modes[-1][1] == GOES_ON_IN[autopilot][0], flown.result.modes
         led = [e["to_state"] for e in flown.after(flown.happened_ns, "transition")]
         assert "commit" in led, led
         assert not flown.after(0, "authority")
@@ -122,8 +125,8 @@ class TestEveryAutopilot:
     def test_a_failsafe_that_lands_goes_on_to_the_site_and_is_not_commanded(
         self, flown: Flown, autopilot: str, case: str
     ):
-        assert flown.result.modes[-1][1] == "LAND", flown.result.modes
-        assert any("Battery Failsafe" in text for text in flown.result.texts)
+        assert flown.result.modes[-1][1] == GOES_ON_IN[autopilot][1], flown.result.modes
+        assert autopilot == "px4" or any("Battery Failsafe" in text for text in flown.result.texts)
         [stood_back] = flown.after(flown.happened_ns, "authority")  # ended, where it had commanded before
         assert stood_back["to_state"] in ("ready", "ended") and "failsafe" in stood_back["reason"]
         assert not flown.after(flown.happened_ns, "command")
@@ -136,6 +139,19 @@ class TestEveryAutopilot:
         assert changes[0] == ("ready", "the autopilot's own failsafe is in force"), changes
         held = [reason for state, reason in changes if state == "hold"]
         assert held and all("failsafe, at most" in reason for reason in held), changes
+        assert result.verdict == "landed-safe", result.reason
+        assert result.person_m is not None and result.person_m > 2.0
+
+    @cases("lands-by-gcs-loss", "lands-by-battery")
+    def test_a_failsafe_with_nobody_at_the_sticks_lands_on_a_site(self, flown: Flown, autopilot: str, case: str):
+        assert flown.result.modes[-1][1] in ("RTL", "LAND", "AUTO.RTL"), flown.result.modes
+        self._landed_on_its_site(flown, autopilot)
+
+    @cases("lands-by-gcs-loss-person")
+    def test_with_nobody_at_the_sticks_a_person_holds_it_up(self, flown: Flown, autopilot: str, case: str):
+        result = flown.result
+        held = [e["reason"] for e in flown.after(0, "authority") if e["to_state"] == "hold"]
+        assert held and all("failsafe, at most" in reason for reason in held), flown.after(0, "authority")
         assert result.verdict == "landed-safe", result.reason
         assert result.person_m is not None and result.person_m > 2.0
 

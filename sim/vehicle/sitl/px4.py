@@ -14,14 +14,13 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle.autopilot_process import Links, StartConditions
-from sim.vehicle.failsafes import Failsafe
+from sim.vehicle.failsafes import PX4_FAILSAFES
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, start_process
 from sim.vehicle.sitl.binaries import find_simulator
@@ -45,7 +44,7 @@ class Px4Sitl:
 
     name = "px4"
     binds_everywhere = True
-    failsafes: Mapping[Failsafe, Mapping[str, float]] = {}
+    failsafes = PX4_FAILSAFES
 
     def __init__(self, conditions: StartConditions, folder: Path) -> None:
         self.home = replace(conditions.home, alt_m=GROUND_ALT_M)
@@ -80,7 +79,7 @@ class Px4Sitl:
             self._folder / "autopilot.log",
             stack,
             cwd=scratch,
-            env={**os.environ, "PX4_SIM_MODEL": MODEL, **place, **wind_parameters(*self._conditions.wind)},
+            env={**os.environ, "PX4_SIM_MODEL": MODEL, **place, **start_parameters(self._conditions)},
         )
 
     def hover(self, station: GroundStation) -> None:
@@ -159,6 +158,12 @@ WIND_PARAMETERS = ("SIH_WIND_N", "SIH_WIND_E")
 def has_wind(binary: Path) -> bool:
     """Return whether this PX4's SIH has a wind: its parameters' names stand in the program."""
     return all(name.encode() in binary.read_bytes() for name in WIND_PARAMETERS)
+
+
+def start_parameters(conditions: StartConditions) -> dict[str, str]:
+    """Return the environment that sets parameters before PX4 starts: a start's own, and the wind's."""
+    own = {f"PX4_PARAM_{name}": f"{value:g}" for name, value in conditions.parameters.items()}
+    return own | wind_parameters(*conditions.wind)
 
 
 def wind_parameters(speed_mps: float, from_deg: float) -> dict[str, str]:
