@@ -253,7 +253,8 @@ class PilotedFlight:
             self._result.heights.append(round(truth.height_m, 2))
             battery = self._station.batteries.status(self._station.clock_ns())
             if battery is not None:
-                self._result.batteries.append((round(truth.boot_s, 1), battery.left_s, battery.critical))
+                height_m = round(truth.height_m, 2)
+                self._result.batteries.append((round(truth.boot_s, 1), height_m, battery.left_s, battery.critical))
 
     def _note_mode(self) -> None:
         modes, name = self._result.modes, self._station.mode_name
