@@ -1,7 +1,7 @@
 """Watch for PX4's failsafes that a command of ours took over. Pure: time is given.
 
 In a failsafe PX4 takes any change of mode for the user's word: it carries it out, and its HEARTBEAT says "critical" no
-more, though the link stays lost or the battery low (read in PX4 1.18, `FailsafeBase::getSelectedAction`).
+more, though the link stays lost or the battery low (`FailsafeBase::getSelectedAction`; flown on PX4 1.18.0-beta).
 From then on nothing of PX4's brings the vehicle down but a failsafe that is still to come. So the failsafe counts as in
 force until another mode comes, or the vehicle is disarmed. While the heartbeat does say "critical", the mode is what
 PX4's failsafe chose: first a hold for `COM_FAIL_ACT_T`, seconds later the way home or down.

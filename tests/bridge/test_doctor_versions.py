@@ -148,7 +148,7 @@ def test_a_commanded_nav_land_and_registered_modes_are_told_of_every_px4(name):
         (ARDUPILOT, (5, 0, 0), "dev", Level.WARNING, "4.7 is the newest"),
         (ARDUPILOT, (4, 4, 4), "", Level.WARNING, "4.5 is the oldest"),
         (PX4, (1, 15, 0), "", Level.OK, "flown"),
-        (PX4, (1, 18, 1), "beta", Level.NOTE, "source"),
+        (PX4, (1, 18, 1), "beta", Level.NOTE, "1.18.0-beta of August 2026 flown"),
         (PX4, (1, 19, 0), "", Level.WARNING, "1.18 is the newest"),
         (PX4, (1, 14, 3), "", Level.WARNING, "1.15 is the oldest"),
     ],
