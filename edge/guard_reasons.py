@@ -43,6 +43,7 @@ GUARD = (
     PilotText("climbs to <height> m", "It climbs straight up.", "Is the way free?"),
     PilotText("goes down to <height> m to see a site", "It goes straight down.", "Is the ground below free?"),
     PilotText("searches from <height> m", "It looks for a place from there."),
+    PilotText("<state> refused: <answer>; waits here", "In a failsafe: it holds where it is, then lands."),
     PilotText("searches on", "It is at the top of its climb and looks on."),
     PilotText("disarmed: armed again", "After this landing it may act again."),
 )

@@ -46,7 +46,7 @@ import math
 from dataclasses import dataclass, field
 
 from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState, AuthorityTransition
-from landing.command import FlightCommand, FlyTo, Hold, Land
+from landing.command import AnswerKind, FlightCommand, FlyTo, Hold, Land
 from landing.command_handshake import CommandHandshake
 from landing.descent import ORDERED_WAYS
 from landing.estimator import FrameShift
@@ -120,6 +120,7 @@ class _Landing:
         deadline_ns: When it must be there.
         leaves: It began in a mission, which a resumed landing leaves; said once.
         failed_ned_m: Places whose ground was no good from near.
+        stays: The autopilot refused to fly somewhere, as ArduPilot does outside of its fence: it is asked no more.
         bound: Of the time that a failsafe leaves.
     """
 
@@ -132,6 +133,7 @@ class _Landing:
     deadline_ns: int = 0
     leaves: bool = False
     failed_ned_m: list[Position] = field(default_factory=list)
+    stays: bool = False
     bound: HoldBound = field(default_factory=HoldBound)
 
 
@@ -291,6 +293,13 @@ class Authority:
         """Return True once the last command is done; end everything when it will not be."""
         asked = self._handshake.waiting
         failed = self._handshake.hear(inputs.answers, inputs.vehicle, inputs.now_ns)
+        refused = failed is not None and failed.startswith(AnswerKind.REFUSED.value)
+        if refused and self._state in IN_THE_AIR and inputs.vehicle.failsafe and inputs.vehicle.mode == modes.hold:
+            # Nobody may be there to take over: it holds here, and lands when the failsafe's time is over.
+            self._landing.stays = True
+            self._handshake.drop()
+            self._stay(f"{self._state.value} {failed}; waits here", inputs.now_ns)
+            return False
         if failed is not None:
             where = f"the vehicle is in {inputs.vehicle.mode}, take over"
             self._end(inputs.now_ns, f"{self._state.value} {failed}; {where}")
@@ -396,7 +405,7 @@ class Authority:
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         height_m, now_ns, least_m = self._site.height_m, inputs.now_ns, self._try_height_m
-        if height_m is not None and height_m < least_m - ARRIVED_M:
+        if height_m is not None and height_m < least_m - ARRIVED_M and not self._landing.stays:
             self._climb(inputs, modes, least_m)
         elif inputs.output.descend_to_m is not None:
             self._descend(inputs, modes, inputs.output.descend_to_m)
@@ -575,7 +584,7 @@ class Authority:
         """
         if self._landing.resumes >= self._settings.max_tries:
             self._spent(inputs, modes, f"{self._settings.max_tries} tries did not end well")
-        elif self._site.distance_m > NEAR_SITE_M:
+        elif self._site.distance_m > NEAR_SITE_M and not self._landing.stays:
             self._fly_to_site(inputs, modes)
         else:
             self._land(inputs, modes)
@@ -590,7 +599,7 @@ class Authority:
     def _fly_to(
         self, inputs: AuthorityInput, modes: FlightModes, to: Position, way_m: float, state: AuthorityState, why: str
     ) -> bool:
-        if not self._ask(inputs, FlyTo(to), modes.hold):
+        if self._landing.stays or not self._ask(inputs, FlyTo(to), modes.hold):
             return False
         self._landing.destination_ned_m = to
         self._landing.deadline_ns = inputs.now_ns + round((STARTING_S + way_m / SLOWEST_MPS) * 1e9)
@@ -610,7 +619,10 @@ class Authority:
             self._enter(AuthorityState.RESUME, words, inputs.now_ns)
 
     def _spent(self, inputs: AuthorityInput, modes: FlightModes, why: str) -> None:
-        """Hands back: the vehicle stays where it is for the pilot, or lands as if alone."""
+        """Hands back: the vehicle stays where it is for the pilot, or lands as if alone; in a failsafe it must land."""
+        if inputs.vehicle.failsafe:
+            self._must_land(inputs, modes)
+            return
         alone = self._settings.when_spent == "land" and inputs.output.intruder is None
         if not alone:
             self._end(inputs.now_ns, f"{why}; {HOLDS_IN} {inputs.vehicle.mode}, take over")

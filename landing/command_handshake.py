@@ -51,6 +51,10 @@ class CommandHandshake:
         self.request: CommandRequest | None = None
         self.touched_ns: int | None = None
 
+    def drop(self) -> None:
+        """Give up the last request; its mode stays expected."""
+        self._pending = None
+
     @property
     def waiting(self) -> bool:
         """True while the last request is not known to be done."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landing.command import FlyTo, Hold, Land
+from landing.command import AnswerKind, FlyTo, Hold, Land
 from landing.failsafe import LONGEST_S, MARGIN_S, SHARE, SLOWEST_DESCENT_MPS, HoldBound, may_hold_s
 from landing.vehicle import Autopilot, Battery, Sticks
 from tests.landing.test_authority import GUARD, PERSON, S, world
@@ -103,6 +103,37 @@ def test_when_the_time_is_over_it_lands_and_says_so():
     count = len(w.requests)
     w.run(20.0)
     assert len(w.requests) == count
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_climb_that_is_refused_ends_no_failsafe_landing_in_the_air(leaves):
+    """ArduPilot refuses to fly to a place outside of its fence (flown on 4.7.0-dev), and nobody is at the sticks."""
+    w = landing_in_failsafe(height_m=6.0)
+    w.intruder, w.height_m = PERSON, 3.0
+    w.step()
+    w.answers_with = AnswerKind.REFUSED
+    began_ns = w.now_ns
+    w.until("hold", 3.0)
+    w.run(1.0)
+    assert "climb refused" in w.reasons[-1] and "waits here" in w.reasons[-1]
+    w.answers_with = AnswerKind.ACCEPTED
+    if leaves:
+        w.intruder = None
+        w.until("guard", 20.0)
+    else:
+        w.until("ended", LONGEST_S + 5.0)
+    assert w.requests[-1] == Land() and (w.now_ns - began_ns) / S < LONGEST_S + 1.0
+    assert sum(isinstance(request, FlyTo) for request in w.requests) == 1
+
+
+def test_in_a_failsafe_it_lands_when_its_tries_are_over():
+    w = world(IN_FAILSAFE.model_copy(update={"max_total_s": 12.0}), battery=FULL, height_m=8.0)
+    w.land()
+    w.intruder = PERSON
+    w.run(10.0)
+    w.failsafe = True
+    w.until("ended", 5.0)
+    assert w.requests[-1] == Land() and "hand-back" in w.log
 
 
 def test_with_a_site_it_lands_there():
