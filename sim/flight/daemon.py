@@ -68,8 +68,9 @@ def daemon_config(
         "decision": {"vehicle_radius_m": plan.vehicle_radius_m},
         "log": {"events": "events.jsonl"},
     }
-    if plan.painted:  # one flat colour over the whole picture is no fault there
+    if plan.painted:  # one flat colour over the whole picture, be it dark, is no fault there
         sections["picture"] = {
+            "least_brightness": 0.0,
             "least_contrast": 0.0,
             "least_sharpness": 0.0,
             "frozen_after_m": 10.0,
