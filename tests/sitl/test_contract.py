@@ -139,8 +139,9 @@ class TestEveryAutopilot:
         result = flown.result
         changes = [(e["to_state"], e["reason"]) for e in flown.after(flown.happened_ns, "authority")]
         assert changes[0] == ("ready", "the autopilot's own failsafe is in force"), changes
+        # ArduCopter 4.7 refuses to climb outside of its fence; it waits there within the same time.
         held = [reason for state, reason in changes if state == "hold"]
-        assert held and all("failsafe, at most" in reason for reason in held), changes
+        assert held and all("failsafe, at most" in reason or "waits here" in reason for reason in held), changes
         assert result.verdict == "landed-safe", result.reason
         assert result.person_m is not None and result.person_m > 2.0
 
