@@ -4,8 +4,10 @@
     python -m docs.make.boards
 
 Every form of the model sees the same pictures, and is judged by the limits of `export verify` against the ONNX file in
-ONNX Runtime. Then all run in turn on one 1280x720 frame, on one thread, by the CPU time of the process: other work on
-the machine hardly changes that. `docs/boards.md` shows every `results/boards-*.json`.
+ONNX Runtime. 8-bit forms are calibrated on other pictures, and none is searched for: one has every layer of the network
+in 8 bits, the other keeps its first tenth in float32. Then all run in turn on one 1280x720 frame, on one thread, by the
+CPU time of the process: other work on the machine hardly changes that. `docs/boards.md` shows every
+`results/boards-*.json`.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from benchmarks.runner import REAL_DATA, ROOT, Figures, benchmark, in_turn, rati
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.runtimes.openvino import has_bf16
 from export.comparison import Comparison
+from export.files import describe, write_model
+from export.int8 import Int8Options, Quantisation
 from export.limits import LIMITS, Kind
 from export.ncnn import make_ncnn
 from export.pictures import pictures_in, read_labels, read_picture, spread
@@ -38,8 +42,12 @@ from touchdown.models.registry import load_registry
 
 SHOWN = ("class_disagreement", "false_safe_flips", "site_differs", "miou_drop", "hazard_recall_drop")
 WORLDS = ("--seeds", "1900:1910", "--worlds", "scenes,procedural", "--frames-per-world", "2", "--heights-m", "5", "40")
+CALIBRATION_WORLDS = ("--seeds", "1910:1914", *WORLDS[2:])
 RENDERED = ROOT / "out" / "benchmarks" / "boards-worlds"
 """Kept, so that the next model of the simulator is judged at once."""
+
+EARLY = 0.1
+"""Share of the layers, the first ones, that the second 8-bit form keeps in float32."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +73,43 @@ class Form:
 def pictures_of(model: str) -> Pictures:
     """Pictures that show what a shipped model knows; those of the simulator are rendered once."""
     if model == "synthetic-unet":
-        if not (RENDERED / "images").is_dir():
-            words = [sys.executable, "-m", "touchdown", "sim", "dataset", "--out", str(RENDERED), *WORLDS]
-            subprocess.run([*words, "--jobs", "1"], check=True)
-        pictures = pictures_in(RENDERED / "images")
+        pictures = pictures_in(rendered(RENDERED, WORLDS) / "images")
         return Pictures("rendered pictures of 10 worlds, seeds 1900 to 1909, labelled", pictures, RENDERED / "labels")
     return Pictures("pictures of the brighton set, without labels", pictures_in(REAL_DATA / "brighton"), None)
+
+
+def rendered(folder: Path, worlds: tuple[str, ...]) -> Path:
+    """The folder, after its pictures were rendered where there are none."""
+    if not (folder / "images").is_dir():
+        words = [sys.executable, "-m", "touchdown", "sim", "dataset", "--out", str(folder), *worlds]
+        subprocess.run([*words, "--jobs", "1"], check=True)
+    return folder
+
+
+def calibration_of(model: str, scratch: Path) -> Path:
+    """Folder of pictures to calibrate on, none of which judges."""
+    if model == "synthetic-unet":
+        return rendered(RENDERED.with_name("boards-calibration"), CALIBRATION_WORLDS) / "images"
+    folder = scratch / "calibration"
+    folder.mkdir()
+    for path in [*pictures_in(REAL_DATA / "aeroscapes" / "images"), *pictures_in(REAL_DATA / "caliterra")]:
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def int8_forms(source: Path, scratch: Path, options: RuntimeOptions) -> list[Form]:
+    """The model in 8 bits for OpenVINO: every layer, and all but the first ones."""
+    folder = calibration_of(source.stem, scratch)
+    work = Quantisation(source, Int8Options(folder, "openvino", pictures=24, gate_pictures=1), click.echo)
+    early = work.weighted[: round(EARLY * len(work.weighted))]
+    forms = []
+    for words, in_float in (("INT8", []), (f"INT8, {len(early)} of {len(work.weighted)} layers in float32", early)):
+        path = scratch / f"{source.stem}-int8-{len(in_float)}.onnx"
+        made = work.made(set(in_float))
+        describe(made, work.spec)
+        write_model(made, path)
+        forms.append(Form("OpenVINO", words, path, options, "quantised"))
+    return forms
 
 
 def forms_of(source: Path, scratch: Path, threads: int) -> list[Form]:
@@ -84,6 +123,7 @@ def forms_of(source: Path, scratch: Path, threads: int) -> list[Form]:
         forms.append(Form("OpenVINO", "float32", source, options("openvino", "fp32"), "exact"))
         if has_bf16():
             forms.append(Form("OpenVINO", "bfloat16", source, options("openvino", "bf16"), "bf16"))
+        forms += int8_forms(source, scratch, options("openvino", "fp32"))
     if find_spec("ncnn"):
         kinds: dict[str, Kind] = {"fp32": "exact", "fp16": "half"}
         for precision, kind in kinds.items():

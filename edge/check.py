@@ -18,11 +18,13 @@ from edge.calibrate import stamp_of
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
 from edge.claims import claims_of, held_by
 from edge.config import EdgeConfig, load_config
+from edge.fastest import WORTH, gated_forms, measured
 from edge.keys import BASIC, EXPERT
 from edge.log import Exact, plain
 from edge.parameters import read_kept
 from edge.resolved import ResolvedFlight, resolve_flight
-from edge.runtimes import load_runtime
+from edge.runtimes import BACKEND_OF_SUFFIX, load_runtime
+from edge.sections.model import ModelSection
 from firmware_bridge.link import FlightLink
 from firmware_bridge.settings import LinkExpert
 from landing.errors import CameraError, ConfigError, TouchdownError
@@ -151,6 +153,8 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
     flights: list[ResolvedFlight] = []
     model = _guarded("model", lambda c: _check_model(c, flights), config)
     found(model)
+    if "frame_ms" in model.data and (forms := forms_beside(config.model, model.data["frame_ms"])) is not None:
+        found(forms)
     found(_flight(flights))
     if flights:
         found(_scale(flights[0]))
@@ -277,6 +281,22 @@ def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
             f"{runtime.gate.describe() if runtime.gate else 'never verified (export verify)'}",
             {"name": spec.name, "backend": runtime.backend, "frame_ms": times_ms[2]},
         )
+
+
+def forms_beside(model: ModelSection, frame_ms: float) -> Finding | None:
+    """Say which gated form of the model is the fastest on this board; None where there is no other one."""
+    runtime = BACKEND_OF_SUFFIX[model.path.suffix.lower()] if model.runtime == "auto" else model.runtime
+    forms = measured(list(gated_forms(model.path, runtime)), model.options)
+    if not forms:
+        return None
+    data = {"forms": [{"path": str(one.path), "runtime": one.runtime, "frame_ms": one.frame_ms} for one in forms]}
+    best = forms[0]
+    times = frame_ms / best.frame_ms
+    words = f"{best.path.name} in {best.runtime}, {best.frame_ms:.1f} ms"
+    if times < WORTH:
+        return Finding("forms", True, f"the configured form is as fast here as {words} a frame", data)
+    text = f"{words} a frame, is {times:.1f} times as fast here as the configured form; {best.gate}. {best.settings}"
+    return Finding("forms", True, text, data)
 
 
 def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding | None:

@@ -1,4 +1,4 @@
-"""8-bit models: explicit Q/DQ, calibrated on training pictures, float where the gate needs it.
+"""8-bit models: explicit Q/DQ, calibrated on training pictures, biases corrected, float where the gate needs it.
 
 What is around the network (preprocessing, logits, merge) stays in float: there a step of 1/256 of the range is a
 decision. Inside, the layers that hurt most are put back to float until the gate passes; if it never does, nothing is
@@ -7,8 +7,11 @@ written.
 
 from __future__ import annotations
 
+import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,21 +21,22 @@ import onnx
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from export.calibration import Chosen, choose, letterboxed, ranges_of
+from edge.runtimes import Runtime, RuntimeOptions, load_runtime
+from export.calibration import choose, letterboxed, ranges_of
 from export.comparison import Comparison, report_of
 from export.files import MAX_IR_VERSION, describe, read_model, spec_of, write_model
+from export.int8_bias import Means, channel_means, convolutions, correct_biases, shifts_of
 from export.int8_nodes import WEIGHTED, network_nodes, plain
 from export.options import HEIGHT_AGL_M, HFOV_DEG
-from export.pictures import read_labels, read_picture
-from export.runtime import open_session
+from export.pictures import read_labels, read_picture, spread
 from landing.artefact import GateReport
 from landing.errors import InvalidValueError, ModelError
 from landing.progress import tracked
 from landing.reading import sha256_of
-from landing.spec import Letterbox, ModelSpec
-from landing.types import ByteArray, Segmentation
+from landing.spec import ModelSpec
+from landing.types import ByteArray, Frame, Segmentation
 
-Target = Literal["cpu", "tensorrt"]
+Target = Literal["cpu", "openvino", "tensorrt"]
 Say = Callable[[str], None]
 
 _KINDS: dict[Target, list[str]] = {
@@ -54,11 +58,23 @@ _KINDS: dict[Target, list[str]] = {
     # TensorRT chooses by itself what runs between quantised convolutions.
     "tensorrt": [*WEIGHTED],
 }
+_KINDS["openvino"] = _KINDS["cpu"]
 _OPTIONS: dict[Target, dict[str, Any]] = {
     "cpu": {},
+    "openvino": {},
     # TensorRT refuses zero points other than 0 and biases in int32.
     "tensorrt": {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
 }
+_MEAN_PICTURES = 16
+"""So many tell the mean of each channel."""
+
+_FLOAT32 = RuntimeOptions("onnxruntime")
+_EIGHT_BITS: dict[Target, RuntimeOptions] = {
+    "cpu": _FLOAT32,
+    "openvino": RuntimeOptions("openvino", precision="fp32"),
+    "tensorrt": _FLOAT32,
+}
+"""Runtime of a quantised model when it is judged."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,7 @@ class Int8Report:
         layers: Weighted layers that could be quantised.
         in_float: Names of those that stayed in float, the most sensitive first.
         tried: Of each try: layers kept in float, and True if it passed.
-        speedup: Times faster than float here, medians of runs in turn.
+        speedup: Times faster than float in ONNX Runtime here, median of runs in turn, by CPU time.
         note: Which pictures were used.
     """
 
@@ -125,17 +141,8 @@ def quantise(source: Path, output: Path, options: Int8Options, say: Say) -> Int8
     """
     if not output.parent.is_dir():
         raise InvalidValueError(f"folder {output.parent} does not exist")
-    model = plain(read_model(source), source)
-    spec = spec_of(model, source)
-    chosen = choose(
-        options.calibrate,
-        options.split,
-        options.split_column,
-        options.pictures,
-        options.gate_data,
-        options.gate_pictures,
-    )
-    work = _Work(source, model, spec, options, chosen, say)
+    work = Quantisation(source, options, say)
+    spec, chosen = work.spec, work.chosen
     say(f"{chosen.note}; {len(chosen.calibration)} calibrate, {len(chosen.gate)} judge")
     made, report = work.search()
     report.note = chosen.note
@@ -147,27 +154,41 @@ def quantise(source: Path, output: Path, options: Int8Options, say: Say) -> Int8
         describe(made, named, report.gate)
         write_model(made, output)
         report.path, report.spec = output, named
-        report.speedup = _speedup(model, made, next(letterboxed(chosen.gate, spec)))
+        report.speedup = work.speedup(made)
     return report
 
 
-class _Work:
+class Quantisation:
     """One model's quantisation: ranges once, then many models from them."""
 
-    def __init__(
-        self, source: Path, model: onnx.ModelProto, spec: ModelSpec, options: Int8Options, chosen: Chosen, say: Say
-    ) -> None:
-        self.source, self.model, self.spec = source, model, spec
-        self.options, self.chosen, self.say = options, chosen, say
+    def __init__(self, source: Path, options: Int8Options, say: Say) -> None:
+        self.source, self.options, self.say = source, options, say
+        model = plain(read_model(source), source)
+        self.spec = spec_of(model, source)
+        self.chosen = chosen = choose(
+            options.calibrate,
+            options.split,
+            options.split_column,
+            options.pictures,
+            options.gate_data,
+            options.gate_pictures,
+        )
+        spec = self.spec
         for i, node in enumerate(model.graph.node):
             node.name = node.name or f"node{i}"
         self.model = onnx.shape_inference.infer_shapes(model)
         self.weighted, self.others = network_nodes(self.model)
         if not self.weighted:
             raise ModelError(f"model {source} has no layer with weights that could be quantised")
+        self.runs = _EIGHT_BITS[options.target]
         self.ranges = ranges_of(self.model, spec, chosen.calibration, _KINDS[options.target], average=True)
         self.frames = [read_picture(path) for path in chosen.gate]
-        self.expected = [self._seen(session, image) for session in [open_session(model)] for image in self.frames]
+        inputs = [node.input[0] for node in convolutions(self.model, self.weighted)]
+        means = channel_means(self.model, inputs, letterboxed(spread(chosen.calibration, _MEAN_PICTURES), spec))
+        self.shifts: Means = {}
+        self.shifts = shifts_of(self.model, self.made(set()), self.weighted, means)
+        with self._running(self.model, _FLOAT32) as runtime:
+            self.expected = [self._seen(runtime, image) for image in self.frames]
 
     def made(self, in_float: set[str], only: str | None = None) -> onnx.ModelProto:
         """The model with all but some weighted layers in 8 bits, or with one alone."""
@@ -175,12 +196,13 @@ class _Work:
         copy = onnx.ModelProto()
         copy.CopyFrom(self.model)
         nodes = [only] if only else self._quantised(in_float)
+        correct_biases(copy, nodes, self.shifts)
         quantizer: Any = QDQQuantizer(
             copy,
             True,
             False,
             QuantType.QInt8,
-            QuantType.QUInt8 if target == "cpu" else QuantType.QInt8,
+            QuantType.QInt8 if target == "tensorrt" else QuantType.QUInt8,
             self.ranges,
             nodes,
             [],
@@ -247,46 +269,56 @@ class _Work:
         self.say(f"ranking {len(self.weighted)} layers")
         harm = {}
         for name in tracked("ranking layers", self.weighted, len(self.weighted)):
-            session = open_session(self.made(set(), only=name))
             total = 0.0
-            for image, want in zip(self.frames[:few], self.expected, strict=False):
-                have = self._seen(session, image)
-                total += float(np.abs(have.hazards.astype(np.int16) - want.hazards).mean())
-                total += float(np.abs(have.landable.astype(np.int16) - want.landable).mean())
+            with self._running(self.made(set(), only=name), self.runs) as runtime:
+                for image, want in zip(self.frames[:few], self.expected, strict=False):
+                    have = self._seen(runtime, image)
+                    total += float(np.abs(have.hazards.astype(np.int16) - want.hazards).mean())
+                    total += float(np.abs(have.landable.astype(np.int16) - want.landable).mean())
             harm[name] = total
         return sorted(harm, key=lambda name: -harm[name])
 
     def judged(self, model: onnx.ModelProto) -> GateReport:
         """The gate's verdict on a model in memory."""
-        session = open_session(model)
         options = self.options
         comparison = Comparison(self.spec, options.height_agl_m, options.hfov_deg)
         shown = zip(self.chosen.gate, self.frames, self.expected, strict=True)
-        for path, image, want in tracked("judging", shown, len(self.frames)):
-            labels = None
-            if options.labels is not None:
-                labels = read_labels(options.labels, path, self.spec.taxonomy)
-            size = (image.shape[1], image.shape[0])
-            comparison.add(want, self._seen(session, image), labels, size)
-        return report_of(comparison, "quantised", self.source, runtimes=("onnxruntime", "onnxruntime"))
+        with self._running(model, self.runs) as runtime:
+            for path, image, want in tracked("judging", shown, len(self.frames)):
+                labels = None
+                if options.labels is not None:
+                    labels = read_labels(options.labels, path, self.spec.taxonomy)
+                comparison.add(want, self._seen(runtime, image), labels, (image.shape[1], image.shape[0]))
+        return report_of(comparison, "quantised", self.source, runtimes=(_FLOAT32.backend, runtime.backend))
 
-    def _seen(self, session: Any, image: ByteArray) -> Segmentation:
-        box = Letterbox.fit((image.shape[1], image.shape[0]), self.spec)
-        outputs = self.spec.outputs
-        names = [outputs.class_id, outputs.landable, outputs.hazards]
-        maps = session.run(names, {self.spec.input.name: box.apply(image)})
-        class_id, landable, hazards = (box.crop(one) for one in maps)
-        return Segmentation(class_id, landable, hazards)
+    def speedup(self, model: onnx.ModelProto, rounds: int = 12) -> float:
+        """Times the quantised model is faster than float32 in ONNX Runtime, both run in turn."""
+        with ExitStack() as stack:
+            ways = ((self.model, _FLOAT32), (model, self.runs))
+            runtimes = [stack.enter_context(self._running(*way)) for way in ways]
+            ratios = []
+            for number in range(rounds):
+                taken = []
+                for runtime in runtimes:
+                    start = time.process_time_ns()
+                    self._seen(runtime, self.frames[0])
+                    taken.append(time.process_time_ns() - start)
+                if number >= 2:
+                    ratios.append(taken[0] / taken[1])
+        return statistics.median(ratios)
 
+    @contextmanager
+    def _running(self, model: onnx.ModelProto, options: RuntimeOptions) -> Iterator[Runtime]:
+        """A graph in memory, in a runtime as it flies."""
+        with tempfile.TemporaryDirectory(prefix="touchdown-int8-") as folder:
+            path = Path(folder) / "model.onnx"
+            described = onnx.ModelProto()
+            described.CopyFrom(model)
+            describe(described, self.spec)
+            onnx.save(described, path)
+            with load_runtime(path, options) as runtime:
+                yield runtime
 
-def _speedup(float_model: onnx.ModelProto, int8_model: onnx.ModelProto, picture: ByteArray) -> float:
-    """Times the quantised model is faster, both run in turn."""
-    sessions = [open_session(model) for model in (float_model, int8_model)]
-    times: list[list[float]] = [[], []]
-    for round_ in range(12):
-        for session, taken in zip(sessions, times, strict=True):
-            start = time.perf_counter()
-            session.run(None, {session.get_inputs()[0].name: picture})
-            if round_ >= 2:
-                taken.append(time.perf_counter() - start)
-    return float(np.median(times[0]) / np.median(times[1]))
+    @staticmethod
+    def _seen(runtime: Runtime, image: ByteArray) -> Segmentation:
+        return runtime.segment(Frame(image, 0, 0))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.make.markdown import escaped, table, write_or_compare
+from export.limits import LIMITS, PAYS
 from export.submission import Submission, SubmittedModel, read_submission
 from touchdown.models.registry import load_registry
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 SUBMITTED = RESULTS / "boards"
 PAGE = ROOT / "docs" / "boards.md"
+RATIO = "times faster than ONNX Runtime"
 
 NOT_RUN = {
     "Raspberry Pi 5": (
@@ -104,7 +106,7 @@ def own_cell(form: dict[str, Any], first: bool) -> str:
     """Return verdict and ratio of one form; the first one is what all are held against."""
     if first:
         return "the yardstick, 1"
-    return f"{verdict(form['passed'], form['failures'])}, {form['times faster than ONNX Runtime']:.2f}"
+    return f"{verdict(form['passed'], form['failures'])}, {form[RATIO]:.2f}"
 
 
 def verdict(passed: bool | None, failures: list[str] | tuple[str, ...]) -> str:
@@ -184,7 +186,26 @@ def own_words(measured: dict[str, Any]) -> str:
         for name, one in measured.items()
     ]
     rounds = next(iter(measured.values()))["rounds"]
+    lines += [f"- {words}\n" for name, one in measured.items() if (words := eight_bits(name, one["forms"]))]
     return OWN.format(machine=" or ".join(machines), rounds=rounds, models="".join(lines))
+
+
+def eight_bits(name: str, forms: list[dict[str, Any]]) -> str:
+    """Return whether a form in 8 bits pays, or what keeps the nearest one from it; empty where none was measured."""
+    eights = [form for form in forms if form["precision"].startswith("INT8")]
+    if not eights:
+        return ""
+    paying = [form for form in eights if form["passed"] and form[RATIO] >= PAYS]
+    if paying:
+        best = max(paying, key=lambda form: float(form[RATIO]))
+        return f"`{name}` in 8 bits pays: {best['runtime']}, {best['precision']}, passes its gate at {best[RATIO]:.2f}."
+    nearest = min(eights, key=lambda form: (len(form["failures"]), float(form["false_safe_flips"])))
+    turned, limit = nearest["false_safe_flips"], LIMITS["quantised"].false_safe_flips
+    return (
+        f"`{name}` in 8 bits is not offered: that takes a passed gate and {PAYS:g} times. Nearest is "
+        f"{nearest['runtime']}, {nearest['precision']}, at {nearest[RATIO]:.2f}: {turned:.2%} of pixels turn landable, "
+        f"where {limit:.1%} may. It was calibrated on other pictures than those that judge."
+    )
 
 
 def main() -> int:

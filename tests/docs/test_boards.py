@@ -74,6 +74,21 @@ def test_models_that_we_do_not_ship_have_no_row() -> None:
     assert not list(boards.submitted_rows("x.json", sent(), ["m"], {"m": "d" * 64}))
 
 
+@pytest.mark.parametrize(
+    ("passed", "times", "words"),
+    [
+        (True, 1.9, "pays: OpenVINO, INT8, passes its gate at 1.90"),
+        (False, 2.4, "is not offered"),
+        (True, 1.7, "at 1.70"),
+    ],
+)
+def test_eight_bits_pay_or_the_page_says_what_is_missing(passed: bool, times: float, words: str) -> None:
+    form = {"runtime": "OpenVINO", "precision": "INT8", "passed": passed, boards.RATIO: times}
+    form |= {"failures": [] if passed else ["false_safe_flips 0.01 is above 0.002"], "false_safe_flips": 0.01}
+    assert words in boards.eight_bits("m", [form])
+    assert boards.eight_bits("m", [form | {"precision": "float32"}]) == ""
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "results").glob("boards-*.json")), ids=lambda p: p.stem)
 def test_figures_are_whole(path) -> None:
     data = json.loads(path.read_text("utf-8"))

@@ -7,9 +7,11 @@ from click.testing import CliRunner
 
 from edge.runtimes import load_runtime
 from export import comparison, int8
+from export.calibration import letterboxed
 from export.cli import cli
 from export.files import read_model
-from export.int8 import Int8Options, quantise
+from export.int8 import Int8Options, Quantisation, quantise
+from export.int8_bias import channel_means, convolutions, correct_biases
 from export.int8_nodes import network_nodes
 from export.limits import LIMITS
 from export.trt.quantized import require_symmetric
@@ -61,6 +63,14 @@ def quantised_weights(path):
     return layers
 
 
+def weight_scales(graph, layer):
+    """Scales of a convolution's weights in a quantised graph, (out, 1, 1, 1)."""
+    stored = {one.name: one for one in graph.graph.initializer}
+    (node,) = [one for one in graph.graph.node if one.name == layer]
+    (back,) = [one for one in graph.graph.node if one.output[0] == node.input[1]]
+    return onnx.numpy_helper.to_array(stored[back.input[1]]).reshape(-1, 1, 1, 1)
+
+
 def test_for_a_cpu_weights_are_int8_per_channel_and_activations_uint8(model, folder, tmp_path, forgiving):
     report, target, _ = made(model, folder, tmp_path)
     assert report.path == target and report.in_float == () and report.gate.passed
@@ -90,6 +100,34 @@ def test_for_tensorrt_it_is_symmetric_with_biases_in_float(model, folder, tmp_pa
     assert set(quantised_weights(target)) == set(LAYERS)
 
 
+def test_for_openvino_it_is_judged_and_timed_there(model, folder, tmp_path, forgiving):
+    pytest.importorskip("openvino")
+    report, target, _ = made(model, folder, tmp_path, target="openvino")
+    assert report.path == target and set(quantised_weights(target)) == set(LAYERS)
+    assert report.gate.runtimes[1].startswith("openvino") and report.speedup > 0
+
+
+@pytest.mark.parametrize("layer", ["net/conv b", "net/conv c"])
+def test_a_bias_takes_back_what_rounded_weights_shift(model, folder, layer):
+    """A depthwise layer, whose padding makes the correction nearly exact, and a plain one."""
+    work = Quantisation(model, Int8Options(folder, pictures=8, gate_pictures=1), lambda _: None)
+    pictures = list(letterboxed(work.chosen.calibration, work.spec))
+    (node,) = convolutions(work.model, [layer])
+    (tensor,) = [one for one in work.model.graph.initializer if one.name == node.input[1]]
+    coarse = onnx.ModelProto()
+    coarse.CopyFrom(work.model)
+    (stored,) = [one for one in coarse.graph.initializer if one.name == node.input[1]]
+    values, scale = onnx.numpy_helper.to_array(tensor), weight_scales(work.made(set()), layer)
+    rounded = np.round(values / scale) * scale
+    stored.CopyFrom(onnx.numpy_helper.from_array(rounded.astype(np.float32), stored.name))
+    corrected = onnx.ModelProto()
+    corrected.CopyFrom(coarse)
+    correct_biases(corrected, [layer], work.shifts)
+    graphs = (work.model, coarse, corrected)
+    wanted, off, back = (channel_means(one, [node.output[0]], pictures)[node.output[0]] for one in graphs)
+    assert np.abs(back - wanted).max() < 0.2 * np.abs(off - wanted).max()
+
+
 def test_preprocessing_logits_and_merge_are_never_quantised(model):
     weighted, others = network_nodes(read_model(model))
     assert weighted == LAYERS
@@ -98,8 +136,8 @@ def test_preprocessing_logits_and_merge_are_never_quantised(model):
 
 def test_the_worst_layers_stay_in_float_until_the_gate_passes(model, folder, tmp_path, monkeypatch, forgiving):
     ranking = ["net/conv b", "net/conv d", "net/conv a", "net/conv c"]
-    monkeypatch.setattr(int8._Work, "ranking", lambda self: list(ranking))
-    judged = int8._Work.judged
+    monkeypatch.setattr(Quantisation, "ranking", lambda self: list(ranking))
+    judged = Quantisation.judged
 
     def strict(self, graph):
         gate = judged(self, graph)
@@ -111,7 +149,7 @@ def test_the_worst_layers_stay_in_float_until_the_gate_passes(model, folder, tmp
         passed = {"net/conv b", "net/conv d"} <= biased
         return gate.model_copy(update={"passed": passed, "failures": () if passed else ("no",)})
 
-    monkeypatch.setattr(int8._Work, "judged", strict)
+    monkeypatch.setattr(Quantisation, "judged", strict)
     report, target, lines = made(model, folder, tmp_path)
     assert report.in_float == ("net/conv b", "net/conv d")
     assert report.tried == [(0, False), (1, False), (2, True)]
@@ -121,10 +159,7 @@ def test_the_worst_layers_stay_in_float_until_the_gate_passes(model, folder, tmp
 
 def test_a_layer_in_float_behind_a_clip_still_sees_it_clipped(model, folder, tmp_path):
     """The quantiser drops a clip behind a quantised layer even where nothing else clips."""
-    graph = read_model(model)
-    options = Int8Options(folder)
-    chosen = int8.choose(folder, None, "", 8, None, 4)
-    work = int8._Work(model, graph, int8.spec_of(graph, model), options, chosen, lambda _: None)
+    work = Quantisation(model, Int8Options(folder, pictures=8, gate_pictures=4), lambda _: None)
     whole = work.judged(work.made(set())).measured["mean_difference"]
     for layer in LAYERS:
         alone = work.judged(work.made({layer})).measured["mean_difference"]
@@ -145,8 +180,8 @@ def test_the_ranking_finds_the_layer_that_hurts(folder, tmp_path):
             values = onnx.numpy_helper.to_array(tensor).copy()
             values[:, 0] /= 3000
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
-    chosen = int8.choose(folder, None, "", 8, None, 4)
-    work = int8._Work(path, graph, int8.spec_of(graph, path), Int8Options(folder), chosen, lambda _: None)
+    onnx.save(graph, path)
+    work = Quantisation(path, Int8Options(folder, pictures=8, gate_pictures=4), lambda _: None)
     assert set(work.ranking()[:2]) == {"net/conv c", "net/conv d"}
 
 

@@ -1,0 +1,64 @@
+"""Forms of a model beside the configured one: only those that their gate passed, each in the runtime that it saw."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from edge.check import forms_beside
+from edge.fastest import gated_forms, measured
+from edge.runtimes import RuntimeOptions
+from edge.sections.model import ModelSection
+from landing.artefact import GateReport
+from landing.reading import sha256_of
+from tests.edge import fake_model, fake_ncnn
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model, and beside it one that passed, one that failed, one of another original and one that is damaged."""
+    original = fake_model.save(tmp_path / "m.onnx")
+    ours = sha256_of(original)
+
+    def beside(name: str, passed: bool, against: str, runtime: str = "onnxruntime 1.32.0 (CPU)") -> GateReport:
+        report = GateReport(passed=passed, against_sha256=against, frames=3, runtimes=("onnxruntime", runtime))
+        if name.endswith(".onnx"):
+            fake_model.with_gate(original, tmp_path / name, report)
+        return report
+
+    beside("m.int8.onnx", True, ours)
+    beside("failed.onnx", False, ours)
+    beside("stranger.onnx", True, "0" * 64)
+    beside("elsewhere.onnx", True, ours, "tensorrt 10")
+    (tmp_path / "damaged.onnx").write_bytes(b"no model")
+    fake_ncnn.save(tmp_path / "m.ncnn", beside("m.ncnn", True, ours, "ncnn 1.0 (CPU)"))
+    return tmp_path
+
+
+def test_only_what_passed_counts_where_it_passed(folder: Path) -> None:
+    found = [(form.path.name, form.runtime) for form in gated_forms(folder / "m.onnx", "onnxruntime")]
+    expected = [("m.int8.onnx", "onnxruntime"), *([("m.ncnn", "ncnn")] if find_spec("ncnn") else [])]
+    assert found == expected
+    assert list(gated_forms(folder / "m.engine", "tensorrt")) == []
+
+
+def test_forms_are_measured_and_what_does_not_load_is_left_out(folder: Path) -> None:
+    forms = list(gated_forms(folder / "m.onnx", "onnxruntime"))
+    assert {form.path.name for form in measured(forms, RuntimeOptions())} == {form.path.name for form in forms}
+    forms[0].path.write_bytes(b"no model")
+    found = measured(forms, RuntimeOptions())
+    assert len(found) == len(forms) - 1 and all(form.frame_ms > 0 for form in found)
+
+
+def test_the_check_names_the_fastest_with_its_settings(folder: Path) -> None:
+    (folder / "m.ncnn").unlink()
+    model = ModelSection(path=folder / "m.onnx")
+    faster, slower = forms_beside(model, 1e6), forms_beside(model, 1e-6)
+    assert faster is not None and slower is not None
+    assert "times as fast here as the configured form; gate passed" in faster.text
+    assert f'[model] path = "{folder / "m.int8.onnx"}", [expert.model] runtime = "onnxruntime"' in faster.text
+    assert slower.ok and "the configured form is as fast here as m.int8.onnx in onnxruntime" in slower.text
+    (folder / "m.int8.onnx").unlink()
+    assert forms_beside(model, 1.0) is None
