@@ -232,6 +232,8 @@ SITL = (
     ("sitl-px4-present.json", "hazard", "a later decision, a person walks in, `guard`"),
     ("sitl-px4-look.json", "landings", "with the look around"),
     ("sitl-px4-look.json", "late", "with the look around, a person sets out when it is below 4 m, `guard`"),
+    ("sitl-failsafes.json", "ardupilot", "ordered by a failsafe, nobody at the sticks, a person comes, `guard`"),
+    ("sitl-failsafes.json", "px4", "ordered by a failsafe, nobody at the sticks, a person comes, `guard`"),
 )
 """Series of landings on the autopilots' own simulators: file, series, conditions in words."""
 
@@ -242,7 +244,7 @@ def autopilots() -> str:
     for name, series, words in SITL:
         s = figures(name)["series"][series]["summary"]
         version = figures(name)["series"][series]["flights"][0]["version"]
-        autopilot = f"{'PX4' if 'px4' in name else 'ArduCopter'} {version}"
+        autopilot = f"{'PX4' if 'px4' in name + series else 'ArduCopter'} {version}"
         safe = f"**{s['verdicts'].get('landed-safe', 0)} of {s['flights']}**"
         person = f"{s['person_m']['min']:.1f}" if s["person_m"] else ""
         miss = s["miss_m"]

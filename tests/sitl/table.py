@@ -4,7 +4,7 @@
     ARDUPILOT_SITL_47=... python -m tests.sitl.table plain doctor                        # some cases alone
 
 A variable whose name begins with ARDUPILOT_SITL or PX4_SITL names a binary; its version is what the binary says. What
-a version did in a case replaces what it did there before. Other cases and other versions stay. Each case names the
+a version did in a case replaces what it did there before, unless it was skipped. Other cases and versions stay. Each case names the
 commit that flew it; day, duration and load of the machine stand beside that commit. `python -m docs.make.written`
 writes the table into docs/setup/versions.md. Exit status: 1 where a case failed, 2 without a binary.
 """
@@ -139,10 +139,11 @@ def read(path: Path, otherwise: Any) -> Any:
 
 
 def joined(before: dict[str, Any] | None, did: dict[str, Any]) -> dict[str, Any]:
-    """Return what a version did in all cases, each as it was last flown, with the runs that flew them."""
+    """Return what a version did in all cases, each as it last told something, with the runs that flew them."""
     if before is None or before["git"] != did["git"]:
         return did
-    cases = dict(sorted({**before["cases"], **did["cases"]}.items()))
+    told = {k: v for k, v in did["cases"].items() if v["result"] != "skipped" or k not in before["cases"]}
+    cases = dict(sorted({**before["cases"], **told}.items()))
     runs = dict(before["runs"])
     for commit, run in did["runs"].items():
         runs[commit] = together(runs[commit], run) if commit in runs else run

@@ -84,6 +84,12 @@ def test_a_case_flown_anew_takes_the_place_of_the_old_one_and_others_stay_with_t
     assert both["cases"]["plain"]["result"] == "failed" and list(both["runs"]) == ["a", "b"]
 
 
+def test_a_flight_that_says_nothing_takes_the_place_of_none_that_did():
+    both = joined(did_of("a", wind="failed"), did_of("b", wind="skipped", plain="skipped"))
+    assert both["cases"]["wind"] == {"result": "failed", "commit": "a"}
+    assert both["cases"]["plain"]["result"] == "skipped"
+
+
 def test_a_run_of_which_no_case_is_left_is_gone():
     assert list(joined(did_of("a", plain="passed"), did_of("b", plain="passed"))["runs"]) == ["b"]
 
