@@ -4,9 +4,9 @@
     ARDUPILOT_SITL_47=... python -m tests.sitl.table plain doctor                        # some cases alone
 
 A variable whose name begins with ARDUPILOT_SITL or PX4_SITL names a binary; its version is what the binary says. What
-a version did in a case replaces what it did there before, unless it was skipped. Other cases and versions stay. Each case names the
-commit that flew it; day, duration and load of the machine stand beside that commit. `python -m docs.make.written`
-writes the table into docs/setup/versions.md. Exit status: 1 where a case failed, 2 without a binary.
+a version did in a case replaces what it did there before, unless it was skipped. Other cases and versions stay. Each
+case names the commit that flew it; day, duration and load of the machine stand beside that commit. `python -m
+docs.make.written` writes the table into docs/setup/versions.md. Exit status: 1 where a case failed, 2 without a binary.
 """
 
 from __future__ import annotations
