@@ -27,6 +27,15 @@ GUARD = (
     PilotText("the way home ends on the site", "The last leg of the way home is watched from now on."),
     PilotText("the mission's landing on the site", "The mission's landing is watched from now on."),
     PilotText("looks around for <seconds> s", "It stops once, to see who is on the way."),
+    PilotText(
+        "steps <distance> m aside to see the relief",
+        "It does not know whether the ground is flat, and sees it from the side.",
+        "Is the way free?",
+    ),
+    PilotText("back from the step", "It flies back to where it looked around."),
+    PilotText("looks around for <seconds> s, back from the step", "The rest of its look around."),
+    PilotText("the step aside does not end", "Wind, or a wrong position. The landing has stopped.", "Take over."),
+    PilotText("the site has moved", "Another place is better now. It goes there from higher up."),
     PilotText("nobody comes: lands", "The look around is over."),
     PilotText("site confirmed: lands", "The place is good again."),
     PilotText(

@@ -49,6 +49,11 @@ AUTHORITY = {
     ),
     AuthorityState.GUARD: PilotText("Authority guard", "It watches this landing and may stop it.", "Watch."),
     AuthorityState.LOOK: PilotText("Authority look", "It stops once and looks around.", "Wait."),
+    AuthorityState.ASIDE: PilotText(
+        "Authority aside",
+        "It flies a short step to the side and back, to see whether the ground is flat.",
+        "Is the way free?",
+    ),
     AuthorityState.HOLD: PilotText("Authority hold", "It has stopped the landing.", "Wait, or take over."),
     AuthorityState.CLIMB: PilotText("Authority climb", "It climbs to see more.", "Look up: is the way free?"),
     AuthorityState.DESCEND: PilotText("Authority descend", "It goes down to where it can see a place.", "Watch."),

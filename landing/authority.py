@@ -1,6 +1,6 @@
 """Commands to the autopilot when a landing goes wrong, beside the director.
 
-    READY -> GUARD -> LOOK -> RESUME -> GUARD, down
+    READY -> GUARD -> LOOK (-> ASIDE -> LOOK) -> RESUME -> GUARD, down
              GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD
     with ANNOUNCE, APPROACH, DESCEND, HAND_BACK, and ENDED
 
@@ -14,6 +14,11 @@ chose in the air, announced beforehand.
 Once on every way down it stops at `look_height_m` and looks around: in the last metres the picture is narrower than
 the clearance. Who is within a walk of `look_s` comes into view meanwhile. Who sets out later, or from farther, may
 still arrive unseen.
+
+Where the relief of the site is not known, the director names the end of a short step over ground that was seen clear.
+Once in a look around the vehicle flies there at its height and back to where it looked (ASIDE): the picture shows then
+what slopes and what stands up. It flies no such step in a failsafe, lower than the look around, or farther than
+`FARTHEST_ASIDE_M`. A site that comes out uneven stops the landing as a missing one does.
 
 A mode that nobody asked for or a moved stick ends the authority until `rearm`, also in a flight that a restarted
 daemon finds itself in. So do a refusal, an unanswered command, and a lost link while a command of ours is in force.
@@ -72,6 +77,9 @@ BELOW_PER_HEIGHT = 0.5
 AGAIN_M = 3.0
 """A site this near to a place that failed is that place."""
 
+FARTHEST_ASIDE_M, ASIDE_ARRIVED_M = 5.0, 0.4
+"""Longest step to the side that is flown, and distance at which its end is reached."""
+
 MOVED_M = 1.0
 OUT_OF_VIEW_S = 3.0
 SLOWEST_MPS = 0.3
@@ -101,9 +109,9 @@ FAILSAFE_WORDS = "the autopilot's own failsafe is in force"
 LOST_DESTINATION = "the local frame has moved by an unknown step"
 """Of a climb or descent: where the vehicle was sent to is another place now."""
 
-FLYING = (AuthorityState.CLIMB, AuthorityState.DESCEND, AuthorityState.APPROACH)
+FLYING = (AuthorityState.ASIDE, AuthorityState.CLIMB, AuthorityState.DESCEND, AuthorityState.APPROACH)
 
-IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "hold", "climb", "descend", "search", "approach"))
+IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "aside", "hold", "climb", "descend", "search", "approach"))
 """States in which the vehicle stays up on our word, so that together they must end."""
 
 
@@ -114,6 +122,8 @@ class _Landing:
     Attributes:
         top_m: Height at which it began.
         looked: Whether it has looked around on the present way down.
+        aside_from_m: Where it has begun its step aside in that look around; None before.
+        look_ns: When that look around began.
         resumes, searches: How often it was resumed, and searched for a site.
         entered_ns: When the present state began, or its command was done.
         destination_ned_m: Where the vehicle was sent.
@@ -126,6 +136,8 @@ class _Landing:
 
     top_m: float | None = None
     looked: bool = False
+    aside_from_m: Position | None = None
+    look_ns: int = 0
     resumes: int = 0
     searches: int = 0
     entered_ns: int = 0
@@ -196,6 +208,9 @@ class Authority:
         destination, shift = self._landing.destination_ned_m, self._site.shift
         if destination is not None:
             self._landing.destination_ned_m = None if shift is None else shift.point(destination)
+        begun = self._landing.aside_from_m
+        if begun is not None and shift is not None and shift != FrameShift():
+            self._landing.aside_from_m = shift.point(begun)
         if shift is None or shift != FrameShift():
             self._landing.failed_ned_m = [] if shift is None else [shift.point(n) for n in self._landing.failed_ned_m]
         if self._state is AuthorityState.READY:
@@ -332,6 +347,7 @@ class Authority:
                 AuthorityState.ANNOUNCE: self._announce,
                 AuthorityState.GUARD: self._guard,
                 AuthorityState.LOOK: self._look,
+                AuthorityState.ASIDE: self._aside,
                 AuthorityState.HOLD: self._wait,
                 AuthorityState.CLIMB: self._climbing,
                 AuthorityState.DESCEND: self._descending,
@@ -381,7 +397,7 @@ class Authority:
     def _look_around(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """Stop and look around, once on a way down, where it is time for it."""
         if self._should_look(inputs) and self._ask(inputs, Hold(), modes.hold):
-            self._landing.looked = True
+            self._landing.looked, self._landing.aside_from_m = True, None
             words = f"looks around for {self._settings.look_s:g} s"
             self._enter(AuthorityState.LOOK, words, inputs.now_ns)
 
@@ -398,10 +414,52 @@ class Authority:
         somebody = self._somebody(inputs)
         if somebody is not None:
             self._stay(self._words_of(somebody, inputs), now_ns)
+        elif self._step_aside(inputs, modes):
+            return
         elif not inputs.vehicle.failsafe and self._site.missing(now_ns, settings.grace_s):
             self._stay(self._disappointed(inputs), now_ns)
         elif self._passed(now_ns, settings.look_s) and (inputs.vehicle.failsafe or self._calm(now_ns)):
-            self._land(inputs, modes)
+            if self._landing.aside_from_m is not None and self._site.distance_m > NEAR_SITE_M:
+                self._stay("the site has moved", now_ns)  # it is flown to from higher up
+            else:
+                self._land(inputs, modes)
+
+    def _step_aside(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
+        """Begins the step aside, once in a look around; False where none is asked for or may be flown."""
+        here, to, began_ns = self._site.position_ned_m, inputs.output.aside_ned_m, self._landing.entered_ns
+        if self._landing.aside_from_m is not None or inputs.vehicle.failsafe or here is None or to is None:
+            return False
+        way_m = math.dist(here[:2], to[:2])
+        if way_m > FARTHEST_ASIDE_M:
+            return False
+        end, words = (to[0], to[1], here[2]), f"steps {way_m:.1f} m aside to see the relief"
+        if not self._fly_to(inputs, modes, end, way_m, AuthorityState.ASIDE, words):
+            return False
+        self._landing.aside_from_m, self._landing.look_ns = here, began_ns
+        return True
+
+    def _aside(self, inputs: AuthorityInput, modes: FlightModes) -> None:
+        """On the step aside, or back from it; the look around goes on after it, for the rest of its time."""
+        now_ns, here, to = inputs.now_ns, self._site.position_ned_m, self._landing.destination_ned_m
+        back, failsafe, somebody = self._landing.aside_from_m, inputs.vehicle.failsafe, self._somebody(inputs)
+        if somebody is not None:
+            self._stop(inputs, modes, self._words_of(somebody, inputs))
+            return
+        if to is None or back is None:
+            self._stop(inputs, modes, LOST_DESTINATION)
+            return
+        arrived = here is not None and math.dist(here[:2], to[:2]) <= ASIDE_ARRIVED_M
+        if not failsafe and self._site.missing(now_ns, self._settings.grace_s + OUT_OF_VIEW_S):
+            self._stop(inputs, modes, self._disappointed(inputs))
+        elif to != back and (arrived or failsafe):
+            self._fly_to(inputs, modes, back, math.dist(to[:2], back[:2]), AuthorityState.ASIDE, "back from the step")
+        elif arrived:
+            self._enter(
+                AuthorityState.LOOK, f"looks around for {self._settings.look_s:g} s, back from the step", now_ns
+            )
+            self._landing.entered_ns = self._landing.look_ns
+        elif now_ns > self._landing.deadline_ns:
+            self._stop(inputs, modes, "the step aside does not end")
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         height_m, now_ns, least_m = self._site.height_m, inputs.now_ns, self._try_height_m

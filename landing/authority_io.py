@@ -19,6 +19,7 @@ class AuthorityState(str, Enum):
     ANNOUNCE = "announce"
     GUARD = "guard"
     LOOK = "look"
+    ASIDE = "aside"
     HOLD = "hold"
     CLIMB = "climb"
     DESCEND = "descend"

@@ -224,3 +224,9 @@ class ReliefSettings(Frozen):
         le=100,
         description="height below which ground whose relief is not known is refused, m; 0: nowhere",
     )
+    aside_m: float = Field(
+        default=1.5,
+        ge=0,
+        le=4,
+        description="step to the side that guard flies in its look around where relief is not known, m; 0: none",
+    )

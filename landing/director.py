@@ -97,6 +97,7 @@ class DirectorOutput:
         descend_to_m: Height above ground below which frames are used, where the vehicle is above it; None otherwise.
         bad_ground: By the newest decision there is no site, and the ground is why.
         pad_gone: By the newest decision the pad that was followed is lost or not clear, and there is no site.
+        aside_ned_m: Where a step to the side may end that shows the relief of the site; None where none is asked for.
     """
 
     state: DirectorState
@@ -107,6 +108,7 @@ class DirectorOutput:
     descend_to_m: float | None = None
     bad_ground: bool = False
     pad_gone: bool = False
+    aside_ned_m: tuple[float, float, float] | None = None
 
 
 class Director:
@@ -154,7 +156,8 @@ class Director:
         pad = None if inputs.decision is None else inputs.decision.pad
         gone = bad and pad is not None and pad.state in GONE_STATES
         transitions = tuple(self._transitions)
-        return DirectorOutput(self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone)
+        aside = self._aside_ned_m(inputs)
+        return DirectorOutput(self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone, aside)
 
     def last_resort(self, inputs: DirectorInput) -> LandingTarget | None:
         """Return a target on the least bad ground, on evidence that is no older than a site's; None without it."""
@@ -234,6 +237,15 @@ class Director:
             return None
         age_s = (inputs.now_ns - decision.evidence_at_ns) * 1e-9
         return decision.selection.descend_to_m if age_s <= self._settings.max_decision_age_s else None
+
+    def _aside_ned_m(self, inputs: DirectorInput) -> tuple[float, float, float] | None:
+        """The end of a step to the side in the pose's frame, by a decision that is not too old."""
+        decision = inputs.decision
+        if decision is None or inputs.pose is None:
+            return None
+        age_s = (inputs.now_ns - decision.evidence_at_ns) * 1e-9
+        here = decision.in_frame(inputs.pose.frame) if age_s <= self._settings.max_decision_age_s else None
+        return None if here is None else here.aside_ned_m
 
     def _closed_gate(self, inputs: DirectorInput) -> Gate | None:
         """The first gate that keeps a target back; None when all are open.

@@ -13,6 +13,10 @@ from landing.site import NoSite, NoSiteReason
 from landing.types import ByteArray
 
 
+NOT_KNOWN = "not known"
+"""Word for ground whose relief nothing has shown."""
+
+
 @dataclass(frozen=True)
 class ReliefGround:
     """Relief on the cells of a ground map.
@@ -69,7 +73,7 @@ class ReliefGround:
         codes = self._disc(self.codes, cell, radius_m)
         if (codes >= STEEP).any():
             return words(codes)
-        return "flat" if (codes == FLAT).all() else "not known"
+        return "flat" if (codes == FLAT).all() else NOT_KNOWN
 
     def no_site(self, cell: tuple[int, int], radius_m: float) -> NoSite:
         """Return the refusal of a place that would be a site without this."""

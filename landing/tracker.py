@@ -13,7 +13,7 @@ from landing.approach import Approaches
 from landing.estimator import FrameShift
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.picker import Candidate, LostPlace, Regions, any_within
-from landing.relief_ground import ReliefGround
+from landing.relief_ground import NOT_KNOWN, ReliefGround
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Pad, Selection
 from landing.surface import mean_quality, surface_at
@@ -71,7 +71,7 @@ class MapSnapshot:
         if self.relief is None or not isinstance(selection, LandingSite):
             return None
         cell = self.view.cell_of(*selection.place_ned_m(self.at_ns)[:2])
-        return "not known" if cell is None else self.relief.text(cell, radius_m)
+        return NOT_KNOWN if cell is None else self.relief.text(cell, radius_m)
 
 
 class SiteTracker:
@@ -371,7 +371,7 @@ class SiteTracker:
             return "hazard at the site"
         if committed and any_within(snapshot.view, STANDING_ROLES, *cell, reach_m):
             return "obstacle at the site"
-        uneven = self._uneven(snapshot, cell, reach_m if committed else needed_m)
+        uneven = self._uneven(snapshot, cell, needed_m)  # the nearer, the surer
         if uneven is not None:
             return uneven
         if not committed:

@@ -54,6 +54,7 @@ class World:
     ground_known: bool = True
     battery: Battery | None = None
     known_up_to_m: float | None = None
+    aside: tuple[float, float, float] | None = None
     sticks: Sticks | None = REST
     stick_age_s: float = 0.0
     heartbeat_age_s: float = 0.1
@@ -115,6 +116,7 @@ class World:
                     self.intruder,
                     descend_to_m=self.known_up_to_m if too_high else None,
                     bad_ground=self.site is None and self.ground_known,
+                    aside_ned_m=self.aside,
                 ),
                 pose,
                 vehicle,
@@ -322,6 +324,85 @@ def test_on_the_way_down_it_looks_around_once_before_the_last_metres(autopilot):
     for w.height_m in (3.0, 2.0, 1.0, 0.2):
         w.run(3.0)
     assert w.requests == [Hold(), Land()] and w.state is AuthorityState.GUARD
+
+
+def looks_with_a_step(**kwargs: object) -> World:
+    w = world(**kwargs)
+    w.land()
+    w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
+    w.until("aside", 1.0)
+    return w
+
+
+@pytest.mark.parametrize("autopilot", [Autopilot.ARDUPILOT, Autopilot.PX4])
+def test_where_the_relief_is_not_known_it_steps_aside_once_and_lands_when_the_look_is_over(autopilot):
+    w = looks_with_a_step(autopilot=autopilot)
+    began_ns = w.now_ns
+    w.until("guard", GUARD.look_s + 2.0)
+    out, back = (FlyTo((north, 0.0, pytest.approx(-3.2))) for north in (1.5, 0.0))
+    assert w.requests == [Hold(), out, back, Land()]
+    assert (w.now_ns - began_ns) * 1e-9 < GUARD.look_s + 0.5  # the step is a part of the look
+    w.run(5.0)
+    assert w.requests[-1] == Land()
+
+
+def test_ground_that_the_step_shows_uneven_stops_the_landing():
+    w = looks_with_a_step()
+    w.site = None
+    w.until("hold", 8.0)
+    assert w.height_m == pytest.approx(3.2) and Land() not in w.requests
+
+
+@pytest.mark.parametrize("change", [{"failsafe": True}, {"aside": (9.0, 0.0, -3.2)}, {"aside": None}])
+def test_no_step_in_a_failsafe_and_none_that_is_far(change):
+    guarding = GUARD.model_copy(update={"failsafe": "guard"})
+    w = world(guarding, battery=Battery(600.0))
+    w.land()
+    w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
+    for name, value in change.items():
+        setattr(w, name, value)
+    w.until("guard", 30.0) if w.state.value != "guard" else w.run(guarding.look_s + 3.0)
+    assert not any(isinstance(request, FlyTo) for request in w.requests)
+
+
+def test_somebody_who_comes_during_the_step_stops_it_there():
+    w = looks_with_a_step()
+    w.intruder = PERSON
+    w.until("hold", 0.5)
+    assert isinstance(w.requests[-1], FlyTo) and Land() not in w.requests
+
+
+def test_a_failsafe_during_the_step_brings_it_back_at_once():
+    w = world(GUARD.model_copy(update={"failsafe": "guard"}), battery=Battery(600.0))
+    w.land()
+    w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
+    w.until("look", 1.0)
+    w.run(0.2, lambda: len(w.requests) == 2)
+    w.obeys = False
+    w.run(0.2)
+    w.position, w.mode = (0.7, 0.0), "GUIDED"
+    w.failsafe = True
+    w.step()
+    w.step()
+    assert w.requests[2] == FlyTo((0.0, 0.0, pytest.approx(-3.2)))
+
+
+def test_a_step_that_does_not_end_stops_the_landing():
+    w = world()
+    w.land()
+    w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
+    w.until("look", 1.0)
+    w.obeys = False
+    w.until("hold", 30.0)
+    assert "the step aside does not end" in w.reasons
+
+
+def test_a_site_that_moved_during_the_step_is_flown_to_from_higher_up():
+    w = looks_with_a_step()
+    w.until("look", 3.0)
+    w.site = (6.0, 0.0, 0.0)
+    w.until("hold", GUARD.look_s + 1.0)
+    assert "the site has moved" in w.reasons and Land() not in w.requests
 
 
 def test_whoever_comes_meanwhile_is_kept_clear_of_and_the_next_way_down_looks_again():
