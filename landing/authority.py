@@ -208,9 +208,9 @@ class Authority:
         destination, shift = self._landing.destination_ned_m, self._site.shift
         if destination is not None:
             self._landing.destination_ned_m = None if shift is None else shift.point(destination)
-        begun = self._landing.aside_from_m
-        if begun is not None and shift is not None and shift != FrameShift():
-            self._landing.aside_from_m = shift.point(begun)
+        back = self._landing.aside_from_m
+        if back is not None and shift is not None:
+            self._landing.aside_from_m = shift.point(back)
         if shift is None or shift != FrameShift():
             self._landing.failed_ned_m = [] if shift is None else [shift.point(n) for n in self._landing.failed_ned_m]
         if self._state is AuthorityState.READY:

@@ -12,7 +12,6 @@ from landing.relief_report import FLAT, STEEP, UNKNOWN, ReliefReport, words
 from landing.site import NoSite, NoSiteReason
 from landing.types import ByteArray
 
-
 NOT_KNOWN = "not known"
 """Word for ground whose relief nothing has shown."""
 

@@ -488,7 +488,7 @@ def test_below_the_floor_nothing_is_commanded():
     assert w.requests == [] and w.state is AuthorityState.GUARD
 
 
-@pytest.mark.parametrize("state", ["guard", "look", "hold", "climb", "search", "approach", "announce"])
+@pytest.mark.parametrize("state", ["guard", "look", "aside", "hold", "climb", "search", "approach", "announce"])
 @pytest.mark.parametrize("how", ["mode", "roll", "pitch", "yaw", "throttle", "blind"])
 def test_the_pilots_word_ends_it_in_every_state(state, how):
     w = world(LAND)
@@ -506,6 +506,11 @@ def test_the_pilots_word_ends_it_in_every_state(state, how):
             w.site, w.obeys = (9.0, 0.0, 0.0), False
         elif state == "look":
             w.height_m = 3.2
+        elif state == "aside":
+            w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
+            w.until("look", 0.2)
+            w.run(0.1)
+            w.obeys = False
         elif state != "guard":
             w.intruder = PERSON
             w.until("hold")
@@ -838,6 +843,7 @@ WHAT = [
     "high",
     "ground",
     "old-mode",
+    "step",
 ]
 MODES = ["LAND", "LAND", "GUIDED", "LOITER", "RTL", "STABILIZE"]
 
@@ -861,7 +867,8 @@ def test_whatever_happens(level, spent, events):
         w.obeys = what not in ("disobey", "refuse")
         w.answers_with = {"refuse": AnswerKind.REFUSED, "mute": AnswerKind.SILENT}.get(what, AnswerKind.ACCEPTED)
         w.heartbeat_age_s = 2.0 if what == "old-mode" else 0.1
-        w.height_m = {"low": 1.0, "high": 25.0}.get(what, w.height_m)
+        w.height_m = {"low": 1.0, "high": 25.0, "step": 3.2}.get(what, w.height_m)
+        w.aside = (1.5, 0.0, -3.2) if what == "step" else None
         engaged = w.state not in (AuthorityState.READY, AuthorityState.OFF)
         if what == "pilot-mode":
             over = over or (engaged and mode not in w.authority._handshake.expected_modes)

@@ -9,6 +9,7 @@ from edge.blackbox.records import StepRecord, step_from, to_json
 from edge.pilot_texts import explain
 from landing.decider import Decider, Decision
 from landing.decision_groups import ReliefSettings
+from landing.estimator import FrameShift
 from landing.ground_view import GridOfFloat
 from landing.problems import Problem
 from landing.relief_report import CELL_M, CELLS, ReliefReport, packed
@@ -116,3 +117,46 @@ def test_a_step_keeps_the_relief_it_was_decided_by() -> None:
     assert again == record and again.relief is not None
     assert np.array_equal(again.relief.codes, BANK.codes)
     assert decide(decider(), again.relief) == decision
+
+
+def offered(settings: DecisionSettings, report: ReliefReport, height_m: float = 4.0, half_m: float = 6.0) -> Decision:
+    """The decision after half a second above a square of grass, low down."""
+    chooser = decider(settings)
+    decision: Decision | None = None
+    for pose in hovering(5, height=height_m):
+        segmentation = seen(square_of_grass(0.0, 0.0, half_m), pose, at_ns=pose.at_ns)
+        decision = chooser.observe(segmentation, pose, pose.at_ns + S // 20, None, report)
+    assert decision is not None
+    return decision
+
+
+def test_a_step_aside_is_offered_low_down_where_relief_is_not_known() -> None:
+    aside = offered(SETTINGS, ReliefReport()).aside_ned_m
+    assert aside is not None and np.hypot(*aside[:2]) == pytest.approx(SETTINGS.relief.aside_m, abs=0.8)
+    assert aside[2] == pytest.approx(-4.0)
+    assert offered(SETTINGS, FLAT_GROUND).aside_ned_m is None
+    assert offered(SETTINGS, ReliefReport(), height_m=12.0, half_m=12.0).aside_ned_m is None
+    none = SETTINGS.model_copy(update={"relief": ReliefSettings(enabled=True, aside_m=0.0)})
+    assert offered(none, ReliefReport()).aside_ned_m is None
+
+
+def test_unknown_relief_that_is_refused_asks_for_the_step_too() -> None:
+    strict = SETTINGS.model_copy(update={"relief": ReliefSettings(enabled=True, known_below_m=5.0)})
+    decision = offered(strict, ReliefReport())
+    assert isinstance(decision.selection, NoSite) and decision.selection.reason is NoSiteReason.RELIEF_NOT_KNOWN
+    assert decision.aside_ned_m is not None
+
+
+def test_the_step_stays_over_ground_that_was_seen_clear() -> None:
+    narrow = offered(SETTINGS, ReliefReport(), half_m=2.2).aside_ned_m
+    assert narrow is None  # the roof around keeps its clearance
+    beside = told(NOTHING, 0.8 * around(3.0, 0.0, 1.0), known=False)
+    aside = offered(SETTINGS, beside).aside_ned_m
+    assert aside is not None and aside[0] <= 3.0 - 1.0 - SETTINGS.required_radius_m
+
+
+def test_a_decision_brings_its_step_along_when_the_estimator_s_frame_moves() -> None:
+    decision = offered(SETTINGS, ReliefReport())
+    moved = decision.in_frame(decision.frame.moved(FrameShift(0.0, (10.0, 0.0, 0.0))))
+    assert decision.aside_ned_m is not None and moved is not None and moved.aside_ned_m is not None
+    assert moved.aside_ned_m[0] - decision.aside_ned_m[0] == pytest.approx(10.0)
