@@ -11,13 +11,39 @@ import numpy as np
 
 from landing.ground_view import GridOfFloat
 from landing.picker import distance_m
-from landing.relief_ground import ReliefGround
+from landing.relief_ground import NOT_KNOWN, ReliefGround
 from landing.relief_report import STEEP
 from landing.settings import DecisionSettings
+from landing.site import LandingSite, NoSite, NoSiteReason, Selection
+from landing.tracker import MapSnapshot
+from landing.types import Pose
 
 DIRECTIONS = 8
 SHARES = (1.0, 0.5)
 """Lengths that are tried, of `aside_m`."""
+
+
+def aside_offered(
+    seen: MapSnapshot, selection: Selection, relief: str | None, pose: Pose, settings: DecisionSettings
+) -> tuple[float, float, float] | None:
+    """Return the end of a step, local NED, low down over a site whose relief is not known, or refused because of that.
+
+    Args:
+        seen: The map after a frame.
+        selection: The site by it.
+        relief: Words on the site's relief.
+        pose: Of the frame, with its position.
+        settings: Of the decision.
+    """
+    assert pose.position_ned_m is not None
+    low = seen.height_m <= settings.standing_clearance.near_height_m
+    pad = isinstance(selection, LandingSite) and selection.pad is not None
+    refused = isinstance(selection, NoSite) and selection.reason is NoSiteReason.RELIEF_NOT_KNOWN
+    if seen.relief is None or not low or pad or not (refused or relief == NOT_KNOWN):
+        return None
+    north_m, east_m, down_m = pose.position_ned_m
+    to = step_aside(seen.relief, seen.hazard_clearance_m, settings, (north_m, east_m))
+    return None if to is None else (*to, down_m)
 
 
 def step_aside(

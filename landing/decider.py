@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
-from landing.aside import step_aside
+from landing.aside import aside_offered
 from landing.camera import CameraModel
 from landing.confidence import SiteConfidence, confidence_in
 from landing.errors import InvalidValueError
@@ -24,13 +24,13 @@ from landing.pad_watch import PadWatch
 from landing.picker import hazard_clearance_grid
 from landing.plane import GroundPlane
 from landing.pose_steps import impossible_step
-from landing.relief_ground import NOT_KNOWN, ReliefGround
+from landing.relief_ground import ReliefGround
 from landing.relief_report import ReliefReport
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
 from landing.snapshot import snapshot
 from landing.taxonomy import Taxonomy
-from landing.tracker import MapSnapshot, SiteTracker
+from landing.tracker import SiteTracker
 from landing.types import FARTHEST_M, Pose, Segmentation
 
 _POSE: TypeAdapter[Pose | None] = TypeAdapter(Pose | None)
@@ -54,8 +54,7 @@ class Decision:
         pad: Word on the marked pad; None where none is configured.
         last_resort: Least bad ground where there is no site; for failsafe landings alone.
         relief: What is known of the relief of the site, in words; None without a site or where it is not measured.
-        aside_ned_m: Where a step to the side may end that shows the relief of the site; None where it is known, or
-            there is no room for the step.
+        aside_ned_m: End of a step to the side that would show the site's relief; None where none is asked for.
     """
 
     selection: Selection
@@ -272,26 +271,11 @@ class Decider:
         selection = self._pad.unseen(captured_ns) or self._tracker.update(seen)
         selection = self._with_confidence(selection, segmentation, pose, judged)
         self.last_view, self.last_clearance_m = view, seen.clearance_m
-        now_ns, started, mapped = times
-        decision = self._decision(selection, now_ns, captured_ns, started, mapped)
+        decision = self._decision(selection, times[0], captured_ns, *times[1:])
         resort = self._resort.update(selection, view, moving_clearance_m, vehicle, height_m)
         at_site = seen.relief_at(selection, settings.required_radius_m)
-        aside = self._aside(seen, selection, at_site, pose)
+        aside = aside_offered(seen, selection, at_site, pose, settings)
         return replace(decision, intruder=intruder, last_resort=resort, relief=at_site, aside_ned_m=aside)
-
-    def _aside(
-        self, seen: MapSnapshot, selection: Selection, relief: str | None, pose: Pose
-    ) -> tuple[float, float, float] | None:
-        """The end of a step to the side, low down over a site whose relief is not known, or refused because of that."""
-        assert pose.position_ned_m is not None
-        low = seen.height_m <= self._settings.standing_clearance.near_height_m
-        pad = isinstance(selection, LandingSite) and selection.pad is not None
-        refused = isinstance(selection, NoSite) and selection.reason is NoSiteReason.RELIEF_NOT_KNOWN
-        if seen.relief is None or not low or pad or not (refused or relief == NOT_KNOWN):
-            return None
-        north_m, east_m, down_m = pose.position_ned_m
-        to = step_aside(seen.relief, seen.hazard_clearance_m, self._settings, (north_m, east_m))
-        return None if to is None else (*to, down_m)
 
     def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
         """A site with what this frame alone says of it, where it judges the ground and the model knows."""
