@@ -117,6 +117,23 @@ def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> No
             f"{origin} has {width}x{height} pixels, at most {MOST_PIXELS // 1_000_000} million "
             "expected: cut it into tiles, or make it smaller"
         )
+    if is_animation(data):
+        raise error(f"{origin} is an animation: give one of its pictures, or a video")
+
+
+def is_animation(data: bytes) -> bool:
+    """Return True for a PNG (chunk acTL, PNG 3rd edition) or WebP (flag in VP8X, RFC 9649) of several pictures."""
+    if format_of(data) == "WebP":
+        return data[12:16] == b"VP8X" and len(data) > 20 and bool(data[20] & 0x02)
+    if format_of(data) != "PNG":
+        return False
+    at = 8
+    while at + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        if name in (b"acTL", b"IDAT"):
+            return bool(name == b"acTL")
+        at += 12 + size
+    return False
 
 
 def decode(data: bytes, flags: int) -> ByteArray | None:

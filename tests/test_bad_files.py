@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from landing.errors import ConfigError, DataError
 from landing.pictures import MOST_PIXELS, picture_size, size_of
@@ -229,6 +230,19 @@ def test_a_picture_with_too_many_pixels_is_not_decoded(
     (folder / "data" / "labels" / "b.png").write_bytes(data)
     status, said = answer(f"trainer data check {folder}/data", capfd)
     assert status != 0 and said.count(shown) == 2, said
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_an_animation_is_no_photograph(suffix: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pages = [Image.fromarray(np.full((240, 320, 3), 40 * k, np.uint8)) for k in range(3)]
+    photo = folder / f"loop{suffix}"
+    pages[0].save(photo, save_all=True, append_images=pages[1:])
+    options = f"-m {folder}/good.onnx --height-agl-m 20 --hfov-deg 70 --assume-nadir --no-pictures"
+    status, said = answer(f"edge look {photo} {options}", capfd)
+    assert status == 2 and "is an animation: give one of its pictures, or a video" in said
+    pages[0].save(photo)
+    status, said = answer(f"edge look {photo} {options}", capfd)
+    assert "animation" not in said
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp", ".webp"])
