@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -60,11 +60,15 @@ class EvalSample:
         """The network's output, uint8 (planes, h, w), in `PLANE_ORDER`."""
         return np.concatenate([self.said.landable[None], self.said.hazards])
 
+    @property
+    def view_m(self) -> float:
+        """Width of ground in the picture, right below the camera."""
+        return -float(self.camera.centre_ned_m(self.pose)[2]) / self.camera.fx * self.camera.width_px
+
     def zones(self, taxonomy: Taxonomy) -> ByteArray:
         """In which of `sim.campaign.perception_errors.ZONES` each pixel lies."""
         roles = np.asarray(cv2.LUT(self.labels, roles_of(taxonomy)), np.uint8)
-        m_per_px = -float(self.camera.centre_ned_m(self.pose)[2]) / self.camera.fx
-        return zones_of(self.labels, roles, m_per_px)
+        return zones_of(self.labels, roles, self.view_m / self.camera.width_px)
 
     def interior(self, taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
         """Mask of the pixels inside areas."""
@@ -75,6 +79,8 @@ class EvalSample:
         outline = actor.footprint_ne_m()
         on_ground = np.column_stack([outline, np.zeros(len(outline))])
         uv = self.camera.pixel_from_ned(on_ground, self.pose)
+        if not np.isfinite(uv).all():
+            return None
         low, high = np.floor(uv.min(axis=0)).astype(int), np.ceil(uv.max(axis=0)).astype(int) + 1
         height, width = self.labels.shape
         if low.min() < 0 or high[0] > width or high[1] > height:
@@ -100,11 +106,24 @@ def look(
     effects: Effects,
     rng: np.random.Generator,
 ) -> EvalSample:
-    """Renders a picture and asks the network; both at the size of a campaign's label pictures."""
+    """Ask the network; both in the world's classes, at the size of a campaign's label pictures."""
     picture, _ = render(world, camera, pose, t_s, effects, rng, labels=False)
     said = runtime.segment(Frame(picture, 0, 0))
+    classes = classes_in(world.taxonomy, runtime.spec.taxonomy)
+    said = replace(said, class_id=np.asarray(cv2.LUT(said.class_id, classes), np.uint8))
     labels = label_view(world, camera, pose, t_s, SIZE_PX)
     return EvalSample(camera.resized(*SIZE_PX), pose, t_s, labels, reduced(said, SIZE_PX))
+
+
+def classes_in(truth: Taxonomy, network: Taxonomy) -> ByteArray:
+    """Class of the truth for each of a network's: of its name and role, else the first of its role; uint8 (256,)."""
+    lut = np.full(256, truth.ignore_index, np.uint8)
+    for info in network.classes:
+        of_role = [c for c in truth.classes if c.role is info.role]
+        named = [c.id for c in of_role if c.name == info.name]
+        if of_role:
+            lut[info.id] = (named or [of_role[0].id])[0]
+    return lut
 
 
 def reduced(said: Segmentation, size_px: tuple[int, int]) -> Segmentation:
@@ -122,11 +141,11 @@ def reduced(said: Segmentation, size_px: tuple[int, int]) -> Segmentation:
     )
 
 
-def random_place(world: World, t_s: float, taxonomy: Taxonomy, rng: np.random.Generator) -> tuple[float, float]:
+def random_place(world: World, t_s: float, rng: np.random.Generator) -> tuple[float, float]:
     """A place (north, east) of a class or kind of actor, each that the world has alike."""
     actors = world.actors_at(t_s)
     kinds = sorted({actor.kind for actor in actors})
-    ground = [int(c) for c in np.unique(world.labels) if own_plane(taxonomy)[c] >= 0]
+    ground = [int(c) for c in np.unique(world.labels) if own_plane(world.taxonomy)[c] >= 0]
     choice = int(rng.integers(len(ground) + len(kinds)))
     if choice >= len(ground):
         there = [actor for actor in actors if actor.kind == kinds[choice - len(ground)]]
@@ -160,13 +179,10 @@ def sample_pair(
     runtime: Runtime, world: World, heights_m: tuple[float, float], rng: np.random.Generator
 ) -> tuple[EvalSample, EvalSample]:
     """Two pictures of one place, the second 0.3 s later from a little further, as in flight."""
-    taxonomy = runtime.spec.taxonomy
     height_m = float(rng.uniform(*heights_m))
     camera = CameraModel.from_hfov(*PICTURE_PX, float(rng.uniform(*HFOV_DEG)))
     yaw_rad, t_s = float(rng.uniform(0, 2 * math.pi)), float(rng.uniform(0, 60))
-    north_m, east_m = (
-        place_m + float(rng.uniform(-AIM, AIM)) * height_m for place_m in random_place(world, t_s, taxonomy, rng)
-    )
+    north_m, east_m = (place_m + float(rng.uniform(-AIM, AIM)) * height_m for place_m in random_place(world, t_s, rng))
     first = look(
         runtime, world, camera, tilted_pose(north_m, east_m, height_m, yaw_rad, rng), t_s, usual_effects(rng), rng
     )

@@ -3,7 +3,11 @@
 For each band of heights the network sees pictures of worlds it was not trained on, and its outputs are set against the
 truth: which outputs it gives on ground of each class in each zone (inside an area, at its seams and edges, beside
 people and vehicles); how large the patches are in which it errs; how much of an error is still there in the next
-picture from another place, and in one from half the height; and how much worse it gets with each fault of the camera.
+picture from another place, and in one from half the height; how much of it is the world's, at whichever place of it;
+and how much worse it gets with each fault of the camera.
+
+The truth has every class of the simulator's scenes, also those that the network has no name for (a slope): on them it
+says what it says.
 
 Pictures are taken over each class of ground and each kind of actor alike, so that pools, walls and people are seen as
 often as lawns. Where a band still shows too little of a class, its neighbours' outputs are taken with its own, and the
@@ -16,7 +20,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -45,7 +49,7 @@ from sim.campaign.eval_samples import (
     sample_pair,
     tilted_pose,
 )
-from sim.campaign.patches import UNKNOWN, Patches, Together, mover_persistence
+from sim.campaign.patches import UNKNOWN, Patches, Place, Together, mover_persistence, world_share
 from sim.campaign.perception_errors import FORMAT, LEVELS, PLANES, ZONES
 from sim.campaign.reaction import ROLE_OF_KIND
 from sim.world import World, parse_world_spec
@@ -58,6 +62,9 @@ SAMPLES_KEPT = 60_000
 LEAST_PICTURES, LEAST_PIXELS = 12, 1_000
 """A class in a zone is known from so many pictures and pixels; else neighbouring bands help."""
 
+TRUTH = "scenes"
+"""Taxonomy of the true labels."""
+
 FAULTS: dict[str, tuple[float, dict[str, Any]]] = {
     "noise_sd": (8.0, {"noise_sd": 8.0}),
     "lens_blur_px": (1.6, {"lens_blur_px": 1.6}),
@@ -67,6 +74,21 @@ FAULTS: dict[str, tuple[float, dict[str, Any]]] = {
 
 FAULT_BAND = 3
 """The shifts are measured in this band."""
+
+
+def _in_all_classes(world: World, taxonomy: Taxonomy) -> World:
+    """A world whose labels count as those of `TRUTH`.
+
+    Raises:
+        DataError: Its classes are others.
+    """
+    all_classes = {(c.id, c.name, c.role) for c in taxonomy.classes}
+    others = [c.name for c in world.taxonomy.classes if (c.id, c.name, c.role) not in all_classes]
+    if others:
+        raise DataError(
+            f"{world.name}: classes {', '.join(others)} are none of {TRUTH}'s; measure on scenes, procedural"
+        )
+    return replace(world, taxonomy=taxonomy)
 
 
 @dataclass
@@ -86,7 +108,7 @@ def measure(
     """Measures, a line for each band; the last item has the finished model.
 
     Args:
-        runtime: Loaded network, of the taxonomy of the worlds.
+        runtime: Loaded network, of roles and classes that the worlds have.
         worlds: Specifications taken in turn.
         seeds: Of the worlds, one for each.
         frames: Pairs of pictures in each band, spread over the worlds.
@@ -95,11 +117,11 @@ def measure(
     Raises:
         DataError: Too little was seen to measure it.
     """
-    taxonomy = runtime.spec.taxonomy
+    taxonomy = Taxonomy.load(TRUTH)
     tallies = [_Tally() for _ in BANDS_M]
     faulty = _FaultTally()
     for number, seed in enumerate(tracked("measuring worlds", seeds, len(seeds))):
-        world = parse_world_spec(worlds[seed % len(worlds)], seed)
+        world = _in_all_classes(parse_world_spec(worlds[seed % len(worlds)], seed), taxonomy)
         rng, rng_nearer = (np.random.default_rng([of, seed]) for of in (77, 79))
         pairs = frames * (number + 1) // len(seeds) - frames * number // len(seeds)
         for heights_m, tally in zip(BANDS_M, tallies, strict=True):
@@ -107,10 +129,10 @@ def measure(
                 looks = sample_pair(runtime, world, heights_m, rng)
                 for one in looks:
                     _count(tally, one, taxonomy, rng)
-                _compare(tally.patches, looks, taxonomy)
+                _compare(tally.patches, looks, taxonomy, number)
                 nearer = closer_sample(runtime, world, looks[0], rng_nearer)
                 if nearer is not None:
-                    _compare(tally.nearer, (looks[0], nearer), taxonomy)
+                    _compare(tally.nearer, (looks[0], nearer), taxonomy, number)
                 _count_missed(tally.missed, looks, world)
         _look_through_faults(runtime, world, pairs, [41, seed], faulty)
     rng = np.random.default_rng([77])
@@ -183,7 +205,7 @@ def _count(tally: _Tally, one: EvalSample, taxonomy: Taxonomy, rng: np.random.Ge
     tally.confusion += np.bincount(pairs, minlength=n * n).reshape(n, n)
 
 
-def _compare(patches: Patches, looks: tuple[EvalSample, EvalSample], taxonomy: Taxonomy) -> None:
+def _compare(patches: Patches, looks: tuple[EvalSample, EvalSample], taxonomy: Taxonomy, world: int) -> None:
     """Error of each pixel inside an area, in both pictures, the second seen from the first."""
     from_ground, to_second = (one.camera.pixel_from_ground_plane(one.pose, 0.0) for one in looks)
     to_second = to_second @ np.linalg.inv(from_ground)
@@ -200,7 +222,9 @@ def _compare(patches: Patches, looks: tuple[EvalSample, EvalSample], taxonomy: T
         return np.asarray(warped, np.uint8)
 
     (wrong, labels), (wrong_then, labels_then) = (_wrongness(one, taxonomy) for one in looks)
-    patches.add(wrong, labels, from_first(wrong_then, 0), from_first(labels_then, UNKNOWN))
+    north_m, east_m = (float(x) for x in looks[0].camera.centre_ned_m(looks[0].pose)[:2])
+    place = Place(world, north_m, east_m, looks[0].view_m)
+    patches.add(wrong, labels, from_first(wrong_then, 0), from_first(labels_then, UNKNOWN), place)
 
 
 def _wrongness(one: EvalSample, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
@@ -271,7 +295,8 @@ def _band(tallies: list[_Tally], number: int, taxonomy: Taxonomy, rng: np.random
                 pooled[zone_name][info.name] = list(heights_m)
     length_px, region, kept = tally.patches.measure()
     kept_movers = mover_persistence([t.missed for t in tallies], number)
-    if any(map(math.isnan, (length_px, region, kept, kept_movers))):
+    of_world = world_share([t.patches for t in tallies], number)
+    if any(map(math.isnan, (length_px, region, kept, kept_movers, of_world))):
         low_m, high_m = BANDS_M[number]
         raise DataError(
             f"{low_m:g} to {high_m:g} m: too few mistakes seen to tell how they hang together; "
@@ -283,6 +308,7 @@ def _band(tallies: list[_Tally], number: int, taxonomy: Taxonomy, rng: np.random
         "height_m": list(BANDS_M[number]),
         "correlation_px": length_px,
         "region_share": round(region, 3),
+        "world_share": _share(of_world),
         "persistence": _share(kept),
         "mover_persistence": _share(kept_movers),
         "movers": {"seen": tally.missed.pairs, "missed": tally.missed.first},
@@ -356,7 +382,7 @@ class _FaultTally:
 
 def _look_through_faults(runtime: Runtime, world: World, pictures: int, seed: list[int], tally: _FaultTally) -> None:
     """The same pictures without a fault and with each."""
-    taxonomy = runtime.spec.taxonomy
+    taxonomy = world.taxonomy
     own = own_plane(taxonomy)
     usual: dict[str, Any] = {"noise_sd": 2.5, "lens_blur_px": 0.6}
     cameras = {"": usual} | {name: usual | fault for name, (_, fault) in FAULTS.items()}
@@ -365,7 +391,7 @@ def _look_through_faults(runtime: Runtime, world: World, pictures: int, seed: li
         for _ in range(pictures):
             camera = CameraModel.from_hfov(*PICTURE_PX, float(rng.uniform(*HFOV_DEG)))
             height_m = float(rng.uniform(*BANDS_M[FAULT_BAND]))
-            pose = tilted_pose(*random_place(world, 0.0, taxonomy, rng), height_m, 0.0, rng)
+            pose = tilted_pose(*random_place(world, 0.0, rng), height_m, 0.0, rng)
             one = look(runtime, world, camera, pose, 0.0, Effects(**effects), rng)
             right = own[one.labels]
             known = (right >= 0) & one.interior(taxonomy)
@@ -379,7 +405,8 @@ def _words(band: dict[str, Any]) -> str:
     helped = sorted({name for names in band["pooled"].values() for name in names})
     return (
         f"{low_m:g} to {high_m:g} m: patches of {band['correlation_px']} px, regions "
-        f"{band['region_share']:.0%}, {band['persistence']:.0%} stays, of who is missed "
+        f"{band['region_share']:.0%}, {band['persistence']:.0%} stays, {band['world_share']:.0%} all over a world, "
+        f"of who is missed "
         f"{band['mover_persistence']:.0%} ({band['movers']['missed']}/{band['movers']['seen']})"
         + (f"; too little seen of {', '.join(helped)}: neighbours helped" if helped else "")
     )

@@ -1,4 +1,4 @@
-"""Correlation of a network's errors: over a picture, from one picture to the next, at people.
+"""Correlation of a network's errors: over a picture, from one picture to the next, over a world, at people.
 
 What a landing meets is the tail: the worst ground of each class, and people who are missed. So pixels (and people) are
 judged wrong or not, and the correlation told is that of the two normal variables behind two such judgements
@@ -8,6 +8,7 @@ less: most are right to the last digit, and differ by chance.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,19 +31,24 @@ REGION_TIMES = 5.0
 """A region in which a network does badly is this much larger than a patch."""
 
 LEAST_PAIRS = 1_000
+LEAST_OF_WORLDS = 40
+"""Pairs of places that tell what a world's share is."""
 LEAST_MISSED = 12
+
+LEAST_SEEN = 200
+"""Pixels of a class with which a picture tells how the network does on it."""
 
 Bools = npt.NDArray[np.bool_]
 
 
 @dataclass
 class Together:
-    """Counts of two judgements: pairs, wrong at the first, at the second, at both."""
+    """Counts of two judgements: pairs, wrong at the first, at the second, at both; shares of pairs add up to counts."""
 
     pairs: int = 0
-    first: int = 0
-    second: int = 0
-    both: int = 0
+    first: float = 0
+    second: float = 0
+    both: float = 0
 
     def add(self, first: Bools, second: Bools) -> None:
         """Counts pairs of judgements, of one shape."""
@@ -88,6 +94,27 @@ def _both_above(a: float, b: float, correlation: float) -> float:
     return float((density[1:] + density[:-1]).sum() * (x[1] - x[0]) / 2.0)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a picture was taken.
+
+    Attributes:
+        world: Its number.
+        north_m, east_m: Of the camera.
+        view_m: Width of ground in the picture.
+    """
+
+    world: int
+    north_m: float
+    east_m: float
+    view_m: float
+
+    def beside(self, other: Place) -> bool:
+        """Whether both are of one world and show no ground in common."""
+        apart_m = math.hypot(self.north_m - other.north_m, self.east_m - other.east_m)
+        return self.world == other.world and apart_m > (self.view_m + other.view_m) / 2
+
+
 @dataclass
 class Patches:
     """Collects how wrong pixels inside areas were, picture by picture, in one band of heights."""
@@ -96,8 +123,9 @@ class Patches:
     _labels: list[ByteArray] = field(default_factory=list)
     _second: list[ByteArray] = field(default_factory=list)
     _shared: list[ByteArray] = field(default_factory=list)
+    _places: list[Place] = field(default_factory=list)
 
-    def add(self, first: ByteArray, labels: ByteArray, second: ByteArray, labels_then: ByteArray) -> None:
+    def add(self, first: ByteArray, labels: ByteArray, second: ByteArray, labels_then: ByteArray, place: Place) -> None:
         """One picture, and the next one as seen from the first.
 
         Args:
@@ -105,7 +133,9 @@ class Patches:
             labels: Classes of those pixels that count; else `UNKNOWN`.
             second: The same of the next picture, brought onto the first.
             labels_then: Its classes.
+            place: Of the first.
         """
+        self._places.append(place)
         self._first.append(first)
         self._labels.append(labels)
         self._second.append(second)
@@ -138,6 +168,23 @@ class Patches:
         stays = Together()
         stays.add((first > limits[labels])[seen], (np.stack(self._second) > limits[there])[seen])
         return (stays.correlation() if stays.pairs >= LEAST_PAIRS else math.nan), stays.pairs
+
+    def over_worlds(self) -> Together:
+        """Count what is wrong at one place of a world and at another, class by class; a pair of places counts 1."""
+        if not self._first:
+            return Together()
+        first, labels = np.stack(self._first), np.stack(self._labels)
+        limits, counted = self._limits(first, labels), Together()
+        for value in np.unique(labels[labels != UNKNOWN]):
+            of_class = labels == value
+            seen = of_class.sum(axis=(1, 2))
+            wrong = (of_class & (first > limits[value])).sum(axis=(1, 2)) / np.maximum(seen, 1)
+            enough = np.flatnonzero(seen >= LEAST_SEEN)
+            for i, j in itertools.combinations(enough.tolist(), 2):
+                if self._places[i].beside(self._places[j]):
+                    either = float(wrong[i] + wrong[j]) / 2
+                    counted += Together(1, either, either, float(wrong[i] * wrong[j]))
+        return counted
 
     @staticmethod
     def _limits(first: ByteArray, labels: ByteArray) -> FloatArray:
@@ -193,4 +240,22 @@ def mover_persistence(bands: Sequence[Together], number: int) -> float:
         counted = sum(near, Together())
         if min(counted.first, counted.second) >= LEAST_MISSED:
             return counted.correlation()
+    return math.nan
+
+
+def world_share(bands: Sequence[Patches], number: int) -> float:
+    """Return the share of the variance that all of a world has in common: of one band, or of as many as it takes.
+
+    A network that does not know a world's gravel in a world's light errs on all of it. From high up a world has no two
+    places without ground in common: lower bands tell.
+
+    Args:
+        bands: Pictures, each with its place.
+        number: Of the band.
+    """
+    counts = [patches.over_worlds() for patches in bands]
+    for reach in range(len(bands)):
+        counted = sum(counts[max(0, number - reach) : number + reach + 1], Together())
+        if counted.pairs >= LEAST_OF_WORLDS:
+            return max(counted.correlation(), 0.0)
     return math.nan

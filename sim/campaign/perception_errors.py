@@ -3,8 +3,9 @@
 Mistakes are not noise per pixel: a network errs in patches, mostly at edges and in some regions more than in others,
 and it errs again at the same place in the next picture. So two Gaussian fields are mixed, one fixed to the ground and
 one new with each frame, with the measured sizes and shares (see `sim.campaign.patches`); who is missed has a share of
-their own that stays. The field that is fixed to the ground is another one at each octave of the height, and much alike
-from one octave to the next, as measured: what looks bad from 30 m often does from 15. Where
+their own that stays. A part of the ground's field is one value for each class all over the world: gravel that a
+network does not know is bad wherever it lies. The field that is fixed to the ground is another one at each octave of
+the height, and much alike from one octave to the next, as measured: what looks bad from 30 m often does from 15. Where
 the mixed field is high the network does badly: the field's value picks a quantile of the outputs measured on ground of
 that class, at that height, in that zone: inside an area, at a seam with another class of the same role, at an edge to
 another role, or beside a person or a vehicle. Beside people networks put people: drawn at every edge, those would be
@@ -35,7 +36,7 @@ from landing.taxonomy import HAZARD_ROLES, ClassInfo, Role, Taxonomy
 from landing.types import ByteArray, Segmentation
 from sim.campaign.patches import REGION_TIMES
 
-FORMAT = 3
+FORMAT = 4
 DEFAULT_FILE = "measured.json"
 ZONES = ("interior", "seam", "edge", "beside")
 BESIDE_PX, BESIDE_M = 3.0, 1.5
@@ -74,6 +75,7 @@ class Band:
         correlation_px: Patch size: distance at which the correlation of patches falls to 1/e, pixels of the label
             picture.
         region_share: Part of the ground field's variance that is of regions, not of patches.
+        world_share: Part of the field's variance that a class has in common all over a world.
         persistence: Share of the field's variance that stays with the ground.
         mover_persistence: The same at people and vehicles.
         outputs: uint8 (zones, classes, levels, planes): landable, then the hazards.
@@ -84,6 +86,7 @@ class Band:
     high_m: float
     correlation_px: float
     region_share: float
+    world_share: float
     persistence: float
     mover_persistence: float
     outputs: ByteArray
@@ -154,6 +157,7 @@ def _parse(data: dict[str, Any]) -> PerceptionErrorModel:
                 high_m,
                 entry["correlation_px"],
                 entry["region_share"],
+                entry["world_share"],
                 entry["persistence"],
                 entry["mover_persistence"],
                 outputs,
@@ -231,6 +235,8 @@ class PerceptionErrorSampler:
         self._finer = 2.0 ** sum(j * w**2 for j, w in enumerate(self._octaves))
         self._origin_px = rng.integers(0, GROUND_SIDE, 2)
         self._turn_rad = float(rng.uniform(0.0, 2.0 * math.pi))
+        self._seed = int(rng.integers(1 << 31))
+        self._of_world: dict[int, Field] = {}
 
     def segment(
         self,
@@ -253,7 +259,7 @@ class PerceptionErrorSampler:
         """
         number = self._model.band_number_at(height_m)
         band, table = self._model.bands[number], self._tables[number]
-        ground = self._ground(labels.shape, ground_from_pixel, band, m_per_px)
+        ground = self._ground(labels, ground_from_pixel, band, m_per_px)
         fresh = self._frame(labels.shape, band.correlation_px)
         roles = np.asarray(cv2.LUT(labels, self._role_of_label))
         z = _mixed(ground, fresh, band.persistence, self._shift + shift)
@@ -271,16 +277,28 @@ class PerceptionErrorSampler:
         said = np.asarray(cv2.extractChannel(outputs, SAID), np.uint8)
         return Segmentation(said, planes[0], planes[1:], captured_at_ns)
 
-    def _ground(self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, m_per_px: float) -> Field:
+    def _ground(self, labels: ByteArray, ground_from_pixel: FloatArray, band: Band, m_per_px: float) -> Field:
         """The field that stays with the ground; its grain follows the height by octaves."""
         octave = round(math.log2(band.correlation_px * m_per_px))
-        mixed: Field | None = None
+        # Of what stays: the measured share is of everything.
+        of_world = min(band.world_share / max(band.persistence, 1e-6), 1.0)
+        region = max(band.region_share - of_world, 0.0) / max(1.0 - of_world, 1e-6)
+        mixed, offsets = np.zeros(labels.shape, np.float32), np.zeros(256, np.float32)
         for j, weight in enumerate(self._octaves):
-            field = self._octave(shape, ground_from_pixel, band, octave + j)
-            mixed = weight * field if mixed is None else cv2.scaleAdd(field, weight, mixed)
+            field = self._octave(labels.shape, ground_from_pixel, round(region, 2), octave + j)
+            mixed = cv2.scaleAdd(field, weight * math.sqrt(1.0 - of_world), mixed)
+            offsets += weight * math.sqrt(of_world) * self._class_offsets(octave + j)
+        mixed += cv2.LUT(labels, offsets)
         return np.asarray(mixed, np.float32)
 
-    def _octave(self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, octave: int) -> Field:
+    def _class_offsets(self, octave: int) -> Field:
+        """How the network does on each class of this world at an octave, standard normal, shape (256,)."""
+        if octave not in self._of_world:
+            rng = np.random.default_rng([self._seed, octave + 1000])
+            self._of_world[octave] = rng.standard_normal(256).astype(np.float32)
+        return self._of_world[octave]
+
+    def _octave(self, shape: tuple[int, ...], ground_from_pixel: FloatArray, region_share: float, octave: int) -> Field:
         """The field of one octave alone: patches of about 2^octave metres."""
         scale = TEXELS_PER_LENGTH * self._finer / 2.0**octave
         c, s = scale * math.cos(self._turn_rad), scale * math.sin(self._turn_rad)
@@ -288,7 +306,7 @@ class PerceptionErrorSampler:
         offset = self._origin_px + 97 * octave
         tile_from_ground = np.array([[c, -s, offset[0]], [s, c, offset[1]], [0.0, 0.0, 1.0]])
         warped = cv2.warpPerspective(
-            _ground_tile(band.region_share),
+            _ground_tile(region_share),
             tile_from_ground @ ground_from_pixel,
             (shape[1], shape[0]),
             flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from landing.camera import CameraModel
 from landing.errors import DataError
-from landing.taxonomy import Taxonomy
+from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import Frame, Segmentation
+from sim.camera.effects import Effects
 from sim.campaign.eval_samples import (
     PICTURE_PX,
     SIZE_PX,
     EvalSample,
+    classes_in,
     closer_sample,
+    look,
     own_plane,
     random_place,
     reduced,
@@ -27,9 +32,12 @@ from sim.campaign.measure import (
     BANDS_M,
     LEAST_PICTURES,
     LEAST_PIXELS,
+    TRUTH,
     _band,
+    _count,
     _enough,
     _FaultTally,
+    _in_all_classes,
     _nearest_zone,
     _quantiles,
     _Tally,
@@ -37,9 +45,56 @@ from sim.campaign.measure import (
     octave_persistence,
     write_measured,
 )
-from sim.campaign.patches import Patches
+from sim.campaign.patches import Patches, Place
 from sim.campaign.perception_errors import FORMAT, LEVELS, PLANES, ZONES, load_error_model
 from sim.world import scene
+
+
+class Says:
+    """A network that calls all it sees one class of `synthetic`, and landable."""
+
+    spec = SimpleNamespace(taxonomy=Taxonomy.load("synthetic"))
+
+    def __init__(self, class_id: int) -> None:
+        self._class_id = class_id
+
+    def segment(self, frame: Frame) -> Segmentation:
+        shape = frame.image_bgr.shape[:2]
+        planes = np.zeros((1 + len(HAZARD_ROLES), *shape), np.uint8)
+        planes[0] = 255
+        return Segmentation(np.full(shape, self._class_id, np.uint8), planes[0], planes[1:])
+
+
+def test_of_a_class_without_a_name_in_the_network_it_is_measured_what_it_says() -> None:
+    truth = Taxonomy.load(TRUTH)
+    slope = next(c.id for c in truth.classes if c.name == "slope")
+    world = scene(10_003, family="hillside", size_m=60.0, gsd_m=0.4)
+    rows, columns = np.nonzero(world.labels == slope)
+    u0, v0 = world.origin_px
+    place = ((v0 - rows[0]) * world.gsd_m, (columns[0] - u0) * world.gsd_m)
+    rng, tally = np.random.default_rng(1), _Tally()
+    camera = CameraModel.from_hfov(*PICTURE_PX, 70.0)
+    one = look(Says(1), world, camera, tilted_pose(*place, 20.0, 0.0, rng), 0.0, Effects(), rng)  # type: ignore[arg-type]
+    _count(tally, one, truth, rng)
+    zone = min(zone for zone, seen_id in tally.samples if seen_id == slope)
+    assert set(tally.samples[zone, slope][0][:, 0]) == {255}
+    assert tally.confusion is not None
+    assert tally.confusion[slope, 1] == tally.confusion[slope].sum() > 0
+
+
+def test_a_networks_classes_are_found_in_the_truths_by_name_and_role() -> None:
+    truth, network = Taxonomy.load(TRUTH), Taxonomy.load("semantic-drone")
+    lut = classes_in(truth, network)
+    for info in network.classes:
+        found = next((c for c in truth.classes if c.id == lut[info.id]), None)
+        assert found is None or found.role is info.role
+    assert lut[255] == truth.ignore_index
+
+
+def test_worlds_of_other_classes_are_refused() -> None:
+    world = replace(scene(10_003, size_m=60.0, gsd_m=0.4), taxonomy=Taxonomy.load("semantic-drone"))
+    with pytest.raises(DataError, match="none of scenes"):
+        _in_all_classes(world, Taxonomy.load(TRUTH))
 
 
 def test_wrong_is_missing_the_own_role_or_a_phantom_hazard() -> None:
@@ -102,12 +157,11 @@ def test_a_zone_a_class_was_never_seen_in_is_like_the_next() -> None:
 
 
 def test_pictures_are_taken_over_every_class_that_a_world_has() -> None:
-    taxonomy = Taxonomy.load("synthetic")
     world = scene(10_003, family="pools", size_m=80.0, gsd_m=0.4)
-    own = own_plane(taxonomy)
+    own = own_plane(world.taxonomy)
     there = {int(c) for c in np.unique(world.labels) if own[c] >= 0}
     rng = np.random.default_rng(2)
-    hit = [world.label_at(*random_place(world, 0.0, taxonomy, rng)) for _ in range(40 * len(there))]
+    hit = [world.label_at(*random_place(world, 0.0, rng)) for _ in range(40 * len(there))]
     counts = np.bincount(hit, minlength=12)
     expected = len(hit) / (len(there) + 1)
     # Somebody may stand on what was aimed at, and an actor may be aimed at himself.
@@ -162,6 +216,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
                 "height_m": [2.0, 9.0],
                 "correlation_px": 4.0,
                 "region_share": 0.5,
+                "world_share": 0.2,
                 "persistence": 0.5,
                 "mover_persistence": 0.9,
                 "confusion": {n: [float(m == n) for m in names] for n in names},
@@ -188,7 +243,7 @@ def test_of_the_octaves_what_could_be_shared_at_all_is_the_measure() -> None:
             second = kept * first + np.sqrt(1 - kept**2) * rng.standard_normal((60, 80))
             bytes_of = [np.clip(128 + 30 * z, 0, 255).astype(np.uint8) for z in (first, second)]
             labels = np.zeros((60, 80), np.uint8)
-            patches.add(bytes_of[0], labels, bytes_of[1], labels)
+            patches.add(bytes_of[0], labels, bytes_of[1], labels, Place(0, 0.0, 0.0, 10.0))
         return patches
 
     assert octave_persistence([seen(0.45), Patches()], [0.9, 0.9]) == pytest.approx(0.5, abs=0.05)
@@ -202,16 +257,11 @@ def test_a_nearer_look_is_over_the_same_place_from_half_the_height() -> None:
     camera = CameraModel.from_hfov(*PICTURE_PX, 70.0).resized(*SIZE_PX)
     pose = tilted_pose(3.0, -4.0, 20.0, 0.7, np.random.default_rng(1))
 
-    class SensorModel:
-        def segment(self, frame: Frame) -> Segmentation:
-            shape = frame.image_bgr.shape[:2]
-            return Segmentation(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.zeros((4, *shape), np.uint8))
-
     world = scene(10_003, family="pools", size_m=60.0, gsd_m=0.4)
     first = EvalSample(camera, pose, 1.0, np.zeros((120, 160), np.uint8), None)  # type: ignore[arg-type]
-    nearer = closer_sample(SensorModel(), world, first, np.random.default_rng(2))  # type: ignore[arg-type]
+    nearer = closer_sample(Says(0), world, first, np.random.default_rng(2))  # type: ignore[arg-type]
     assert nearer is not None and nearer.pose.height_agl_m == 10.0 and nearer.t_s > first.t_s
     assert nearer.pose.position_ned_m == pytest.approx((3.0, -4.0, -10.0), abs=3.0)
     assert nearer.camera == camera and nearer.labels.shape == (120, 160)
     low = EvalSample(camera, tilted_pose(0, 0, 0.7, 0.0, np.random.default_rng(1)), 0.0, first.labels, first.said)
-    assert closer_sample(SensorModel(), world, low, np.random.default_rng(2)) is None  # type: ignore[arg-type]
+    assert closer_sample(Says(0), world, low, np.random.default_rng(2)) is None  # type: ignore[arg-type]

@@ -7,7 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from sim.campaign.patches import LAGS_PX, REGION_TIMES, UNKNOWN, Patches, Together, fitted, mover_persistence
+from sim.campaign.patches import (
+    LAGS_PX,
+    LEAST_OF_WORLDS,
+    REGION_TIMES,
+    UNKNOWN,
+    Patches,
+    Place,
+    Together,
+    fitted,
+    mover_persistence,
+    world_share,
+)
 from sim.campaign.perception_errors import _gaussian_field
 
 SHAPE = (120, 160)
@@ -67,7 +78,7 @@ def fields(count: int, size: float, share: float, stays: float) -> Patches:
         labels[:, :60] = 4
         labels[50:60] = UNKNOWN
         first, second = (byte(math.sqrt(stays) * part(ground, at) + math.sqrt(1 - stays) * part(fresh, f)) for f in new)
-        patches.add(first, labels, second, labels)
+        patches.add(first, labels, second, labels, Place(0, 0.0, 0.0, 10.0))
     return patches
 
 
@@ -97,3 +108,28 @@ def test_a_band_with_few_missed_people_asks_its_neighbours() -> None:
     assert mover_persistence([plenty, few, other], 0) == pytest.approx(0.8, abs=0.1)
     assert 0.1 < mover_persistence([plenty, few, other], 1) < 0.8
     assert math.isnan(mover_persistence([few], 0))
+
+
+def worlds(count: int, share: float, apart_m: float) -> Patches:
+    """Two pictures of each of so many worlds, of errors with a part in common all over the world."""
+    rng, patches = np.random.default_rng(5), Patches()
+    labels = np.full((30, 40), 3, np.uint8)
+    for world in range(count):
+        common = rng.standard_normal()
+        for north_m in (0.0, apart_m):
+            z = math.sqrt(share) * common + math.sqrt(1.0 - share) * rng.standard_normal(labels.shape)
+            wrong = (128 + 32 * z).clip(0, 255).astype(np.uint8)
+            patches.add(wrong, labels, wrong, labels, Place(world, north_m, 0.0, 8.0))
+    return patches
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6])
+def test_what_is_wrong_all_over_a_world_is_told_from_what_is_wrong_at_a_place(share: float) -> None:
+    assert world_share([worlds(400, share, 20.0)], 0) == pytest.approx(share, abs=0.08)
+
+
+def test_pictures_of_common_ground_do_not_tell_what_a_world_has_in_common() -> None:
+    assert worlds(60, 0.5, 6.0).over_worlds().pairs == 0
+    assert math.isnan(world_share([worlds(60, 0.5, 6.0)], 0))
+    near = worlds(2 * LEAST_OF_WORLDS, 0.5, 20.0)
+    assert world_share([near, worlds(60, 0.5, 6.0)], 1) == world_share([near], 0) > 0.2

@@ -25,7 +25,7 @@ from sim.campaign.perception_errors import (
     zones_of,
 )
 
-TAXONOMY = Taxonomy.load("synthetic")
+TAXONOMY = Taxonomy.load("scenes")
 GRASS, PAVED, TREE, PERSON = 1, 2, 8, 10
 HEIGHT_M, M_PER_PX = 10.0, 0.1
 
@@ -142,7 +142,7 @@ def fields(persistence: float, *nearer: float) -> list[np.ndarray]:
         drawn = PerceptionErrorSampler(model, TAXONOMY, 0.0, np.random.default_rng(seed))
         for part, fields_of in zip(nearer, found, strict=True):
             over = ground_from_pixel(37.0 * seed)
-            fields_of.append(drawn._ground((120, 160), over, model.bands[3], part * M_PER_PX))
+            fields_of.append(drawn._ground(grass(), over, model.bands[3], part * M_PER_PX))
     return [np.stack(fields_of) for fields_of in found]
 
 
@@ -164,6 +164,23 @@ def test_the_mixture_of_octaves_is_as_coarse_as_one_alone() -> None:
     (mixed,), (alone,) = fields(0.6, 1.0), fields(0.0, 1.0)
     for lag in (4, 8, 16, 32):
         assert apart(mixed, lag) == pytest.approx(apart(alone, lag), abs=0.1)
+
+
+def test_what_a_network_does_not_know_is_bad_wherever_it_lies() -> None:
+    share = 0.5
+    model = load_error_model()
+    band = replace(model.bands[3], world_share=share, persistence=0.9)
+    labels = grass()
+    labels[:, 80:] = PAVED
+    means: list[list[float]] = []
+    for seed in range(90):
+        drawn = PerceptionErrorSampler(model, TAXONOMY, 0.0, np.random.default_rng(seed))
+        here, there = (drawn._ground(labels, ground_from_pixel(m), band, M_PER_PX)[60, (40, 120)] for m in (0.0, 900.0))
+        means.append([*here, *there])
+    alike = np.corrcoef(np.array(means).T)
+    assert alike[0, 2] == pytest.approx(share / 0.9, abs=0.2)  # grass here and grass there
+    assert abs(alike[0, 3]) < 0.3  # paved is another draw
+    assert np.std(means) == pytest.approx(1.0, abs=0.1)
 
 
 def test_the_octaves_weights_add_up_to_one_field() -> None:
