@@ -271,8 +271,9 @@ class Case:
                 "a person who "
                 f"walks in under `guard`: {figures['sitl_person']} safe, nearest person {figures['sitl_nearest_m']} m.",
                 f"The demo network itself, on its own pictures of {figures['network_scenes']} scenes: "
-                f"{figures['network_safe']} safe, {figures['network_given_up']} given up. The campaign flies slopes as "
-                f"if the network knew them, which it does not: [SAFETY.md]({self.links}SAFETY.md), measured limits.",
+                f"{figures['network_safe']} safe, {figures['network_given_up']} given up. The campaign above flew "
+                f"slopes as if the network knew them, which it does not: [SAFETY.md]({self.links}SAFETY.md), measured "
+                "limits.",
                 "No flight hours on real vehicles stand behind these figures.",
             ]
         )
