@@ -10,6 +10,7 @@ the network makes. To look at a change, take `--split val`; test seeds are repor
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,9 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         f"# Landings by the network itself: {result['scenes']} {result['split']} scenes",
         "",
-        f"{result['machine']['date']}, {result['machine']['cpu']}, code {result['code'][:12]}; {result['model']}, "
-        f"{result['fps']:g} frames/s; shares with Wilson's 95 % interval. Both rows fly the same scenes.",
+        f"{result['machine']['date']}, {result['machine']['cpu']}; {result['model']}, {result['fps']:g} frames/s; "
+        f"shares with Wilson's 95 % interval. Both rows fly the same scenes, the first by code {result['code']['network'][:12]}, "
+        f"the second by {result['code']['mistakes'][:12]}.",
         "",
         "| flown by | " + " | ".join(name.replace("_", " ") for name in SHARES) + " |",
         "|" + "---|" * (len(SHARES) + 1),
@@ -84,6 +86,7 @@ def _why(failure: dict[str, Any]) -> str:
 @click.option("--runtime", default="openvino", show_default=True, help="Of the network.")
 @click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/network-flights"))
+@click.option("--keep", type=click.Path(path_type=Path, exists=True), help="Earlier result: its network row stays.")
 @click.option("--page", "target", type=click.Path(path_type=Path), default=RESULTS / "network_flights.md")
 def main(
     model: Path,
@@ -95,6 +98,7 @@ def main(
     runtime: str,
     jobs: int,
     out: Path,
+    keep: Path | None,
     target: Path,
 ) -> Figures:
     common: dict[str, Any] = {
@@ -109,9 +113,13 @@ def main(
         "network": plan_from(**common, segmentation="model", model=model, runtime=runtime),
         "mistakes": plan_from(**common),
     }
-    flown = {way: run_campaign(plan, out / way, "processes", jobs)[0] for way, plan in plans.items()}
+    kept = json.loads(keep.read_text("utf-8")) if keep is not None else None
+    if kept is not None and kept["commands"]["network"] != command_of(plans["network"]):
+        raise click.UsageError(f"{keep} is of other flights: {kept['commands']['network']}")
+    ways = [way for way in WAYS if kept is None or way != "network"]
+    flown = {way: run_campaign(plans[way], out / way, "processes", jobs)[0] for way in ways}
     result = {
-        "code": code_digest(),
+        "code": {way: code_digest() for way in ways},
         "model": model.name,
         "split": split,
         "worlds": worlds,
@@ -122,5 +130,9 @@ def main(
         "failures": {way: _failures(list(records)) for way, records in flown.items()},
         **{way: of_policy(records) for way, records in flown.items()},
     }
+    if kept is not None:
+        result["network"] = kept["network"]
+        for part in ("code", "failures"):
+            result[part]["network"] = kept[part]["network"]
     target.write_text(page({**result, "machine": describe()}), "utf-8")
     return result
