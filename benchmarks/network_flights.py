@@ -43,8 +43,8 @@ def page(result: dict[str, Any]) -> str:
         f"# Landings by the network itself: {result['scenes']} {result['split']} scenes",
         "",
         f"{result['machine']['date']}, {result['machine']['cpu']}; {result['model']}, {result['fps']:g} frames/s; "
-        f"shares with Wilson's 95 % interval. Both rows fly the same scenes, the first by code {result['code']['network'][:12]}, "
-        f"the second by {result['code']['mistakes'][:12]}.",
+        "shares with Wilson's 95 % interval. Both rows fly the same scenes, the first by code "
+        f"{result['code']['network'][:12]}, the second by {result['code']['mistakes'][:12]}.",
         "",
         "| flown by | " + " | ".join(name.replace("_", " ") for name in SHARES) + " |",
         "|" + "---|" * (len(SHARES) + 1),

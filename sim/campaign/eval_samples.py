@@ -106,7 +106,7 @@ def look(
     effects: Effects,
     rng: np.random.Generator,
 ) -> EvalSample:
-    """Ask the network; both in the world's classes, at the size of a campaign's label pictures."""
+    """Render a picture and ask the network; both in the world's classes, at the size of label pictures."""
     picture, _ = render(world, camera, pose, t_s, effects, rng, labels=False)
     said = runtime.segment(Frame(picture, 0, 0))
     classes = classes_in(world.taxonomy, runtime.spec.taxonomy)

@@ -18,11 +18,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import cv2
@@ -30,25 +28,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.runtimes import Runtime
-from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.progress import tracked
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
-from sim.camera.effects import Effects
-from sim.campaign.eval_samples import (
-    HFOV_DEG,
-    PICTURE_PX,
-    PLANE_ORDER,
-    SIZE_PX,
-    EvalSample,
-    closer_sample,
-    look,
-    own_plane,
-    random_place,
-    sample_pair,
-    tilted_pose,
-)
+from sim.campaign.eval_samples import PLANE_ORDER, SIZE_PX, EvalSample, closer_sample, own_plane, sample_pair
+from sim.campaign.fault_shifts import FaultTally, look_through_faults
 from sim.campaign.patches import UNKNOWN, Patches, Place, Together, mover_persistence, world_share
 from sim.campaign.perception_errors import FORMAT, LEVELS, PLANES, ZONES
 from sim.campaign.reaction import ROLE_OF_KIND
@@ -62,18 +47,11 @@ SAMPLES_KEPT = 60_000
 LEAST_PICTURES, LEAST_PIXELS = 12, 1_000
 """A class in a zone is known from so many pictures and pixels; else neighbouring bands help."""
 
-TRUTH = "scenes"
-"""Taxonomy of the true labels."""
-
-FAULTS: dict[str, tuple[float, dict[str, Any]]] = {
-    "noise_sd": (8.0, {"noise_sd": 8.0}),
-    "lens_blur_px": (1.6, {"lens_blur_px": 1.6}),
-    "darkness": (0.6, {"gain": 0.4}),
-}
-"""By name: how strong the fault is in its own unit, and the camera that has it."""
-
 FAULT_BAND = 3
 """The shifts are measured in this band."""
+
+TRUTH = "scenes"
+"""Taxonomy of the true labels."""
 
 
 def _in_all_classes(world: World, taxonomy: Taxonomy) -> World:
@@ -119,7 +97,7 @@ def measure(
     """
     taxonomy = Taxonomy.load(TRUTH)
     tallies = [_Tally() for _ in BANDS_M]
-    faulty = _FaultTally()
+    faulty = FaultTally()
     for number, seed in enumerate(tracked("measuring worlds", seeds, len(seeds))):
         world = _in_all_classes(parse_world_spec(worlds[seed % len(worlds)], seed), taxonomy)
         rng, rng_nearer = (np.random.default_rng([of, seed]) for of in (77, 79))
@@ -134,7 +112,7 @@ def measure(
                 if nearer is not None:
                     _compare(tally.nearer, (looks[0], nearer), taxonomy, number)
                 _count_missed(tally.missed, looks, world)
-        _look_through_faults(runtime, world, pairs, [41, seed], faulty)
+        look_through_faults(runtime, world, pairs, [41, seed], BANDS_M[FAULT_BAND], faulty)
     rng = np.random.default_rng([77])
     bands = [_band(tallies, number, taxonomy, rng) for number in range(len(BANDS_M))]
     for band in bands:
@@ -358,46 +336,6 @@ def _quantiles(found: list[ByteArray] | None, plane: int, rng: np.random.Generat
 
 def _share(correlation: float) -> float:
     return round(min(max(correlation, 0.0), 0.98), 3)
-
-
-@dataclass
-class _FaultTally:
-    """Pixels inside areas that came out wrong, and all of them, by fault; "" is without one."""
-
-    wrong: Counter[str] = field(default_factory=Counter)
-    total: Counter[str] = field(default_factory=Counter)
-
-    def shifts(self) -> dict[str, float]:
-        """Probits by which each fault raises the share of wrong pixels, per unit of the fault."""
-        normal = NormalDist()
-
-        def probits(name: str) -> float:
-            share = self.wrong[name] / max(self.total[name], 1)
-            return normal.inv_cdf(min(max(share, 1e-4), 0.9999))
-
-        return {
-            name: round(max(0.0, probits(name) - probits("")) / strength, 4) for name, (strength, _) in FAULTS.items()
-        }
-
-
-def _look_through_faults(runtime: Runtime, world: World, pictures: int, seed: list[int], tally: _FaultTally) -> None:
-    """The same pictures without a fault and with each."""
-    taxonomy = world.taxonomy
-    own = own_plane(taxonomy)
-    usual: dict[str, Any] = {"noise_sd": 2.5, "lens_blur_px": 0.6}
-    cameras = {"": usual} | {name: usual | fault for name, (_, fault) in FAULTS.items()}
-    for name, effects in cameras.items():
-        rng = np.random.default_rng(seed)
-        for _ in range(pictures):
-            camera = CameraModel.from_hfov(*PICTURE_PX, float(rng.uniform(*HFOV_DEG)))
-            height_m = float(rng.uniform(*BANDS_M[FAULT_BAND]))
-            pose = tilted_pose(*random_place(world, 0.0, rng), height_m, 0.0, rng)
-            one = look(runtime, world, camera, pose, 0.0, Effects(**effects), rng)
-            right = own[one.labels]
-            known = (right >= 0) & one.interior(taxonomy)
-            own_said = np.take_along_axis(one.planes, right.clip(0)[None], axis=0)[0]
-            tally.wrong[name] += int(np.count_nonzero(known & (own_said < 128)))
-            tally.total[name] += int(np.count_nonzero(known))
 
 
 def _words(band: dict[str, Any]) -> str:

@@ -96,7 +96,7 @@ def _both_above(a: float, b: float, correlation: float) -> float:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture was taken.
+    """Place where a picture was taken.
 
     Attributes:
         world: Its number.
@@ -110,7 +110,7 @@ class Place:
     view_m: float
 
     def beside(self, other: Place) -> bool:
-        """Whether both are of one world and show no ground in common."""
+        """Return True when both are of one world and show no ground in common."""
         apart_m = math.hypot(self.north_m - other.north_m, self.east_m - other.east_m)
         return self.world == other.world and apart_m > (self.view_m + other.view_m) / 2
 

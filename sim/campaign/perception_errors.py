@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from statistics import NormalDist
@@ -34,7 +33,7 @@ from landing.geometry import FloatArray
 from landing.reading import TABLE_BYTES, read_text
 from landing.taxonomy import HAZARD_ROLES, ClassInfo, Role, Taxonomy
 from landing.types import ByteArray, Segmentation
-from sim.campaign.patches import REGION_TIMES
+from sim.campaign.error_fields import FRAME_SIDE, GROUND_SIDE, TEXELS_PER_LENGTH, Field, frame_bank, ground_tile
 
 FORMAT = 4
 DEFAULT_FILE = "measured.json"
@@ -57,11 +56,6 @@ Z_SCALE = 32.0
 OCTAVES = 3
 """The field of an octave is mixed with those of so many, its own and the coarser ones."""
 
-GROUND_SIDE = 512
-TEXELS_PER_LENGTH = 4.0
-FRAME_SIDE = 768
-
-Field = npt.NDArray[np.float32]
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
@@ -292,7 +286,7 @@ class PerceptionErrorSampler:
         return np.asarray(mixed, np.float32)
 
     def _class_offsets(self, octave: int) -> Field:
-        """How the network does on each class of this world at an octave, standard normal, shape (256,)."""
+        """The network's luck with each class of this world at an octave, standard normal, shape (256,)."""
         if octave not in self._of_world:
             rng = np.random.default_rng([self._seed, octave + 1000])
             self._of_world[octave] = rng.standard_normal(256).astype(np.float32)
@@ -306,7 +300,7 @@ class PerceptionErrorSampler:
         offset = self._origin_px + 97 * octave
         tile_from_ground = np.array([[c, -s, offset[0]], [s, c, offset[1]], [0.0, 0.0, 1.0]])
         warped = cv2.warpPerspective(
-            _ground_tile(region_share),
+            ground_tile(region_share),
             tile_from_ground @ ground_from_pixel,
             (shape[1], shape[0]),
             flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
@@ -316,7 +310,7 @@ class PerceptionErrorSampler:
 
     def _frame(self, shape: tuple[int, ...], correlation_px: float) -> Field:
         """The field that is new with each frame: a random part of a stored one."""
-        bank = _frame_bank(round(correlation_px, 2))
+        bank = frame_bank(round(correlation_px, 2))
         top = int(self._rng.integers(0, FRAME_SIDE - shape[0]))
         left = int(self._rng.integers(0, FRAME_SIDE - shape[1]))
         return bank[top : top + shape[0], left : left + shape[1]]
@@ -388,31 +382,3 @@ def _row_of(info: ClassInfo, measured: dict[str, Role], names: tuple[str, ...]) 
     same = info.name in names and measured.get(info.name) is info.role  # a road to land on is another one
     name = info.name if same else _STANDS_FOR.get(info.role, "")
     return names.index(name) if name in names else None
-
-
-def _gaussian_field(side: int, length_px: float, seed: int, wrap: bool) -> Field:
-    """White noise blurred to a correlation length (1/e), standard normal."""
-    rng = np.random.default_rng([31, seed])
-    noise = rng.standard_normal((side, side)).astype(np.float32)
-    # Blurred by sigma, the correlation is exp(-d^2 / (4 sigma^2)): 1/e at d = 2 sigma.
-    sigma = length_px / 2.0
-    pad = math.ceil(4 * sigma) + 1 if wrap else 0
-    padded = np.pad(noise, pad, mode="wrap") if pad else noise
-    if sigma > 0.2:
-        padded = np.asarray(cv2.GaussianBlur(padded, (0, 0), sigma), np.float32)
-    field = padded[pad : pad + side, pad : pad + side]
-    return np.ascontiguousarray((field - field.mean()) / field.std(), np.float32)
-
-
-@lru_cache(maxsize=16)
-def _ground_tile(region_share: float) -> Field:
-    """Patches and regions, standard normal."""
-    patches = _gaussian_field(GROUND_SIDE, TEXELS_PER_LENGTH, 1, wrap=True)
-    regions = _gaussian_field(GROUND_SIDE, REGION_TIMES * TEXELS_PER_LENGTH, 3, wrap=True)
-    mixed = math.sqrt(1.0 - region_share) * patches + math.sqrt(region_share) * regions
-    return np.ascontiguousarray(mixed, np.float32)
-
-
-@lru_cache(maxsize=16)
-def _frame_bank(correlation_px: float) -> Field:
-    return _gaussian_field(FRAME_SIDE, correlation_px, 2, wrap=False)

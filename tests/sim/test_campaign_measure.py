@@ -28,6 +28,7 @@ from sim.campaign.eval_samples import (
     reduced,
     tilted_pose,
 )
+from sim.campaign.fault_shifts import FaultTally
 from sim.campaign.measure import (
     BANDS_M,
     LEAST_PICTURES,
@@ -36,7 +37,6 @@ from sim.campaign.measure import (
     _band,
     _count,
     _enough,
-    _FaultTally,
     _in_all_classes,
     _nearest_zone,
     _quantiles,
@@ -170,7 +170,7 @@ def test_pictures_are_taken_over_every_class_that_a_world_has() -> None:
 
 
 def test_a_fault_shifts_by_what_it_adds_to_the_wrong_share() -> None:
-    tally = _FaultTally()
+    tally = FaultTally()
     for name, wrong in (("", 100), ("noise_sd", 200), ("lens_blur_px", 90), ("darkness", 1000)):
         tally.wrong[name], tally.total[name] = wrong, 1000
     shifts = tally.shifts()

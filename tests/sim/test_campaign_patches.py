@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from sim.campaign.error_fields import gaussian_field
 from sim.campaign.patches import (
     LAGS_PX,
     LEAST_OF_WORLDS,
@@ -19,7 +20,6 @@ from sim.campaign.patches import (
     mover_persistence,
     world_share,
 )
-from sim.campaign.perception_errors import _gaussian_field
 
 SHAPE = (120, 160)
 
@@ -61,10 +61,10 @@ def test_patches_and_regions_are_told_apart(size: float, share: float) -> None:
 def fields(count: int, size: float, share: float, stays: float) -> Patches:
     """Pictures whose wrongness is drawn as `PerceptionErrorSampler` draws it."""
     rng, patches = np.random.default_rng(8), Patches()
-    fine = _gaussian_field(1024, size, 1, wrap=True)
-    coarse = _gaussian_field(1024, REGION_TIMES * size, 2, wrap=True)
+    fine = gaussian_field(1024, size, 1, wrap=True)
+    coarse = gaussian_field(1024, REGION_TIMES * size, 2, wrap=True)
     ground = math.sqrt(1 - share) * fine + math.sqrt(share) * coarse
-    fresh = _gaussian_field(1024, size, 3, wrap=True)
+    fresh = gaussian_field(1024, size, 3, wrap=True)
 
     def part(whole: np.ndarray, at: np.ndarray) -> np.ndarray:
         return whole[at[0] : at[0] + SHAPE[0], at[1] : at[1] + SHAPE[1]]
