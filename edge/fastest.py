@@ -22,7 +22,7 @@ from landing.errors import ModelError
 from landing.reading import sha256_of
 
 WORTH = 1.2
-"""So many times as fast a form must be to be told of: less is within what a busy board varies."""
+"""Least speed-up of a form that is told of: less is within what a busy board varies."""
 
 _ROUNDS = 5
 _MODULES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn"}

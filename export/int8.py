@@ -66,7 +66,7 @@ _OPTIONS: dict[Target, dict[str, Any]] = {
     "tensorrt": {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
 }
 _MEAN_PICTURES = 16
-"""So many tell the mean of each channel."""
+"""Pictures that tell the mean of each channel."""
 
 _FLOAT32 = RuntimeOptions("onnxruntime")
 _EIGHT_BITS: dict[Target, RuntimeOptions] = {

@@ -1,4 +1,4 @@
-"""What the flights of failsafes on the simulators measure, and how they begin; without a simulator."""
+"""Tests of what the flights of failsafes on the simulators measure, and how they begin; without a simulator."""
 
 from __future__ import annotations
 
