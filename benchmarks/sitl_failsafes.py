@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,20 +26,17 @@ from benchmarks.sitl_landings import (
     HEIGHT_PX,
     LATENCY_S,
     STARVED,
-    STARVED_HZ,
     WALK_MPS,
     WIDTH_PX,
+    fly_for_result,
     load,
     model_of,
-    row_of,
     store,
     summary,
     world_of,
 )
-from landing.errors import TouchdownError
 from landing.failsafe import LONGEST_S, may_hold_s
 from landing.vehicle import FLIGHT_MODES, Battery
-from sim.flight.fly import fly_one
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
 from sim.vehicle.failsafes import PX4_ACTIONS, Failsafe
 
@@ -124,14 +120,7 @@ def bound_kept(result: FlightResult) -> dict[str, Any]:
 
 def fly(plan: FlightPlan) -> dict[str, Any]:
     """Fly once; a failure of a process is a row too."""
-    begun_s = time.monotonic()
-    try:
-        result = fly_one(plan)
-    except TouchdownError as error:
-        result = FlightResult(plan.world, plan.seed, "failed", reason=str(error))
-    row = row_of(plan, result, time.monotonic() - begun_s)
-    if row["verdict"] != "failed" and (result.too_slow or (row["decisions_hz"] or 0.0) < STARVED_HZ):
-        row["verdict"] = STARVED
+    row, result = fly_for_result(plan)
     assert plan.ordered_by is not None
     return {**row, "kind": plan.ordered_by.value, "modes": result.modes, **bound_kept(result)}
 

@@ -162,8 +162,8 @@ def row_of(plan: FlightPlan, result: FlightResult, wall_s: float) -> dict[str, A
     }
 
 
-def fly(plan: FlightPlan) -> dict[str, Any]:
-    """One flight; a failure of a process is a row too."""
+def fly_for_result(plan: FlightPlan) -> tuple[dict[str, Any], FlightResult]:
+    """Fly once, and return its row with the result; a failure of a process is a row too."""
     begun_s = time.monotonic()
     try:
         result = fly_one(plan)
@@ -172,7 +172,12 @@ def fly(plan: FlightPlan) -> dict[str, Any]:
     row = row_of(plan, result, time.monotonic() - begun_s)
     if row["verdict"] != "failed" and (result.too_slow or (row["decisions_hz"] or 0.0) < STARVED_HZ):
         row["verdict"] = STARVED
-    return row
+    return row, result
+
+
+def fly(plan: FlightPlan) -> dict[str, Any]:
+    """Fly once, and return its row."""
+    return fly_for_result(plan)[0]
 
 
 def summary(flown: list[dict[str, Any]]) -> dict[str, Any]:
