@@ -131,7 +131,6 @@ class _Landing:
         leaves: It began in a mission, which a resumed landing leaves; said once.
         failed_ned_m: Places whose ground was no good from near.
         stays: The autopilot refused to fly somewhere, as ArduPilot does outside of its fence: it is asked no more.
-        bound: Of the time that a failsafe leaves.
     """
 
     top_m: float | None = None
@@ -146,7 +145,6 @@ class _Landing:
     leaves: bool = False
     failed_ned_m: list[Position] = field(default_factory=list)
     stays: bool = False
-    bound: HoldBound = field(default_factory=HoldBound)
 
 
 class Authority:
@@ -167,6 +165,7 @@ class Authority:
         self._site = SiteStatus(settings)
         self._handshake = CommandHandshake()
         self._landing = _Landing()
+        self._bound = HoldBound()
         self._mode = ""
         self._ordered = False
         self._from_ground = settings.begin_in_air
@@ -197,9 +196,11 @@ class Authority:
             self._stand_down(now_ns, "no heartbeat from the autopilot")
             return
         begun, self._failsafe = vehicle.failsafe and not self._failsafe, vehicle.failsafe
+        if self._state not in IN_THE_AIR or not vehicle.failsafe:
+            self._bound.release(now_ns)
         modes = FLIGHT_MODES.get(vehicle.autopilot)
         if not vehicle.armed or vehicle.airborne is False or modes is None:
-            self._site = SiteStatus(self._settings)
+            self._site, self._bound = SiteStatus(self._settings), HoldBound()
             self._mode, self._ordered = vehicle.mode, False
             self._from_ground = True
             self._rest(now_ns, "on the ground")
@@ -537,7 +538,7 @@ class Authority:
     def _hold_left_s(self, inputs: AuthorityInput) -> float:
         """Time for which a failsafe landing may be held up yet, s."""
         held = self._state in IN_THE_AIR
-        return self._landing.bound.left_s(inputs.vehicle.battery, self._site.height_m, inputs.now_ns, held=held)
+        return self._bound.left_s(inputs.vehicle.battery, self._site.height_m, inputs.now_ns, held=held)
 
     def _words_of(self, somebody: Intruder, inputs: AuthorityInput) -> str:
         """Return who holds the landing up, and in a failsafe for how long at most."""

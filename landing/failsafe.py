@@ -9,7 +9,7 @@ from __future__ import annotations
 from landing.vehicle import Battery
 
 LONGEST_S = 30.0
-"""Of all holds of a landing: whoever has not gone within so long stays."""
+"""Of all holds in the failsafes of a flight: whoever has not gone within so long stays."""
 
 SHARE = 0.5
 """Part of what is left that may be spent: figures of batteries are no better, and the landing comes after it."""
@@ -32,12 +32,18 @@ def may_hold_s(battery: Battery | None, height_m: float | None) -> float:
 
 
 class HoldBound:
-    """Bound of all holds of a landing together. The end of a hold only ever comes nearer. Time is an argument."""
+    """Bound of all holds of a flight together. The end of a hold only ever comes nearer. Time is an argument."""
 
     def __init__(self) -> None:
         self._spent_ns = 0
         self._began_ns = self._until_ns = 0
         self._held = False
+
+    def release(self, now_ns: int) -> None:
+        """Note that nothing of ours holds the vehicle up from here on."""
+        if self._held:
+            self._spent_ns += now_ns - self._began_ns
+            self._held = False
 
     def left_s(self, battery: Battery | None, height_m: float | None, now_ns: int, *, held: bool) -> float:
         """Return the time that is left to stay up, s.
@@ -49,8 +55,8 @@ class HoldBound:
             held: The vehicle is held up; the time runs while it is.
         """
         allowed_ns = round(may_hold_s(battery, height_m) * 1e9)
-        if self._held and not held:
-            self._spent_ns += now_ns - self._began_ns
+        if not held:
+            self.release(now_ns)
         until_ns = now_ns + min(allowed_ns, round(LONGEST_S * 1e9) - self._spent_ns)
         if held and self._held:
             until_ns = min(until_ns, self._until_ns)

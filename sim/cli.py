@@ -261,6 +261,12 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
 @option("--heights-m", nargs=2, type=float, default=(2.0, 100.0), help="Above ground, m; log-uniform.")
 @option("--hfov-deg", nargs=2, type=float, default=(55.0, 95.0), help="Horizontal field of view, deg.")
 @option("--aim", type=Range(0.0, 1.0), default=0.4, help="Share of pictures near a person or car, from up to 35 m.")
+@option(
+    "--class-aim",
+    type=Range(0.0, 1.0),
+    default=0.0,
+    help="Share of pictures above a class drawn alike of those on the world's ground.",
+)
 @option("--tilt-deg", type=Range(0.0, 60.0), default=20.0, help="Greatest tilt, degrees.")
 @option("--jobs", type=click.IntRange(1, 256), default=2, help="Processes.")
 def dataset(
@@ -272,6 +278,7 @@ def dataset(
     heights_m: tuple[float, float],
     hfov_deg: tuple[float, float],
     aim: float,
+    class_aim: float,
     tilt_deg: float,
     jobs: int,
 ) -> None:
@@ -283,7 +290,7 @@ def dataset(
     from sim.world import expand_world_spec
 
     specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))
-    plan = DatasetPlan(seeds, frames_per_world, *size, heights_m, tilt_deg, hfov_deg, specs, aim)
+    plan = DatasetPlan(seeds, frames_per_world, *size, heights_m, tilt_deg, hfov_deg, specs, aim, class_aim)
     for _seed in tracked("rendering worlds", write_dataset(plan, out, jobs), len(seeds)):
         pass
     parts = ", ".join(f"{part} {plan.worlds_in(part)}" for part in ("train", "val", "test"))

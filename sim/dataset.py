@@ -43,6 +43,12 @@ _LATEST_S = 120.0
 _NEAR_M = 35.0
 """From higher up a person is a pixel or two: pictures aimed at one are taken from below."""
 
+_PLACES = 4000
+"""Looked at for the classes of a world."""
+
+_EDGE = 0.06
+"""Share of a world's side without such places, so that the picture shows the world and not its edge."""
+
 
 @dataclass(frozen=True)
 class DatasetPlan:
@@ -58,6 +64,8 @@ class DatasetPlan:
         worlds: Specifications taken in turn, see `sim.world.spec`.
         aim: Share of pictures taken near a person or car, who would otherwise be rare, from a height at which they can
             be made out.
+        class_aim: Share of pictures taken above a class drawn alike of those on the world's ground, so that a roof is
+            seen from near as often as a lawn.
         val_share, test_share: Of the worlds; the last ones.
 
     Raises:
@@ -73,6 +81,7 @@ class DatasetPlan:
     hfov_deg: tuple[float, float] = (RANGES["hfov_deg"].low, RANGES["hfov_deg"].high)
     worlds: tuple[str, ...] = ("scenes", "procedural")
     aim: float = 0.4
+    class_aim: float = 0.0
     val_share: float = 0.1
     test_share: float = 0.1
 
@@ -94,8 +103,11 @@ class DatasetPlan:
         low, high = self.hfov_deg
         if not 10 <= low <= high <= 150:
             raise DataError(f"fields of view {low:g} to {high:g} degrees: expected 10 to 150")
-        if not self.worlds or not 0 <= self.aim <= 1:
-            raise DataError(f"worlds {self.worlds}, aim {self.aim:g}: expected some, and 0 to 1")
+        if not self.worlds or min(self.aim, self.class_aim) < 0 or self.aim + self.class_aim > 1:
+            raise DataError(
+                f"worlds {self.worlds}, aim {self.aim:g}, class aim {self.class_aim:g}: expected some worlds, and "
+                "shares of 0 to 1 together"
+            )
 
     def worlds_in(self, part: str) -> int:
         """Number of worlds in "train", "val" or "test"."""
@@ -185,14 +197,17 @@ def random_pose(plan: DatasetPlan, world: World, t_s: float, rng: np.random.Gene
     """A pose over a world, with height, tilt and heading at random."""
     low, high = plan.heights_m
     actors = world.actors_at(t_s)
-    near = None
-    if actors and rng.random() < plan.aim:
-        near = actors[int(rng.integers(len(actors)))]
+    aim = rng.random()
+    spot = None
+    if aim < plan.aim and actors:
+        actor = actors[int(rng.integers(len(actors)))]
+        spot = actor.north_m, actor.east_m
         high = max(low, min(high, _NEAR_M))
+    elif plan.aim <= aim < plan.aim + plan.class_aim:
+        spot = spot_of_a_class(world, rng)
     height_m = math.exp(rng.uniform(math.log(low), math.log(high)))
-    if near is not None:
-        north_m = near.north_m + rng.uniform(-0.4, 0.4) * height_m
-        east_m = near.east_m + rng.uniform(-0.4, 0.4) * height_m
+    if spot is not None:
+        north_m, east_m = (at + rng.uniform(-0.4, 0.4) * height_m for at in spot)
     else:
         south, north, west, east = world.extent_m
         # High up the view is wide: near the middle, so that it shows the world and not its edge.
@@ -205,6 +220,24 @@ def random_pose(plan: DatasetPlan, world: World, t_s: float, rng: np.random.Gene
         tilt * math.cos(towards), tilt * math.sin(towards), float(rng.uniform(-math.pi, math.pi))
     )
     return Pose(at_ns=0, ned_from_frd=attitude, position_ned_m=(north_m, east_m, -height_m))
+
+
+def spot_of_a_class(world: World, rng: np.random.Generator) -> tuple[float, float] | None:
+    """North and east, m, of a place whose class is drawn alike of those found at some thousand places at random.
+
+    Returns:
+        None in a world without labels.
+    """
+    height, width = world.labels.shape
+    rows = rng.integers(round(_EDGE * height), round((1 - _EDGE) * height), _PLACES)
+    columns = rng.integers(round(_EDGE * width), round((1 - _EDGE) * width), _PLACES)
+    found = world.labels[rows, columns]
+    classes = np.setdiff1d(found, [world.taxonomy.ignore_index])
+    if not classes.size:
+        return None
+    at = int(rng.choice(np.flatnonzero(found == rng.choice(classes))))
+    column, row = world.origin_px
+    return (row - rows[at]) * world.gsd_m, (columns[at] - column) * world.gsd_m
 
 
 def random_effects(rng: np.random.Generator) -> Effects:

@@ -260,6 +260,25 @@ def test_a_failsafe_of_px4_holds_first_and_flies_home_later():
     w.until("guard", 3.0)
 
 
+def test_a_failsafe_that_begins_anew_in_a_hold_has_no_time_of_its_own():
+    """A lost link does on PX4, after a hold of 5 s: it flies home, and the landing there is accompanied."""
+    w = landing_in_failsafe(autopilot=Autopilot.PX4)
+    w.intruder = PERSON
+    w.run(20.0)
+    assert w.mode == "AUTO.LOITER" and w.requests == [Hold()]
+    w.mode, w.failsafe_mode, w.touching_down, w.intruder = "AUTO.RTL", True, False, None
+    w.run(60.0)  # the way home costs none of it
+    assert w.state.value == "ready"
+    w.touching_down = True
+    w.until("guard", 3.0)
+    w.intruder = PERSON
+    w.run(1.0)
+    assert w.requests == [Hold(), Hold()] and "failsafe, at most 10 s" in w.reasons[-1]
+    began_ns = w.now_ns
+    w.until("hand-back", 20.0)
+    assert w.requests[-1] == Land() and 8.5 <= (w.now_ns - began_ns) / S <= 10.0
+
+
 def test_the_next_failsafe_inside_one_that_we_took_over_is_not_the_pilots():
     w = landing_in_failsafe(autopilot=Autopilot.PX4)
     w.intruder = PERSON

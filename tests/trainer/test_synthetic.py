@@ -12,7 +12,7 @@ import pytest
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from sim.campaign.ranges import RANGES
-from sim.dataset import DatasetPlan, random_effects, random_pose, write_dataset
+from sim.dataset import DatasetPlan, random_effects, random_pose, spot_of_a_class, write_dataset
 from sim.world import scene
 from trainer.data.choice import open_and_split
 from trainer.recipe import DataChoice
@@ -83,6 +83,28 @@ def test_pictures_aimed_at_somebody_show_him_from_where_he_can_be_made_out():
     unaimed = replace(plan, aim=0.0)
     heights = [-random_pose(unaimed, world, 5.0, rng).position_ned_m[2] for _ in range(200)]
     assert max(heights) > 70 and min(heights) < 4
+
+
+def test_classes_are_aimed_at_alike_however_rare_they_are():
+    labels = np.full((400, 400), 1, np.uint8)
+    labels[150:170, 200:220] = 7  # a roof on a lawn: 0.25 % of it
+    labels[:, :100] = 255
+    world = replace(
+        scene(1000, family="plaza", size_m=40.0, gsd_m=0.1), labels=labels, origin_px=(199.5, 199.5), actors=()
+    )
+    rng = np.random.default_rng(6)
+    spots = [spot_of_a_class(world, rng) for _ in range(200)]
+    found = [world.label_at(*spot) for spot in spots if spot is not None]
+    assert len(found) == 200 and 60 <= found.count(7) <= 140 and found.count(1) == 200 - found.count(7)
+    plan = DatasetPlan(range(1000, 1003), heights_m=(2.0, 4.0), aim=0.0, class_aim=1.0)
+    near = sum(
+        math.hypot(p[0] - 3.95, p[1] - 1.0) < 4.0
+        for p in (random_pose(plan, world, 5.0, rng).position_ned_m for _ in range(100))
+    )
+    assert near > 25
+    blank = replace(world, labels=np.full((400, 400), 255, np.uint8))
+    assert spot_of_a_class(blank, rng) is None
+    random_pose(plan, blank, 5.0, rng)
 
 
 def test_the_camera_has_the_faults_of_a_campaigns():
