@@ -27,6 +27,16 @@ REAL_FPS, SIMULATED_FPS = 10.0, 5.0
 frames take half the time, and are still more than the four a second needed."""
 
 
+CAMERA_EFFECTS: Mapping[str, float] = {
+    "noise_sd": 3.0,
+    "exposure_s": 0.004,
+    "exposure_wobble": 0.05,
+    "vignetting": 0.15,
+    "lens_blur_px": 0.6,
+    "dropped": 0.02,
+}
+"""Of a camera by day, by fields of `sim.camera.effects.Effects`."""
+
 FLIGHT_S = 240.0
 """Limit for a flight, beyond the time that a guarding daemon may take for its tries, s."""
 
@@ -151,16 +161,7 @@ class FlightPlan:
     hfov_deg: float = 80.0
     fps: float = REAL_FPS
     painted: bool = False
-    effects: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "noise_sd": 3.0,
-            "exposure_s": 0.004,
-            "exposure_wobble": 0.05,
-            "vignetting": 0.15,
-            "lens_blur_px": 0.6,
-            "dropped": 0.02,
-        }
-    )
+    effects: Mapping[str, float] = field(default_factory=lambda: dict(CAMERA_EFFECTS))
     threads: int = 1
     search_s: float = 25.0
     lands_anyway: bool = False
