@@ -9,8 +9,9 @@
 Each flight is `edge serve` with a camera that follows the simulator's true pose. The camera is painted (every pixel has
 the colour of its true class) and the network knows the colours, so that perception is perfect and what is measured is
 map, decision, link, authority and autopilot. In the series `network` nothing is painted: the shipped demo network looks
-at pictures of test scenes, with their slopes, water, people and traffic, and `guard` accompanies the landing. The result is written after every flight; run again, only what is missing
-is flown. A series that was flown by another version of what flies is told apart by the commit beside each flight.
+at pictures of test scenes, with their slopes, water, people and traffic, and `guard` accompanies the landing. The
+result is written after every flight; run again, only what is missing is flown. A series that was flown by another
+version of what flies is told apart by the commit beside each flight.
 """
 
 from __future__ import annotations
