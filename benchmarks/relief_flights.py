@@ -13,7 +13,7 @@ when the vehicle did not land.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import SEEN_PX, SeenLabelSensor, camera_effects, true_camera
 from sim.campaign.task import Plan, settle
+from sim.campaign.wilson import share
 from sim.flight.loop import CameraSample
 from sim.flight.sensor import MAP_PX, BlackSensor, above_ground
 from sim.world import World
@@ -155,14 +156,11 @@ def is_uneven(flight: dict[str, Any]) -> bool:
 
 def summary(uneven: list[dict[str, Any]], flat: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the counts of a way."""
-    down, lost = sum(map(is_uneven, uneven)), sum(f["outcome"] != "landed" for f in flat)
     return {
         "uneven discs": len(uneven),
-        "landed on uneven ground": down,
-        "uneven refused, share": 1 - down / len(uneven) if uneven else None,
+        "landed on uneven ground": asdict(share(sum(map(is_uneven, uneven)), len(uneven))),
         "flat discs": len(flat),
-        "flat lost": lost,
-        "flat lost, share": lost / len(flat) if flat else None,
+        "flat lost": asdict(share(sum(f["outcome"] != "landed" for f in flat), len(flat))),
         "landed uneven from a flat disc": sum(map(is_uneven, flat)),
         "steps flown": sum(f["stepped"] for f in uneven + flat),
     }

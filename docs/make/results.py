@@ -112,6 +112,7 @@ def simulated() -> Iterator[Row]:
     yield from network_flights()
     yield from proving_ground()
     yield from failsafes()
+    yield from relief_flights()
     yield from surveys()
     name = "last_metres.json"
     data = figures(name)
@@ -160,6 +161,25 @@ def failsafes() -> Iterator[Row]:
             f"{share(shares['held_too_long'])}; batteries empty in the air: {share(shares['battery_empty'])}",
             name,
         )
+
+
+def relief_flights() -> Iterator[Row]:
+    """Yield landings on uneven and flat discs that look alike, by each way to measure relief."""
+    name = "relief_flights.json"
+    data = figures(name)
+    ways = {"without relief": "without it", "depth camera": "by a depth camera", "parallax": "by parallax"}
+    ways["parallax with the step"] = "by parallax with `guard`'s step aside"
+    words = [
+        f"{text} on uneven ground {share(data[way]['landed on uneven ground'])}, given up over a flat disc "
+        f"{share(data[way]['flat lost'])}"
+        for way, text in ways.items()
+    ]
+    yield Row(
+        f"`benchmarks.relief_flights`, {data['scenes']} {data['split']} places: landings ordered on a disc that is "
+        "steeper than 10 degrees or holds something taller than 0.4 m, and on one that is flat; relief measured",
+        "; ".join(words),
+        name,
+    )
 
 
 def surveys() -> Iterator[Row]:
