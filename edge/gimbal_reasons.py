@@ -29,9 +29,7 @@ GIMBAL = (
     ),
     _not_down("no gimbal manager answers", "The autopilot manages no gimbal.", "Point it down by hand."),
     _not_down(
-        "<number> gimbals, and none of them is known to carry the camera",
-        "The autopilot manages several.",
-        "Point it down by hand.",
+        "<number> gimbal(s), none known to carry the camera", "The autopilot manages several.", "Point it down by hand."
     ),
     _not_down(
         "the gimbal does not tell where it looks", "Its attitude does not come any more.", "Take over. Check its cable."

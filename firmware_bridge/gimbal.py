@@ -22,8 +22,7 @@ from landing.geometry import Quaternion, euler_from_quaternion, multiplied, quat
 
 NS_PER_S = 1_000_000_000
 READERS = {"GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status, "MOUNT_ORIENTATION": read_mount_orientation}
-SOURCE_SILENT_NS = 2 * NS_PER_S  # A source silent for so long may be replaced by another
-
+SOURCE_SILENT_NS = 2 * NS_PER_S  # A source silent for so long may be replaced by another one of the same gimbal
 
 KEEP_NS = 5 * NS_PER_S  # Age at which samples are forgotten
 GAP_NS = 400_000_000  # Longest gap interpolated across
@@ -45,11 +44,18 @@ _Source = tuple[str, int, int, int]  # Message name, system, component, gimbal d
 class GimbalHistory:
     """The last seconds of one gimbal's attitude; thread-safe, bounded.
 
-    The first source heard is served until it falls silent; the newer message is preferred to MOUNT_ORIENTATION from
-    then on.
+    Another gimbal never stands in for it: where several tell an attitude and none is named, none is served. Of one
+    gimbal the first source heard is served until it falls silent; the newer message is preferred to MOUNT_ORIENTATION
+    from then on.
+
+    Args:
+        wanted: Id of the gimbal that carries the camera, see `device_of`; 0 for the only one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int = 0) -> None:
+        self.wanted = wanted
+        self._system: int | None = None
+        self._heard: set[int] = set()
         self._track: Track[_Sample] = Track(KEEP_NS, self._jumps)
         self._clock = ClockMap()
         self._source: _Source | None = None
@@ -58,7 +64,7 @@ class GimbalHistory:
         self._lock = threading.Lock()
 
     def clear(self) -> None:
-        """Forget all, as after a reboot."""
+        """Forget all attitudes, as after a reboot. The gimbals of the vehicle stay known."""
         with self._lock:
             self._forget()
 
@@ -69,13 +75,20 @@ class GimbalHistory:
             return self._refusal
 
     @property
+    def contested(self) -> bool:
+        """Return whether several gimbals tell an attitude and none is named as the camera's."""
+        with self._lock:
+            return not self.wanted and len(self._heard) > 1
+
+    @property
     def device(self) -> int:
         """Id of the gimbal served, as its manager names it; 0 while none is heard or none is told."""
         with self._lock:
             if self._source is None or self._source[0] != "GIMBAL_DEVICE_ATTITUDE_STATUS":
                 return 0
             _, _, component, device = self._source
-            return device or (component if component != mavlink.MAV_COMP_ID_AUTOPILOT1 else 0)
+            unnamed = not device and component == mavlink.MAV_COMP_ID_AUTOPILOT1
+            return 0 if unnamed else device_of(self._source)
 
     def take(self, message: Any, now_ns: int) -> bool:
         """Take any message; False when it is no attitude of the gimbal served, or unusable."""
@@ -120,6 +133,8 @@ class GimbalHistory:
         return multiplied(base, sample.attitude)
 
     def _serves(self, source: _Source, now_ns: int) -> bool:
+        if not self._of_the_camera(source):
+            return False
         served = self._source
         if source == served:
             return True
@@ -130,6 +145,26 @@ class GimbalHistory:
         self._forget()
         self._source = source
         return True
+
+    def _of_the_camera(self, source: _Source) -> bool:
+        """Return whether a source tells of the gimbal that carries the camera; where that is open, nothing is known."""
+        name, system, component, _ = source
+        if system != self._system:
+            self._heard.clear()
+            self._forget()
+            self._system = system
+        device = device_of(source)
+        if self.wanted:
+            return device == self.wanted
+        if name == "MOUNT_ORIENTATION" and component == mavlink.MAV_COMP_ID_AUTOPILOT1:
+            return not self._heard  # it names no gimbal
+        self._heard.add(device)
+        if len(self._heard) == 1:
+            return True
+        self._forget()
+        ids = ", ".join(map(str, sorted(self._heard)))
+        self._refusal = f"gimbals {ids} tell an attitude: set expert.link.gimbal_device to the one with the camera"
+        return False
 
     def _forget(self) -> None:
         self._track.clear()
@@ -171,6 +206,12 @@ class GimbalHistory:
             return True
         allowed_rad = 0.05 + MAX_RATE_RAD_S * (b.at_ns - a.at_ns) / NS_PER_S
         return _angle_rad(a.attitude, b.attitude) > allowed_rad
+
+
+def device_of(source: _Source) -> int:
+    """Return the id of the gimbal that a source tells of: the one told, else the sender's component id."""
+    _, _, component, device = source
+    return device or component
 
 
 def _angle_rad(a: Quaternion, b: Quaternion) -> float:

@@ -31,6 +31,7 @@ MANAGERS_KEPT = 8
 DOWN_DEG = -90.0
 LEVELLED: int = mavlink.GIMBAL_MANAGER_FLAGS_ROLL_LOCK | mavlink.GIMBAL_MANAGER_FLAGS_PITCH_LOCK
 UNCHANGED, RELEASED = -1, -3
+UNNAMED = 0  # Device id in the word of a PX4 that has one gimbal and does not name it
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class GimbalManager:
         found = self._device(now_ns)
         if found is None:
             several = sum(self._fresh(now_ns, device) for device in self._words)
-            words = f"{several} gimbals, and none of them is known to carry the camera"
+            words = f"{several} gimbal(s), none known to carry the camera"
             return GimbalReport(GimbalHolder.UNKNOWN, words) if several else GimbalReport()
         primary = self._words[found].primary
         if primary == (0, 0):
@@ -112,9 +113,12 @@ class GimbalManager:
     def _device(self, now_ns: int) -> int | None:
         """Id of the gimbal that carries the camera, among those with a fresh word; None where that is not known."""
         fresh = [device for device in self._words if self._fresh(now_ns, device)]
-        if len(fresh) == 1:
+        wanted = 0 if self._history is None else self._history.wanted
+        if self._history is not None and self._history.contested:
+            return None
+        if len(fresh) == 1 and (wanted == 0 or fresh[0] in (UNNAMED, wanted)):
             return fresh[0]
-        read = 0 if self._history is None else self._history.device
+        read = wanted or (0 if self._history is None else self._history.device)
         return read if read in fresh else None
 
     def _fresh(self, now_ns: int, device: int) -> bool:

@@ -83,6 +83,13 @@ class LinkExpert(BaseModel):
     range_rate_hz: RateHz = Field(default=15.0, description="asked rate of DISTANCE_SENSOR, Hz")
     landed_rate_hz: RateHz = Field(default=2.0, description="asked rate of EXTENDED_SYS_STATE, Hz")
     gimbal_rate_hz: RateHz = Field(default=20.0, description="asked rate of the gimbal's attitude, Hz")
+    gimbal_device: int = Field(
+        default=0,
+        ge=0,
+        le=255,
+        description="id of the gimbal that carries the camera: gimbal_device_id, else the gimbal's component id; 0: "
+        "the only one, and several are refused",
+    )
     stick_channels: tuple[Channel, Channel, Channel, Channel] = Field(
         default=(1, 2, 3, 4), description="RC channels of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*)"
     )

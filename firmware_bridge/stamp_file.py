@@ -15,10 +15,11 @@ from landing.reading import read_text
 
 log = logging.getLogger(__name__)
 
-PERIOD_S = 5.0
-# The written stamp is so far ahead that a crash before the next write never repeats a stamp, and far enough inside
-# the one-minute window that others are still heard after it
-AHEAD = 15 * STAMPS_PER_S
+PERIOD_S = 1.0
+# The written stamp is so far ahead that a crash before the next write never repeats a stamp. Each crash adds it to our
+# lead over the wall clock, so it is short: after the ten quick restarts that systemd allows (StartLimitBurst), others
+# are still heard within the one-minute window.
+AHEAD = 3 * STAMPS_PER_S
 
 
 class StampFile:
@@ -57,7 +58,7 @@ class StampFile:
 
 
 class StampWriter:
-    """Writes the stamp every few seconds in a thread of its own: a slow card delays nobody."""
+    """Writes the stamp every second in a thread of its own: a slow card delays nobody."""
 
     def __init__(self, file: StampFile, clock: StampClock) -> None:
         self._file = file
@@ -68,26 +69,29 @@ class StampWriter:
 
     def start(self) -> None:
         """Write now, before anything is signed, and from then on."""
-        self._write()
+        self._write(AHEAD)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="signing-stamp", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Write once more and stop."""
+        """Stop, and write the first stamp that was not used: nothing may be signed any more.
+
+        A thread that hangs on its disk may still write; its stamp is the larger one.
+        """
         thread, self._thread = self._thread, None
         if thread is not None:
             self._stop.set()
             thread.join(5.0)
-            self._write()
+            self._write(AHEAD if thread.is_alive() else 1)
 
     def _run(self) -> None:
         while not self._stop.wait(PERIOD_S):
-            self._write()
+            self._write(AHEAD)
 
-    def _write(self) -> None:
+    def _write(self, ahead: int) -> None:
         try:
-            self._file.write(min(self._clock.present() + AHEAD, LARGEST_STAMP))
+            self._file.write(min(self._clock.present() + ahead, LARGEST_STAMP))
             self._failed = False
         except OSError as error:
             if not self._failed:

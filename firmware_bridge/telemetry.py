@@ -56,7 +56,8 @@ class Telemetry:
 
     def __init__(self, settings: LinkSettings) -> None:
         self._settings = settings
-        self.gimbal = GimbalHistory() if settings.gimbal else None  # Attitude of the gimbal that carries the camera
+        # Attitude of the gimbal that carries the camera
+        self.gimbal = GimbalHistory(settings.gimbal_device) if settings.gimbal else None
         self.gimbal_manager = GimbalManager(self.gimbal, settings.component_id)
         self.depth = DepthReadings() if settings.depth else None  # Points of depth sensors
         self.history = PoseHistory(

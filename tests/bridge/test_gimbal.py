@@ -199,13 +199,31 @@ def test_the_older_message_may_know_only_the_absolute_yaw():
     assert "not known" in unknown.problem
 
 
-def test_another_gimbal_is_not_mixed_in_until_the_first_is_silent():
-    history = history_of(*(status(ms, quaternion(0, -80, 0)) for ms in (1000, 1100)))
-    other = status(1150, quaternion(0, 0, 0), component=171)
-    assert not history.take(other, 1_150_000_000)
-    assert same_turn(history.at(1_090_000_000, quaternion(0, 0, 0)), quaternion(0, -80, 0))
-    late = status(9000, quaternion(0, 0, 0), component=171)
-    assert history.take(late, 9 * NS_PER_S)
+def test_of_two_gimbals_none_is_taken_for_the_cameras_unless_it_is_named():
+    level = quaternion(0, 0, 0)
+    first = [status(ms, quaternion(0, -80, 0)) for ms in (1000, 1100)]
+    history = history_of(*first)
+    other, late = (status(ms, level, component=171) for ms in (1150, 9000))
+    for message in (other, late):
+        assert not history.take(message, message.time_boot_ms * 1_000_000)
+        assert history.contested and history.device == 0
+        assert "gimbals 154, 171 tell an attitude" in history.problem and "expert.link.gimbal_device" in history.problem
+        assert history.at(message.time_boot_ms * 1_000_000, level) is None
+    history.clear()
+    assert not history.take(late, 9 * NS_PER_S), "a reboot of the autopilot does not make the other one the only one"
+    assert history.take(status(9000, level, component=171, system=2), 9 * NS_PER_S), "another vehicle's"
+    named = GimbalHistory(wanted=154)
+    assert [named.take(m, m.time_boot_ms * 1_000_000) for m in (*first, other, late)] == [True, True, False, False]
+    assert same_turn(named.at(1_090_000_000, level), quaternion(0, -80, 0)) and not named.problem
+    assert named.at(9 * NS_PER_S, level) is None, "it is silent, and no other stands in"
+
+
+def test_the_autopilots_older_message_names_no_gimbal_and_stands_in_only_before_one_is_named():
+    level = quaternion(0, 0, 0)
+    history = history_of(*(orientation(ms, 0, NADIR_DEG, 10, component=1) for ms in (1000, 1100)))
+    assert history.take(status(1200, quaternion(0, -45, 0)), 1_200_000_000) and history.device == 154
+    assert not history.take(orientation(9000, 0, NADIR_DEG, 10, component=1), 9 * NS_PER_S)
+    assert history.at(9 * NS_PER_S, level) is None and not history.contested
 
 
 # --- the projection ---
@@ -357,6 +375,8 @@ def test_a_gimbal_is_configured_in_one_line(tmp_path):
     settings = config.link_settings()
     assert settings.gimbal
     assert settings.asked_rates_hz()["GIMBAL_DEVICE_ATTITUDE_STATUS"] == 20.0
+    named = configured(tmp_path, 'gimbal = "mavlink"', "[expert.link]\ngimbal_device = 2").link_settings()
+    assert settings.gimbal_device == 0 and Telemetry(named).gimbal.wanted == 2
     assert "GIMBAL_DEVICE_ATTITUDE_STATUS" in settings.needed()
 
 

@@ -69,11 +69,30 @@ def test_of_several_gimbals_the_one_whose_attitude_is_read_counts():
     manager.on_status(word(1, 255, 190), S)
     manager.on_status(word(154), S)
     report = manager.report(7, S)
-    assert report.holder is GimbalHolder.UNKNOWN and report.who.startswith("2 gimbals")
+    assert report.holder is GimbalHolder.UNKNOWN and report.who.startswith("2 gimbal(s)")
     assert history.take(status(1000, quaternion(0, 0, 0), component=154), S)
     assert manager.report(7, S).holder is GimbalHolder.NOBODY
     manager.ask(GimbalRequest(1, GimbalOrder.TAKE), VEHICLE, S)
     assert manager.tracker.due(S).param7 == 154
+
+
+def test_no_other_gimbal_is_pointed_than_the_one_with_the_camera():
+    named = GimbalManager(GimbalHistory(wanted=2), 191)
+    named.on_status(word(1), S)
+    report = named.report(7, S)
+    assert report.holder is GimbalHolder.UNKNOWN and report.who.startswith("1 gimbal(s)")
+    named.on_status(word(2), S)
+    named.ask(GimbalRequest(1, GimbalOrder.TAKE), VEHICLE, S)
+    assert named.tracker.due(S).param7 == 2
+    unnamed = GimbalManager(GimbalHistory(wanted=154), 191)
+    unnamed.on_status(word(0), S)
+    assert unnamed.report(7, S).holder is GimbalHolder.NOBODY
+    contested = GimbalHistory()
+    alone = GimbalManager(contested, 191)
+    alone.on_status(word(1), S)
+    for component in (154, 171):
+        contested.take(status(1000, quaternion(0, 0, 0), component=component), S)
+    assert alone.report(7, S).holder is GimbalHolder.UNKNOWN
 
 
 def test_an_order_takes_the_place_of_no_flight_command_nor_the_other_way_round():

@@ -18,13 +18,14 @@ from firmware_bridge.signing import (
     LARGEST_STAMP,
     MAX_STREAMS,
     NEW_STREAM_WINDOW,
+    NS_PER_STAMP,
     STAMPS_PER_S,
     LinkSigning,
     SigningKey,
     StampClock,
     stamp_of_unix_s,
 )
-from firmware_bridge.stamp_file import AHEAD, StampFile, StampWriter, load_signing, make_key_file
+from firmware_bridge.stamp_file import AHEAD, PERIOD_S, StampFile, StampWriter, load_signing, make_key_file
 from landing.errors import LinkError
 from landing.types import LandingTarget
 from tests.bridge.fake_autopilot import FakeAutopilot
@@ -252,15 +253,25 @@ def test_stamp_survives_a_crash_and_never_repeats(tmp_path, clock):
     before = StampClock(START, clock)
     keeper = StampWriter(file, before)
     keeper.start()
-    clock.ns += 5 * SECOND
+    clock.ns += int(PERIOD_S * SECOND)
     used = [before.next() for _ in range(100)]
     # The crash: nothing more is written. The wall clock of the next start is years behind.
     after = StampClock(max(file.read(), stamp_of_unix_s(0)), clock)
     assert after.next() > used[-1]
     assert file.read() - used[-1] < NEW_STREAM_WINDOW  # others are still heard by our window
     keeper.close()
-    assert file.read() >= used[-1] + AHEAD
+    assert used[-1] < file.read() <= before.next() + 1, "a clean end costs nothing"
     assert [p.name for p in tmp_path.iterdir()] == ["stamp"]
+
+
+def test_a_right_clocked_peer_is_heard_first_after_ten_crashes_in_a_row(tmp_path, clock):
+    file = StampFile(tmp_path / "stamp")
+    assert PERIOD_S * STAMPS_PER_S < AHEAD
+    for _ in range(10):
+        today = START + clock.ns // NS_PER_STAMP
+        ours = LinkSigning(KEY, StampClock(max(file.read(), today), clock))
+        assert hears(ours, frame(sender(today)))
+        file.write(ours.clock.present() + AHEAD)  # as its writer does at the start; then it is killed
 
 
 @pytest.mark.parametrize("content", [b"", b"12x", b"-4", b"9" * 30, b"\xff\xfe"])
