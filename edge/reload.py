@@ -146,10 +146,14 @@ class Reloader:
         again, self._again = self._again, False
         return again
 
+    def began(self) -> None:
+        """Tells it that all parts of the run are there: its configuration is the one to keep, whatever fails later."""
+        self._before = None
+
     def revert(self, error: TouchdownError) -> bool:
-        """A run could not begin: whether there is an earlier configuration to go back to."""
+        """A run failed: whether it never began, and there is an earlier configuration to go back to."""
         before, self._before = self._before, None
-        if before is None:
+        if before is None or self._again:  # what failed while it ended was the earlier configuration
             return False
         self._refuse(str(error))
         self.config = before

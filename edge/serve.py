@@ -161,6 +161,7 @@ def _run(
     ending.limit_s = config.health.hang_timeout_ms * 1e-3 + REST_S
     ending.on_end = daemon.stop
     ending.check()
+    reloader.began()
     daemon.run(max_seconds)
 
 

@@ -55,7 +55,7 @@ class Access:
             return True
         bearer = authorization[7:] if authorization.lower().startswith("bearer ") else ""
         given = (bearer, cookie, query)
-        return any([hmac.compare_digest(g.encode(), self._token.encode()) for g in given])
+        return any([hmac.compare_digest(_bytes(g), _bytes(self._token)) for g in given])
 
     @property
     def token(self) -> str | None:
@@ -78,6 +78,11 @@ def read_token(path: Path) -> str:
     if not text:
         raise ConfigError(f"preview.token_file {path} is empty; `openssl rand -hex 16` makes one")
     return text
+
+
+def _bytes(text: str) -> bytes:
+    """Encode credentials; bytes of a request that are no UTF-8 reach us as surrogates."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _without_port(host: str) -> str:

@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 
 from edge.config import load_config
+from edge.daemon import Daemon
+from edge.ending import Ending
 from edge.log import EventLog
 from edge.reload import Reloader, differences, in_force
 from edge.resolved import resolve_flight
+from edge.serve import _run_until_done
+from firmware_bridge.claims import Claims
 from landing.errors import ModelError
 from landing.vehicle import Autopilot, VehicleStatus
 from tests.edge.test_cli import events_of, write_config
@@ -134,8 +138,32 @@ def test_what_cannot_be_had_is_taken_back(file: Path, tmp_path: Path) -> None:
     keeper.ask()
     verdict = keeper.poll(GROUND)
     assert verdict is not None and verdict.restart and keeper.config is not before
+    assert keeper.begin_again()
     assert keeper.revert(ModelError("no such model")) and keeper.config is before
     assert not keeper.revert(ModelError("again"))
+    keeper.ask()
+    assert keeper.poll(GROUND) is not None
+    assert not keeper.revert(ModelError("what fails while it ends is the earlier configuration"))
+
+
+def test_a_run_that_fails_in_the_air_does_not_bring_the_old_configuration_back(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, flown, events = reloader(file, tmp_path), [], EventLog(None)
+
+    def run(daemon: Daemon, _max_seconds: float | None) -> None:
+        flown.append(daemon._config.decision.vehicle_radius_m)
+        if len(flown) == 2:
+            raise ModelError("an inference fails after an hour")
+        add(file, "[decision]\nvehicle_radius_m = 2.0\n")
+        keeper.ask()
+        verdict = keeper.poll(GROUND)
+        assert verdict is not None and verdict.restart
+
+    monkeypatch.setattr(Daemon, "run", run)
+    with Claims() as claims, pytest.raises(ModelError, match="after an hour"):
+        _run_until_done(file, events, keeper, claims, Ending(), None, False)
+    assert flown[1:] == [2.0] and keeper.config.decision.vehicle_radius_m == 2.0
 
 
 def test_a_running_daemon_takes_it(file: Path, tmp_path: Path) -> None:

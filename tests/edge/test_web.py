@@ -179,6 +179,17 @@ def test_without_the_token_there_is_nothing(tmp_path: Path, model_path: Path) ->
         assert get(server.port, "/history", Authorization=f"Bearer {TOKEN}")[0] == 200
         assert get(server.port, "/history", Cookie=f"touchdown_token={TOKEN}")[0] == 200
 
+        for line, answered in (
+            (b"Authorization: Bearer \xff\xfe", 401),
+            (b"Cookie: touchdown_token=\xff", 401),
+            (b"Origin: http://\xff", 403),
+            (b"Host: \xff", 421),
+        ):  # bytes that are no UTF-8 are wrong, as any others
+            host = b"" if line.startswith(b"Host") else b"Host: localhost\r\n"
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as door:
+                door.sendall(b"GET /?token=%FF HTTP/1.1\r\n" + host + line + b"\r\nConnection: close\r\n\r\n")
+                assert int(door.recv(64).split()[1]) == answered
+
         class Stay(urllib.request.HTTPRedirectHandler):
             def redirect_request(self, *_: Any) -> None:
                 return None
