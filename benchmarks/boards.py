@@ -35,7 +35,7 @@ from export.files import describe, write_model
 from export.int8 import Int8Options, Quantisation
 from export.limits import LIMITS, Kind
 from export.ncnn import make_ncnn
-from export.pictures import pictures_in, read_labels, read_picture, spread
+from export.pictures import LabelFolder, pictures_in, read_picture, spread
 from landing.reading import sha256_of
 from landing.types import Frame
 from touchdown.models.registry import load_registry
@@ -136,9 +136,10 @@ def forms_of(source: Path, scratch: Path, threads: int) -> list[Form]:
 def compared(runtimes: list[Runtime], pictures: Pictures) -> list[Comparison]:
     """Answers of each runtime, held against those of the first one."""
     comparisons = [Comparison(one.spec) for one in runtimes]
+    truth = LabelFolder(pictures.labels, runtimes[0].spec.taxonomy) if pictures.labels else None
     for number, path in enumerate(pictures.paths):
         image = read_picture(path)
-        labels = read_labels(pictures.labels, path, runtimes[0].spec.taxonomy) if pictures.labels else None
+        labels = None if truth is None else truth.read(path)
         expected = None
         for runtime, comparison in zip(runtimes, comparisons, strict=True):
             seen = runtime.segment(Frame(image, number, 0))

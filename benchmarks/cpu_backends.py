@@ -25,7 +25,7 @@ from edge.runtimes import RuntimeOptions, load_runtime, openvino, openvino_stage
 from edge.runtimes.contract import Runtime
 from export.comparison import Comparison
 from export.limits import LIMITS
-from export.pictures import read_labels, read_picture
+from export.pictures import LabelFolder, read_picture
 from export.verify import VerifyOptions, frames_of, kind_of
 from landing.types import Frame
 
@@ -74,9 +74,10 @@ def measure(models: tuple[Path, ...], threads: int, options: VerifyOptions) -> l
     taxonomy = ways[0].runtime.spec.taxonomy
     for way in ways:
         way.runtime.warm_up()
+    truth = None if options.labels is None else LabelFolder(options.labels, taxonomy)
     for i, path in enumerate(frames_of(options)):
         image = read_picture(path)
-        labels = None if options.labels is None else read_labels(options.labels, path, taxonomy)
+        labels = None if truth is None else truth.read(path)
         expected = None
         for way in ways:
             time.sleep(REST_S)

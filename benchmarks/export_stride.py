@@ -31,7 +31,7 @@ from benchmarks.runner import RESULTS, Figures, benchmark, table
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
 from export.onnx_export import OWN_STRIDE, ExportOptions, export_onnx
-from export.pictures import of_split, pictures_in, read_labels, read_picture
+from export.pictures import LabelFolder, of_split, pictures_in, read_picture
 from landing.operating import thresholds_in_force
 from landing.settings import DecisionSection
 from landing.taxonomy import HAZARD_ROLES
@@ -133,9 +133,10 @@ def measure(checkpoint: Path, pictures: list[Path], label_folder: Path, threads:
     judges[MOVED] = Judge(own)
     times: dict[str, list[float]] = {name: [] for name in runtimes}
     size = (own.spec.input.width_px, own.spec.input.height_px)
+    truth = LabelFolder(label_folder, own.spec.taxonomy)
     for i, path in enumerate(pictures):
         image = read_picture(path)
-        labels = read_labels(label_folder, path, own.spec.taxonomy)
+        labels = truth.read(path)
         if labels is None:
             raise SystemExit(f"{path.stem} has no label map in {label_folder}")
         for name, runtime in runtimes.items():

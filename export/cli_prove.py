@@ -73,8 +73,8 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
     from export.verify import VerifyOptions, store, table, verify
 
     report = verify(a, b, VerifyOptions(**choices))
-    if keep:
-        store(report, b, choices["precision_b"])
+    if keep and (why_not := store(report, b, choices["precision_b"])):
+        click.echo(why_not, err=True)
     click.echo(report.model_dump_json(indent=2) if as_json else table(report))
     click.get_current_context().exit(0 if report.passed else 1)
 

@@ -28,7 +28,7 @@ from export.files import MAX_IR_VERSION, describe, read_model, spec_of, write_mo
 from export.int8_bias import Means, channel_means, convolutions, correct_biases, shifts_of
 from export.int8_nodes import WEIGHTED, network_nodes, plain
 from export.options import HEIGHT_AGL_M, HFOV_DEG
-from export.pictures import read_labels, read_picture, spread
+from export.pictures import LabelFolder, read_picture, spread
 from landing.artefact import GateReport
 from landing.errors import InvalidValueError, ModelError
 from landing.progress import tracked
@@ -85,7 +85,7 @@ class Int8Options:
         calibrate: Folder of pictures.
         target: Runtime it is made for.
         split, split_column: CSV that puts pictures into parts; only training pictures calibrate.
-        labels: Folder of label maps, to judge by mIoU and recall too.
+        labels, labels_as: Folder of label maps, to judge by mIoU and recall too, and how to read them.
         gate_data: Folder of pictures to judge by, when not that of calibration.
         pictures, gate_pictures: At most so many calibrate, and judge.
         rank_pictures: So many rank the layers by what quantising each alone does.
@@ -98,6 +98,7 @@ class Int8Options:
     split: Path | None = None
     split_column: str = ""
     labels: Path | None = None
+    labels_as: str = "auto"
     gate_data: Path | None = None
     pictures: int = 64
     gate_pictures: int = 64
@@ -174,6 +175,9 @@ class Quantisation:
             options.gate_pictures,
         )
         spec = self.spec
+        self.truth: LabelFolder | None = None
+        if options.labels is not None:
+            self.truth = LabelFolder.of_pictures(options.labels, chosen.gate, spec.taxonomy, options.labels_as)
         for i, node in enumerate(model.graph.node):
             node.name = node.name or f"node{i}"
         self.model = onnx.shape_inference.infer_shapes(model)
@@ -285,9 +289,7 @@ class Quantisation:
         shown = zip(self.chosen.gate, self.frames, self.expected, strict=True)
         with self._running(model, self.runs) as runtime:
             for path, image, want in tracked("judging", shown, len(self.frames)):
-                labels = None
-                if options.labels is not None:
-                    labels = read_labels(options.labels, path, self.spec.taxonomy)
+                labels = None if self.truth is None else self.truth.read(path)
                 comparison.add(want, self._seen(runtime, image), labels, (image.shape[1], image.shape[0]))
         return report_of(comparison, "quantised", self.source, runtimes=(_FLOAT32.backend, runtime.backend))
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from landing.errors import InvalidValueError
+from landing.label_maps import READINGS
 
 MOST_SIDE_PX = 16_384
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +39,13 @@ def judging_options(command: F) -> F:
         click.option("--split", type=path, help="CSV of parts of the pictures, as train, val and test."),
         click.option(
             "--labels", type=path, help="Folder of label maps of the same names, to judge by mIoU and recall."
+        ),
+        click.option(
+            "--labels-as",
+            default="auto",
+            show_default=True,
+            type=click.Choice(("auto", *READINGS)),
+            help="Meaning of label maps, as for `trainer fit`; auto: by the evidence of all of them.",
         ),
     ):
         command = option(command)

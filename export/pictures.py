@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-import os
+import unicodedata
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from landing.errors import DataError
+from landing.label_maps import IGNORE, READINGS, decode_labels, read_mask_facts
+from landing.label_reading import decide
 from landing.pictures import decode, read_picture_bytes
+from landing.progress import tracked
 from landing.reading import TABLE_BYTES, read_text
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
-UNLABELLED = 255
+LABEL_SUFFIXES = (".png", ".tif", ".tiff")
+
+UNLABELLED = IGNORE
 
 
 def pictures_in(folder: str | Path) -> list[Path]:
@@ -48,35 +53,64 @@ def read_picture(path: Path) -> ByteArray:
     return np.asarray(image, np.uint8)
 
 
-def read_labels(folder: Path, picture: Path, taxonomy: Taxonomy) -> ByteArray | None:
-    """The label map of a picture, uint8 (H, W), by the same name; None when there is none.
+class LabelFolder:
+    """Label maps of a folder, read as the trainer reads them: the reading is decided once, from all of them.
 
-    A PNG with one channel of class ids, or one painted in the taxonomy's colours. What is neither is `UNLABELLED`.
+    Args:
+        folder: Of label maps, named as their pictures.
+        taxonomy: Meaning of their values.
+        labels_as: The user's word on how they are to be read; ``auto`` to decide by their content.
 
     Raises:
-        DataError: It is no such picture.
+        DataError: There is no label map, or it is not certain how they are to be read.
     """
-    path = folder / f"{picture.stem}.png"
-    if not os.path.lexists(path):
-        return None
-    labels = decode(read_picture_bytes(path, "label map", DataError), cv2.IMREAD_UNCHANGED)
-    if labels is not None and labels.ndim == 3 and labels.dtype == np.uint8:
-        labels = _ids_of_colours(labels[..., :3], taxonomy)
-    if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
-        raise DataError(f"label map {path}: expected a PNG of class ids, or in the class colours")
-    if not (labels < len(taxonomy)).any():
-        raise DataError(f"label map {path}: no pixel of it is of taxonomy {taxonomy.name!r}")
-    return np.asarray(labels, np.uint8)
+
+    def __init__(self, folder: Path, taxonomy: Taxonomy, labels_as: str = "auto") -> None:
+        if not folder.is_dir():
+            raise DataError(f"label folder {folder} does not exist")
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in LABEL_SUFFIXES)
+        if not paths:
+            raise DataError(f"label folder {folder} holds no label map ({' '.join(LABEL_SUFFIXES)})")
+        self.taxonomy = taxonomy
+        self._path_of = {_name(path): path for path in paths}
+        masks = [read_mask_facts(path) for path in tracked("reading label maps", paths, len(paths))]
+        self.reading = decide(masks, taxonomy, next((r for r in READINGS if r == labels_as), None))
+        if self.reading.doubt:
+            raise DataError(f"label folder {folder}: {self.reading.doubt}")
+
+    @classmethod
+    def of_pictures(cls, folder: Path, pictures: list[Path], taxonomy: Taxonomy, labels_as: str) -> LabelFolder:
+        """The label maps of a folder, of which some belong to the pictures.
+
+        Raises:
+            DataError: As the class, or no label map has the name of a picture.
+        """
+        labels = cls(folder, taxonomy, labels_as)
+        if not any(_name(picture) in labels._path_of for picture in pictures):
+            raise DataError(
+                f"--labels {folder}: no label map there has the name of a picture that judges "
+                f"({len(pictures)}, the first is {pictures[0]})"
+            )
+        return labels
+
+    def read(self, picture: Path) -> ByteArray | None:
+        """The label map of a picture, uint8 (H, W), `UNLABELLED` where it holds no class; None when there is none.
+
+        Raises:
+            DataError: It cannot be read, or no pixel of it is of the taxonomy.
+        """
+        path = self._path_of.get(_name(picture))
+        if path is None:
+            return None
+        data = read_picture_bytes(path, "label map", DataError)
+        labels = decode_labels(data, path, self.taxonomy, self.reading.reading, "ignore")
+        if not (labels < len(self.taxonomy)).any():
+            raise DataError(f"label map {path}: no pixel of it is of taxonomy {self.taxonomy.name!r}")
+        return labels
 
 
-def _ids_of_colours(image_bgr: ByteArray, taxonomy: Taxonomy) -> ByteArray:
-    factors = np.array([1 << 16, 1 << 8, 1], np.int64)
-    colours = taxonomy.palette_bgr[: len(taxonomy)].astype(np.int64) @ factors
-    order = np.argsort(colours)
-    codes = image_bgr.astype(np.int64) @ factors
-    at = np.minimum(np.searchsorted(colours[order], codes), len(order) - 1)
-    ids = np.where(colours[order][at] == codes, order[at], UNLABELLED)
-    return ids.astype(np.uint8)
+def _name(path: Path) -> str:
+    return unicodedata.normalize("NFC", path.stem)
 
 
 def spread(paths: list[Path], count: int) -> list[Path]:

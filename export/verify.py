@@ -13,13 +13,13 @@ from edge.runtimes.contract import Runtime
 from edge.runtimes.ncnn_file import SUFFIX as NCNN
 from edge.runtimes.ncnn_file import read_ncnn
 from export.comparison import Comparison, report_of, same_meaning
-from export.files import metadata_of, read_model, write_model
+from export.files import gate_of, metadata_of, read_model, write_model
 from export.limits import Kind
 from export.options import HEIGHT_AGL_M, HFOV_DEG
-from export.pictures import of_split, pictures_in, read_labels, read_picture, spread
+from export.pictures import LabelFolder, of_split, pictures_in, read_picture, spread
 from export.runtime import read_spec
 from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
-from landing.errors import DataError, ModelError
+from landing.errors import InvalidValueError, ModelError
 from landing.manifest import read_engine
 from landing.progress import tracked
 from landing.reading import sha256_of
@@ -33,7 +33,8 @@ class VerifyOptions:
 
     Attributes:
         data: Folder of pictures.
-        labels: Folder of label maps (PNG of class ids, same names); None without.
+        labels: Folder of label maps of the same names; None without.
+        labels_as: How they are to be read, as `LabelFolder` takes it.
         split, split_column, part: CSV that puts pictures into parts, its column, and the part to compare on.
         frames: At most so many, spread evenly; 0 for all.
         kind: Row of the limits; None to see it from B.
@@ -45,6 +46,7 @@ class VerifyOptions:
 
     data: Path
     labels: Path | None = None
+    labels_as: str = "auto"
     split: Path | None = None
     split_column: str = ""
     part: str = "val"
@@ -71,7 +73,10 @@ def verify(a: Path, b: Path, options: VerifyOptions) -> GateReport:
     Raises:
         ModelError: One does not load, or they are not comparable.
         DataError: There are no pictures, or one cannot be read.
+        InvalidValueError: Both would run in bfloat16, so that neither is what the other is held against.
     """
+    if options.precision_a == options.precision_b == "bf16":
+        raise InvalidValueError("--precision-a bf16: B in bf16 is judged against float numbers; leave it out")
     pictures = frames_of(options)
     kind = options.kind or kind_of(a, b, "bf16" in (options.precision_a, options.precision_b))
     with ExitStack() as stack:
@@ -82,17 +87,14 @@ def verify(a: Path, b: Path, options: VerifyOptions) -> GateReport:
         other = stack.enter_context(opened(b, one.spec, how_b))
         _comparable(one, other)
         comparison = Comparison(one.spec, options.height_agl_m, options.hfov_deg)
+        truth = None
+        if options.labels is not None:
+            truth = LabelFolder.of_pictures(options.labels, pictures, one.spec.taxonomy, options.labels_as)
         for i, path in enumerate(tracked("comparing", pictures, len(pictures)), 1):
             image = read_picture(path)
             frame = Frame(image, i, 0)
-            labels = None
-            if options.labels is not None:
-                labels = read_labels(options.labels, path, one.spec.taxonomy)
+            labels = None if truth is None else truth.read(path)
             comparison.add(one.segment(frame), other.segment(frame), labels, (frame.width_px, frame.height_px))
-        if options.labels is not None and not comparison.labelled:
-            raise DataError(
-                f"--labels {options.labels}: no label map there has the name of a picture of {options.data}"
-            )
         return report_of(comparison, kind, a, artefact_sha256=sha256_of(b), runtimes=(one.backend, other.backend))
 
 
@@ -173,14 +175,20 @@ def _comparable(a: Runtime, b: Runtime) -> None:
         )
 
 
-def store(report: GateReport, artefact: Path, precision: str = "auto") -> None:
+def store(report: GateReport, artefact: Path, precision: str = "auto") -> str:
     """Puts the report where whatever loads the artefact finds it; nothing is stored of a checkpoint.
 
     A report at bf16 is kept beside the one without.
 
+    Returns:
+        Why nothing was stored, one line; empty where it was.
+
     Raises:
         TouchdownError: It cannot be written.
     """
+    kept = None if precision == "bf16" else not_to_store(report, artefact)
+    if kept:
+        return kept
     if artefact.suffix.lower() == ".engine":
         from export.manifest import record_gate
 
@@ -195,6 +203,46 @@ def store(report: GateReport, artefact: Path, precision: str = "auto") -> None:
         gates[BF16_GATE_KEY if precision == "bf16" else GATE_KEY] = report.to_json()
         onnx.helper.set_model_props(model, gates)
         write_model(model, artefact)
+    return ""
+
+
+def not_to_store(report: GateReport, artefact: Path) -> str:
+    """Why a report may not take the place of the one in a file; empty where it may.
+
+    A model that decides as itself says nothing of the one it was made from. So such a report, if it passed, is stored
+    only of another runtime, and only where no comparison with another model is in the file.
+
+    Raises:
+        ModelError: The report that the file holds is damaged.
+    """
+    if not report.passed or not _of_itself(report):
+        return ""
+    if report.runtimes[0] == report.runtimes[1]:
+        return f"not stored: {artefact} was compared with itself in one runtime, which proves nothing"
+    stored = stored_gate(artefact)
+    if stored is None or _of_itself(stored):
+        return ""
+    return (
+        f"not stored: {artefact} was compared with itself, and its report on another model stays: {stored.describe()}"
+    )
+
+
+def _of_itself(report: GateReport) -> bool:
+    return bool(report.against_sha256) and report.against_sha256 == report.artefact_sha256
+
+
+def stored_gate(artefact: Path) -> GateReport | None:
+    """The report that a file holds of its numbers as they are; None of a checkpoint, and where there is none.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    kind = artefact.suffix.lower()
+    if kind == ".engine":
+        return read_engine(artefact)[0].gate
+    if kind == NCNN:
+        return read_ncnn(artefact).manifest.gate
+    return gate_of(read_model(artefact), artefact) if kind == ".onnx" else None
 
 
 def table(report: GateReport) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -232,3 +233,10 @@ def test_bad_folders_and_models(model, folder, tmp_path, forgiving):
     _, target, _ = made(model, folder, tmp_path)
     with pytest.raises(ModelError, match="quantised already"):
         made(target, folder, tmp_path)
+
+
+def test_labels_of_other_pictures_judge_nothing(model, folder, tmp_path):
+    (tmp_path / "labels").mkdir()
+    cv2.imwrite(str(tmp_path / "labels" / "other.png"), np.full((48, 64), 3, np.uint8))
+    with pytest.raises(DataError, match=r"--labels .*no label map there has the name of a picture that judges"):
+        made(model, folder, tmp_path, labels=tmp_path / "labels")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.openvino import has_bf16
@@ -14,9 +16,11 @@ from export.cli import cli
 from export.comparison import Comparison
 from export.files import gate_of, read_model
 from export.limits import LIMITS
+from export.pictures import LabelFolder
 from export.verify import VerifyOptions, kind_of, verify
 from landing.artefact import BF16_GATE_KEY
-from landing.errors import DataError, ModelError
+from landing.errors import DataError, InvalidValueError, ModelError
+from landing.label_reading import voc_colour
 from landing.merge import segmentation_from_labels
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
@@ -114,7 +118,9 @@ def run(*words):
 
 def test_the_same_model_passes_and_says_so(model, folder, tmp_path):
     copy = tmp_path / "copy.onnx"
-    copy.write_bytes(model.read_bytes())
+    graph = read_model(model)
+    graph.doc_string = "the same numbers in other bytes"
+    onnx.save(graph, copy)
     result = run(model, copy, "--data", folder)
     assert result.exit_code == 0, result.output
     assert "gate passed against m.onnx on 4 frames" in result.output
@@ -140,23 +146,60 @@ def test_another_model_fails_and_does_not_fly(model, folder, tmp_path):
     assert bad.read_bytes() == before
 
 
-def test_labels_are_ids_or_colours(tmp_path):
+def test_a_model_that_decides_as_itself_proves_nothing(model, folder, tmp_path):
+    bad = spoiled(model, tmp_path / "bad.onnx")
+    again = run(bad, bad, "--data", folder)
+    assert again.exit_code == 0 and "in one runtime, which proves nothing" in again.stderr
+    assert gate_of(read_model(bad), bad) is None
+    assert run(model, bad, "--data", folder).exit_code == 1
+    for runtime in ("onnxruntime", *(["openvino"] if find_spec("openvino") else [])):
+        again = run(bad, bad, "--data", folder, "--runtime-b", runtime)
+        assert again.exit_code == 0 and "not stored" in again.stderr
+        assert "gate FAILED against m.onnx" in gate_of(read_model(bad), bad).describe()
+    with pytest.raises(InvalidValueError, match="--precision-a bf16"):
+        verify(model, bad, VerifyOptions(folder, precision_a="bf16", precision_b="bf16"))
+
+
+def test_labels_are_read_as_the_trainer_reads_them(tmp_path):
+    """A palette holds ids, whatever its colours; palettes that can be read in two ways ask for a word."""
+    ids = (np.arange(60 * 80).reshape(60, 80) // 480).astype(np.uint8)
+    flat = [channel for i in range(256) for channel in voc_colour(i)]
+    for name, colours in (
+        ("voc", flat),
+        ("moved", [c for i in range(256) for c in SYNTHETIC.classes[-1 - i % 10].color_rgb]),
+    ):
+        (tmp_path / name).mkdir()
+        picture = Image.fromarray(ids % 10, "P")
+        picture.putpalette(colours)
+        picture.save(tmp_path / name / "a.png")
+    np.testing.assert_array_equal(LabelFolder(tmp_path / "voc", SYNTHETIC).read(tmp_path / "a.jpg"), ids % 10)
+    by_word = LabelFolder(tmp_path / "moved", SYNTHETIC, "index").read(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(by_word, ids % 10)
+    (tmp_path / "white").mkdir()
+    cv2.imwrite(str(tmp_path / "white" / "a.png"), np.where(ids > 4, 255, 0).astype(np.uint8))
+    with pytest.raises(DataError, match="--labels-as index"):
+        LabelFolder(tmp_path / "white", SYNTHETIC)
+
+
+@pytest.mark.parametrize("kind", ["ids", "colours"])
+def test_labels_are_ids_or_colours(kind, tmp_path):
     model = fake_model.save(tmp_path / "m.onnx")
-    folder, truth = tmp_path / "pictures", tmp_path / "labels"
-    folder.mkdir()
-    truth.mkdir()
+    folder, truth, other = tmp_path / "pictures", tmp_path / "labels", tmp_path / "other"
+    for made in (folder, truth, other):
+        made.mkdir()
     painted = fake_model.paint(128, 96, ("car", (0, 0, 40, 40)))
     ids = np.full((96, 128), ID["grass"], np.uint8)
     ids[:40, :40] = ID["car"]
-    for name, label in (("a", ids), ("b", painted)):
+    for name in ("a", "b"):
         cv2.imwrite(str(folder / f"{name}.png"), painted)
-        cv2.imwrite(str(truth / f"{name}.png"), label)
+        cv2.imwrite(str(truth / f"{name}.png"), {"ids": ids, "colours": painted}[kind])
+    cv2.imwrite(str(other / "c.png"), ids)
     report = verify(model, model, VerifyOptions(folder, labels=truth))
     assert report.passed and report.labelled_frames == 2
     assert report.measured["miou_a"] > 0.98
     assert report.measured["recall_drop_vehicle"] == 0
     with pytest.raises(DataError, match="no label map there has the name"):
-        verify(model, model, VerifyOptions(folder, labels=folder.parent))
+        verify(model, model, VerifyOptions(folder, labels=other))
     (truth / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"label map .*a\.png"):
         verify(model, model, VerifyOptions(folder, labels=truth))
