@@ -207,7 +207,7 @@ def store(report: GateReport, artefact: Path, precision: str = "auto") -> str:
 
 
 def not_to_store(report: GateReport, artefact: Path) -> str:
-    """Why a report may not take the place of the one in a file; empty where it may.
+    """Return why a report may not take the place of the one in a file; empty where it may.
 
     A model that decides as itself says nothing of the one it was made from. So such a report, if it passed, is stored
     only of another runtime, and only where no comparison with another model is in the file.
