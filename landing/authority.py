@@ -60,7 +60,7 @@ from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
 from landing.site_status import Position, SiteStatus
-from landing.vehicle import FLIGHT_MODES, FlightModes, WayDown
+from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes, WayDown
 
 __all__ = ["Authority", "AuthorityInput", "AuthorityOutput", "AuthorityState", "AuthorityTransition"]
 
@@ -239,8 +239,12 @@ class Authority:
         vehicle, now_ns, status = inputs.vehicle, inputs.now_ns, self._site
         before, self._mode = self._mode, vehicle.mode
         if vehicle.mode != before:
-            # A take-off in GUIDED is no order to land: the mode must be entered in the air.
-            self._ordered = before != "" and vehicle.mode in self._settings.start_modes
+            # A take-off in GUIDED is no order to land: the mode must be entered in the air. PX4 holds of itself when a
+            # take-off, a mission or a way home ends: there the pilot's order comes from a mode that is flown by hand.
+            px4 = vehicle.autopilot is Autopilot.PX4
+            by_pilot = before in FLIGHT_MODES[Autopilot.PX4].by_hand if px4 else before != ""
+            its_own = vehicle.failsafe or vehicle.failsafe_mode or vehicle.fence_open
+            self._ordered = by_pilot and not its_own and vehicle.mode in self._settings.start_modes
         if not self._from_ground:
             self._reason = "came up in the air: commands nothing in this flight"
         stands_back = vehicle.fence_open or (vehicle.failsafe and self._settings.failsafe == "advise")

@@ -219,6 +219,10 @@ class Decider:
         if other_ground:
             self._map.reset()
             self._tracker.reset()
+        if self._plane.doubted:
+            words = "height above ground comes again and is another one: not believed yet"
+            refused = self._while_blind(NoSite(NoSiteReason.NO_HEIGHT, words), pose)
+            return self._decision(refused, now_ns, captured_ns, started, 0)
         # By the plane: one wrong reading of the rangefinder is no height.
         too_high = self._height_limit.refusal(pose, down_m - pose.position_ned_m[2])
         if too_high is not None:
@@ -381,7 +385,8 @@ class Decider:
         expected = (NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.NO_HEIGHT, NoSiteReason.BAD_PICTURE)
         height_m = down_m - pose.position_ned_m[2]
         low = height_m <= max(self._settings.view.min_height_m, 0.5)
-        stays = refused.reason in expected and low
+        # What was wrong with it in the last frame is not known to be gone: a person there may still be.
+        stays = refused.reason in expected and low and not self._tracker.doubted
         return (self._pad.unseen(pose.at_ns) or site) if stays else refused
 
     def _now(self) -> int:

@@ -161,7 +161,7 @@ class Director:
 
     def last_resort(self, inputs: DirectorInput) -> LandingTarget | None:
         """Return a target on the least bad ground, on evidence that is no older than a site's; None without it."""
-        names = ("pose", "speed", "decision", "frame", "picture-motion")
+        names = ("pose", "gimbal", "speed", "decision", "frame", "picture-motion")
         evidence = [gate for gate in self._gates(inputs) if gate.name in names]
         if inputs.decision is None or inputs.pose is None or not all(gate.is_open for gate in evidence):
             return None

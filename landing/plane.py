@@ -35,6 +35,11 @@ class GroundPlane:
         """The plane's down coordinate, m; None before the first measurement."""
         return self._down_m
 
+    @property
+    def doubted(self) -> bool:
+        """True while measurements disagree with a plane that was old when they came: either may be wrong."""
+        return self._jump_since_ns is not None and self._jump_since_ns - self._at_ns > PLANE_JUMP_S * 1e9
+
     def moved(self, down_m: float) -> None:
         """Follows a reset of the estimator's height by so much, m."""
         if self._down_m is not None:

@@ -91,6 +91,11 @@ class SiteTracker:
         self._pad_clear_since_ns: int | None = None
         """Time since which the pad is clear again after it was not."""
 
+    @property
+    def doubted(self) -> bool:
+        """True when something was wrong with the site in the last frame that showed it."""
+        return self._bad_since_ns is not None
+
     def state_dict(self) -> dict[str, Any]:
         """All that it knows, as plain values."""
         return {

@@ -763,6 +763,26 @@ def test_a_pilot_who_sinks_by_stick_is_never_commanded():
     assert w.requests == [] and w.state is AuthorityState.READY
 
 
+PX4_ENDS = ["AUTO.TAKEOFF", "AUTO.MISSION", "AUTO.RTL", "OFFBOARD"]
+
+
+@pytest.mark.parametrize("before", [*PX4_ENDS, "failsafe"])
+def test_a_hold_that_px4_begins_of_itself_is_no_order_to_land(before):
+    by_failsafe = before == "failsafe"
+    w = world(LAND, mode="POSCTL" if by_failsafe else before, site=(12.0, -5.0, 0.0), autopilot=Autopilot.PX4)
+    w.height_m = 10.0
+    w.run(3.0)
+    w.mode, w.failsafe = "AUTO.LOITER", by_failsafe
+    w.run(3.0)
+    w.failsafe = False
+    w.run(20.0)
+    assert w.requests == [] and w.state is AuthorityState.READY
+    w.mode = "POSCTL"
+    w.run(2.0)
+    w.mode = "AUTO.LOITER"
+    w.until("announce", 1.0)
+
+
 def test_a_landing_on_no_site_is_the_pilots_own():
     w = world(site=None)
     w.run(10.0)

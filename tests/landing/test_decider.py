@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,45 @@ def test_site_stays_while_the_vehicle_descends_on_it_and_survives_the_blind_end(
     assert len(places) == 1
     last = sites[-1]
     assert last.last_seen_ns < poses[-1].at_ns  # too low to see: the evidence grows old, and says so
+
+
+@pytest.mark.parametrize("how", ["picture", "height"])
+def test_a_person_in_the_last_frame_is_not_forgotten_while_blind_near_the_ground(how):
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+
+    def somebody(n, e):
+        return np.where(np.hypot(n - 0.3, e) < 0.3, PERSON, GRASS)
+
+    def blind(at_ns):
+        pose = pose_at(height=1.1, at_ns=at_ns)
+        if how == "picture":
+            return decider.refuse(NoSite(NoSiteReason.BAD_PICTURE, "blurred"), pose, at_ns, at_ns)
+        pose = replace(pose, height_agl_m=None)
+        return decider.observe(seen(somebody, pose_at(height=1.1, at_ns=at_ns), at_ns=at_ns), pose, at_ns)
+
+    heights = [*np.linspace(8.0, 1.3, 50), *[1.1] * 5]
+    fly(
+        decider,
+        lambda n, e: np.full(n.shape, GRASS),
+        [pose_at(height=h, at_ns=k * S // 10) for k, h in enumerate(heights)],
+    )
+    assert isinstance(blind(6 * S).selection, LandingSite)
+    assert fly(decider, somebody, [pose_at(height=1.1, at_ns=6 * S + S // 10)]).intruder is not None
+    assert all(isinstance(blind(6 * S + k * S // 10).selection, NoSite) for k in range(2, 30))
+
+
+def test_a_height_that_comes_again_as_another_one_is_not_believed_at_once():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    fly(decider, square_of_grass(0, 0, 30), hovering(20, height=25.0))
+    up = [replace(pose_at(height=80.0, at_ns=2 * S + k * S), height_agl_m=None) for k in range(60)]
+    fly(decider, square_of_grass(0, 0, 30), up)
+    back = [replace(pose_at(height=25.0, at_ns=70 * S + k * S // 10), height_agl_m=13.0) for k in range(60)]
+    decisions = [fly(decider, square_of_grass(0, 0, 30), [pose]) for pose in back]
+    early = [d.selection for d in decisions[:20]]
+    assert all(isinstance(s, NoSite) and s.reason is NoSiteReason.NO_HEIGHT for s in early)
+    assert "another one" in early[0].detail
+    site = decisions[-1].selection
+    assert isinstance(site, LandingSite) and site.position_ned_m[2] == pytest.approx(-12.0, abs=0.1)
 
 
 def test_unknown_ground_is_never_landable():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from edge.control import Control
 from edge.log import EventLog
 from firmware_bridge.report import SendResult
 from landing.decider import Decision
+from landing.director import Director, DirectorInput
 from landing.ground_view import MOVING_ROLES, GroundView
 from landing.last_resort import STRUCK_M, LastResort, ResortChooser
 from landing.picker import hazard_clearance_grid
@@ -195,6 +197,18 @@ def tick(
         )
         control.tick(now_ns, decision, pose, vehicle)
     return link
+
+
+def test_no_target_goes_out_while_the_gimbal_looks_elsewhere():
+    now_ns = 1000 * S
+    nothing = NoSite(NoSiteReason.NOTHING_LANDABLE, "no landable ground in view")
+    decision = Decision(nothing, now_ns, now_ns, last_resort=LastResort((3.0, -2.0, 0.0), "", "doubtful"))
+    pose = Pose(now_ns, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -6.0), 6.0)
+    landing = VehicleStatus(link_alive=True, autopilot=Autopilot.ARDUPILOT, armed=True, airborne=True, landing=True)
+    inputs = DirectorInput(now_ns, decision, pose, landing)
+    director = Director(DirectorSettings())
+    assert director.last_resort(inputs) is not None
+    assert director.last_resort(replace(inputs, gimbal="somebody moved the gimbal")) is None
 
 
 def test_a_failsafe_landing_without_a_site_is_led_there_and_it_is_said():
