@@ -346,8 +346,8 @@ class AuthoritySettings(Frozen):
     )
     start_modes: tuple[str, ...] = Field(
         default=("GUIDED", "AUTO.LOITER"),
-        description="land: modes in which it may begin, once the pilot enters one in the air, on PX4 from one flown by hand; "
-        "RTL or AUTO.RTL may be added",
+        description="land: modes in which it may begin, once the pilot enters one in the air, on PX4 from one flown by "
+        "hand; RTL or AUTO.RTL may be added",
     )
     start_height_m: float = Field(default=5.0, ge=2, le=120, description="land: least height at which it begins, m")
     announce_s: float = Field(
