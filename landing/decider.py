@@ -221,8 +221,8 @@ class Decider:
             self._tracker.reset()
         if self._plane.doubted:
             words = "height above ground comes again and is another one: not believed yet"
-            refused = self._while_blind(NoSite(NoSiteReason.NO_HEIGHT, words), pose)
-            return self._decision(refused, now_ns, captured_ns, started, 0)
+            kept = self._while_blind(NoSite(NoSiteReason.NO_HEIGHT, words), pose)
+            return self._decision(kept, now_ns, captured_ns, started, 0)
         # By the plane: one wrong reading of the rangefinder is no height.
         too_high = self._height_limit.refusal(pose, down_m - pose.position_ned_m[2])
         if too_high is not None:
