@@ -22,7 +22,7 @@ from landing.pad import PadSettings, PadSighting
 from landing.pad_track import PadReport
 from landing.pad_watch import PadWatch
 from landing.picker import hazard_clearance_grid
-from landing.plane import GroundPlane
+from landing.plane import OTHER_HEIGHT, GroundPlane
 from landing.pose_steps import impossible_step
 from landing.relief_ground import ReliefGround
 from landing.relief_report import ReliefReport
@@ -220,9 +220,7 @@ class Decider:
             self._map.reset()
             self._tracker.reset()
         if self._plane.doubted:
-            words = "height above ground comes again and is another one: not believed yet"
-            kept = self._while_blind(NoSite(NoSiteReason.NO_HEIGHT, words), pose)
-            return self._decision(kept, now_ns, captured_ns, started, 0)
+            return self._decision(self._while_blind(OTHER_HEIGHT, pose), now_ns, captured_ns, started, 0)
         # By the plane: one wrong reading of the rangefinder is no height.
         too_high = self._height_limit.refusal(pose, down_m - pose.position_ned_m[2])
         if too_high is not None:
@@ -367,11 +365,8 @@ class Decider:
 
     def _out_of_range(self, height_m: float, lowest_m: float) -> NoSite:
         highest_m = self._settings.max_height_m
-        return NoSite(
-            NoSiteReason.HEIGHT_OUT_OF_RANGE,
-            f"height {height_m:.1f} m, frames are used from {lowest_m:g} to {highest_m:g} m",
-            highest_m if height_m > highest_m else None,
-        )
+        words = f"height {height_m:.1f} m, frames are used from {lowest_m:g} to {highest_m:g} m"
+        return NoSite(NoSiteReason.HEIGHT_OUT_OF_RANGE, words, highest_m if height_m > highest_m else None)
 
     def _while_blind(self, refused: NoSite, pose: Pose | None) -> Selection:
         """A frame that cannot be used: the site stays only where that is expected, near the ground.

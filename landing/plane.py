@@ -6,11 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from landing.types import NoSite, NoSiteReason
+
 PLANE_SMOOTHING_S = 0.5
 """Time constant of the ground plane's height: a rangefinder is noisy, flat ground does not move."""
 
 PLANE_JUMP_S = 2.0
 """A jump of the measured height that lasts longer is new ground, a shorter one a roof or a tree."""
+
+OTHER_HEIGHT = NoSite(NoSiteReason.NO_HEIGHT, "height above ground comes again and is another one: not believed yet")
+"""While a plane is doubted."""
 
 
 class GroundPlane:

@@ -128,9 +128,7 @@ class SiteTracker:
     def forget(self) -> None:
         """Drops the site."""
         self.site = None
-        self._bad_since_ns = None
-        self._better_since_ns = None
-        self._pad_clear_since_ns = None
+        self._bad_since_ns = self._better_since_ns = self._pad_clear_since_ns = None
         self._approaches.forget()
 
     def lead(self, pad: LandingSite | None) -> None:
