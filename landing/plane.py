@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from landing.types import NoSite, NoSiteReason
+from landing.site import NoSite, NoSiteReason
 
 PLANE_SMOOTHING_S = 0.5
 """Time constant of the ground plane's height: a rangefinder is noisy, flat ground does not move."""
