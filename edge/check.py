@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from enum import Enum
 from importlib import resources
 from pathlib import Path
@@ -18,7 +17,9 @@ from edge.calibrate import stamp_of
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
 from edge.claims import claims_of, held_by
 from edge.config import EdgeConfig, load_config
+from edge.expected_speed import speed_finding
 from edge.fastest import WORTH, gated_forms, measured
+from edge.finding import Finding
 from edge.keys import BASIC, EXPERT
 from edge.log import Exact, plain
 from edge.parameters import read_kept
@@ -30,49 +31,14 @@ from firmware_bridge.settings import LinkExpert
 from landing.errors import CameraError, ConfigError, TouchdownError
 from landing.ground_scale import UNKNOWN_RANGE, axis_down, metres_down
 from landing.pointing import GimbalHolder
-from landing.problems import Problem, with_code
+from landing.problems import Problem
 from landing.redaction import redact
 from landing.settings import AuthorityLevel
-from landing.speed import Slowness
 
 CAMERA_FRAMES = 15
 CAMERA_SECONDS = 4.0
 RATE_SECONDS = 3.0
 """Time that a ready link is listened to for its rates, s."""
-
-
-@dataclass
-class Finding:
-    """One line of the report."""
-
-    name: str
-    ok: bool
-    text: str
-    data: dict[str, Any] = field(default_factory=dict)
-    warning: bool = False
-    problem: Problem | None = None
-
-    @property
-    def mark(self) -> str:
-        """At the head of its line."""
-        if not self.ok:
-            return "FAIL"
-        return "warn" if self.warning else "ok  "
-
-    @property
-    def line(self) -> str:
-        """For people; ends with the code of what is wrong."""
-        text = self.text if self.problem is None else with_code(self.text, self.problem.value)
-        return f"{self.mark} {self.name}: {text}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        told: dict[str, Any] = {"ok": self.ok, "text": self.text, **self.data}
-        if self.warning:
-            told["warning"] = True
-        if self.problem is not None:
-            told["code"] = self.problem
-        return told
 
 
 def example_text() -> str:
@@ -149,9 +115,9 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
     lens = config.camera.model()
     found(Finding("config", True, f"{path}; lens {lens.hfov_deg:.1f} degrees wide", {"hfov_deg": lens.hfov_deg}))
     found(_calibrated(config))
-    found(_authority(config))
     flights: list[ResolvedFlight] = []
     model = _guarded("model", lambda c: _check_model(c, flights), config)
+    found(_authority(config, flights))
     found(model)
     if "frame_ms" in model.data and (forms := forms_beside(config.model, model.data["frame_ms"])) is not None:
         found(forms)
@@ -173,7 +139,7 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
         found(part)
         if name == "camera" and "frame_ms" in model.data:
             fps = part.data.get("fps") or config.camera.fps
-            speed = _speed(config, model.data["frame_ms"], fps)
+            speed = speed_finding(flights[0], config.model.threads_of_one, model.data["frame_ms"], fps)
             if speed is not None:
                 found(speed)
     ok = all(f.ok for f in findings)
@@ -206,9 +172,9 @@ def _calibrated(config: EdgeConfig) -> Finding:
     return Finding("calibration", True, f"from the flight of {day}")
 
 
-def _authority(config: EdgeConfig) -> Finding:
-    """Describe the commands that may be sent: to be read before every flight."""
-    settings = config.authority
+def _authority(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
+    """Describe the commands that may be sent, as they fly, or as configured where the model does not load."""
+    settings = flights[0].authority if flights else config.authority
     words = {
         AuthorityLevel.ADVISE: "advise: sends targets and texts, commands nothing",
         AuthorityLevel.GUARD: "guard: stops once to look around before the last metres; may stop a "
@@ -221,6 +187,8 @@ def _authority(config: EdgeConfig) -> Finding:
         again = "until the daemon starts anew" if settings.rearm == "never" else "until disarmed"
         end = "holds for the pilot" if settings.when_spent == "hold" else "lands straight down"
         text += f"; {settings.max_tries} tries, then it {end}; the pilot's mode switch or stick ends it {again}"
+        if flights and flights[0].sources["authority.ceiling_m"] == "model":
+            text += f"; climbs to {settings.ceiling_m:.1f} m at most, as high as the model knows the ground"
     if config.camera.gimbal_down:
         text += "; points the gimbal down for a landing while nobody else controls it"
     return Finding("authority", True, text, settings.model_dump(mode="json"))
@@ -297,33 +265,6 @@ def forms_beside(model: ModelSection, frame_ms: float) -> Finding | None:
         return Finding("forms", True, f"the configured form is as fast here as {words} a frame", data)
     text = f"{words} a frame, is {times:.1f} times as fast here as the configured form; {best.gate}. {best.settings}"
     return Finding("forms", True, text, data)
-
-
-def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding | None:
-    """A warning where decisions cannot come soon enough for a target; None where they can.
-
-    Until the next decision the newest one rests on a frame that is as old as one decision takes, and as what then has
-    to be waited for: the next decision, or the camera where that is slower.
-    """
-    limit_s = config.director.max_decision_age_s
-    frame_s, camera_s = frame_ms * 1e-3, 1.0 / fps if fps else 0.0
-    age_s = frame_s + max(frame_s, camera_s)
-    by_camera = 2 * frame_s <= limit_s
-    needed_hz = 1.0 / (limit_s - frame_s) if by_camera else 2.0 / limit_s
-    slow = Slowness(
-        1.0 / max(frame_s, camera_s), needed_hz, frame_ms, frame_ms, config.model.threads_of_one, fps, by_camera
-    )
-    if age_s <= limit_s:
-        return None
-    knowingly = f"raise director.max_decision_age_s ({limit_s:g} s) knowingly"
-    remedy = f"raise camera.fps, or {knowingly}"
-    if not by_camera:
-        remedy = (
-            "fly a smaller model or its INT8 form (touchdown export int8), more model.threads "
-            f"where there are cores, or {knowingly}"
-        )
-    text = f"{slow.text}: no target would be sent; {remedy}"
-    return Finding("speed", True, text, vars(slow), warning=True, problem=Problem.SLOW)
 
 
 def _check_camera(config: EdgeConfig) -> Finding:

@@ -11,7 +11,7 @@ import sys
 import click
 import pytest
 
-from edge.check import Finding
+from edge.finding import Finding
 from firmware_bridge.doctor.findings import PROBLEMS, DoctorFinding, Level
 from firmware_bridge.doctor.show import line_of
 from landing.decider import Decision

@@ -32,7 +32,7 @@ def test_the_default_is_the_smallest_authority(tmp_path: Path) -> None:
     assert default.authority.rearm == "never" and not default.authority.begin_in_air
     assert not default.link_settings().commands
     assert "HEARTBEAT" not in default.link_settings().asked_rates_hz()
-    assert "commands nothing" in _authority(default).text
+    assert "commands nothing" in _authority(default, []).text
 
 
 @pytest.mark.parametrize("level", ["guard", "land"])
@@ -45,7 +45,7 @@ def test_more_authority_asks_for_modes_and_sticks_and_is_read_out(tmp_path: Path
     link = chosen.link_settings()
     assert link.commands and link.stick_channels == (4, 2, 3, 1)
     assert link.asked_rates_hz()["HEARTBEAT"] == MODE_RATE_HZ
-    text = _authority(chosen).text
+    text = _authority(chosen, []).text
     assert text.startswith(level) and "2 tries" in text and "lands straight down" in text
     assert "ends it until disarmed" in text
     assert ("GUIDED" in text) is (level == "land")

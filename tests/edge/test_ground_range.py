@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
 
+from edge.check import _authority
 from edge.config import EdgeConfig
 from edge.control import Control
 from edge.log import EventLog
@@ -90,13 +92,23 @@ def test_check_says_what_the_camera_means_for_the_model(tmp_path: Path, model: P
     assert status == 0 and scale["warning"] and "touchdown export range" in str(scale["text"])
 
 
+VALUES: dict[str, Any] = {
+    "model": {"path": "m.onnx"},
+    "camera": {"source": "images://x", "width_px": 640, "height_px": 480, "hfov_deg": 90.0},
+    "link": {"connection": "tcp:127.0.0.1:5760"},
+}
+
+
 def flight(hfov_deg: float, spec: object = SPEC) -> ResolvedFlight:
-    values = {
-        "model": {"path": "m.onnx"},
-        "camera": {"source": "images://x", "width_px": 640, "height_px": 480, "hfov_deg": hfov_deg},
-        "link": {"connection": "tcp:127.0.0.1:5760"},
-    }
+    values = {**VALUES, "camera": {**VALUES["camera"], "hfov_deg": hfov_deg}}
     return resolve_flight(EdgeConfig.model_validate(values), spec, {})  # type: ignore[arg-type]
+
+
+def test_the_ceiling_that_is_told_is_the_one_that_flies() -> None:
+    config = EdgeConfig.model_validate({**VALUES, "authority": {"level": "guard"}})
+    told, unknown = _authority(config, [resolve_flight(config, SPEC, {})]), _authority(config, [])
+    assert told.data["ceiling_m"] == pytest.approx(25.6) and "climbs to 25.6 m at most" in told.text
+    assert unknown.data["ceiling_m"] == 30.0 and "climbs to" not in unknown.text
 
 
 def test_what_flies_knows_the_range_and_climbs_no_higher() -> None:
