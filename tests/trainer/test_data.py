@@ -12,8 +12,9 @@ from PIL import Image
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
+from trainer.data.known_layouts import sequence_of
 from trainer.data.layouts import open_set
-from trainer.data.samples import IGNORE
+from trainer.data.samples import IGNORE, Sample
 from trainer.data.splitfile import read_split_file
 from trainer.data.splits import by_patterns, by_table, carve
 from trainer.data.store import CENTRES_PER_CLASS, centres_of, shrink
@@ -202,3 +203,16 @@ def test_real_aeroscapes_reads_whole(real_data: Path):
         image, labels = data.read(sample)
         assert image.shape == (720, 1280, 3)
         assert set(np.unique(labels)) <= set(range(12))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["frame{}", "{:06d}", "flight1-{:04d}", "DJI_{:04d}", "frame{:04d}_jpg.rf.a1b2", "still ({})"]
+)
+def test_frames_of_one_flight_are_one_group_whatever_their_names(pattern):
+    names = sorted(pattern.format(i) for i in range(1, 41))
+    samples = [Sample(n, sequence_of(n), Path(n), Path(n)) for n in names]
+    assert len({s.group for s in samples}) == 1
+    split = by_patterns(samples)
+    last = {pattern.format(i) for i in range(35, 41)}
+    assert {s.name for s in split.val} == last
+    assert split.unused == 2

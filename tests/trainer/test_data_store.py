@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -71,6 +72,8 @@ def test_a_stale_store_is_noticed_and_its_old_version_removed(tmp_path, reads):
     prepared(data, tmp_path / "cache")
     changed = data.samples[4]
     cv2.imwrite(str(changed.label), np.full((64, 96), 1, np.uint8))
+    for path in files(tmp_path):
+        os.utime(path, (1, 1))  # no run opened them for long
     reads.clear()
     stored = prepared(data, tmp_path / "cache")
     assert reads == [changed.name]
@@ -78,9 +81,21 @@ def test_a_stale_store_is_noticed_and_its_old_version_removed(tmp_path, reads):
     assert len(files(tmp_path)) == 15
     for sample in data.samples:
         os.utime(sample.image, ns=(1, 1))
+    for path in files(tmp_path):
+        os.utime(path, (1, 1))
     prepared(data, tmp_path / "cache")
     assert len(reads) == 16
     assert len(files(tmp_path)) == 15
+
+
+def test_a_run_keeps_its_pictures_where_another_reads_them_otherwise(tmp_path):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    one = prepared(data, tmp_path / "cache")
+    before = one[3].labels
+    other = prepared(replace(data, unknown="ignore"), tmp_path / "cache")
+    np.testing.assert_array_equal(one[3].labels, before)
+    np.testing.assert_array_equal(other[3].labels, before)
+    assert len(files(tmp_path)) == 30
 
 
 def test_stored_pictures_go_to_another_process_without_their_pixels(tmp_path):

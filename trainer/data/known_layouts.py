@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ AEROSCAPES_GROUND = GroundWidth(
 GROUND_OF = {"semantic-drone": SEMANTIC_DRONE_GROUND, "aeroscapes": AEROSCAPES_GROUND}
 """Ground across the pictures of a published set, by its taxonomy."""
 
+_ROBOFLOW = re.compile(r"_(jpe?g|png|tiff?|bmp|webp)\.rf\.[0-9A-Za-z]+$", re.IGNORECASE)
+_NUMBER = re.compile(r"[-. ]*\(?\d+\)?$")
+
 LABEL_NOTES = {
     "aeroscapes": {
         "vegetation": "AeroScapes labels lawn, crops, hedges and trees alike as vegetation: a disc on short grass "
@@ -42,14 +46,20 @@ LABEL_NOTES = {
 """Labels that say less than they seem to: by taxonomy and class."""
 
 
-def _sequence(name: str) -> str:
-    """`040001_017` belongs to sequence `040001`; a name without `_` is its own group."""
-    return name.rsplit("_", 1)[0]
+def sequence_of(name: str) -> str:
+    """Return the sequence that a name belongs to: `040001_017` to `040001`, `frame0001` to `frame`, `0001` to `frames`.
+
+    Numbers at the end count the frames of one flight, whatever is before them. What Roboflow adds to names is left out.
+    A name without number and `_` is a sequence of its own.
+    """
+    plain = _ROBOFLOW.sub("", name)
+    before, line, _ = plain.rpartition("_")
+    return before if line else _NUMBER.sub("", plain) or "frames"
 
 
 def _block_of_ten(name: str) -> str:
     """Neighbouring numbers show the same house; without a scene list, tens are kept together."""
-    return f"{int(name) // 10:03d}x" if name.isdigit() else name
+    return f"{int(name) // 10:03d}x" if name.isdigit() else sequence_of(name)
 
 
 def _two_folders(images: str, labels: str) -> Callable[[Path], list[FolderPair]]:
@@ -112,7 +122,7 @@ class Layout:
     places: Callable[[Path], list[FolderPair]]
     taxonomy: str
     below: tuple[str, ...] = ("",)
-    group_of: Callable[[str], str] = _sequence
+    group_of: Callable[[str], str] = sequence_of
     terms: str = ""
     ground: GroundWidth | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from trainer.data.findings import refuse_first
 from trainer.data.ground import GROUND_FILE, GroundWidths, read_ground_file
 from trainer.data.known_layouts import LAYOUTS, Layout
 from trainer.data.pairs import LABEL_SUFFIXES, FolderPair, PairedFiles, files_in, find_pairs, is_folder
-from trainer.data.samples import FolderSet, LabeledSet
+from trainer.data.samples import FolderSet, LabeledSet, Sample
 from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
 from trainer.data.survey import Asked, survey
@@ -103,18 +104,29 @@ def _opened(found: FoundLayout, asked: Asked, with_split: bool = True) -> Labele
     terms_file, terms = found.base / TERMS_FILE, found.layout.terms
     if with_split and os.path.lexists(terms_file):
         terms = read_text(terms_file, "terms of use", DataError).strip()
+    samples = table.regrouped(pairs.samples)
     return FolderSet(
         name=found.name,
         taxonomy=found.taxonomy,
-        samples=table.regrouped(pairs.samples),
+        samples=samples,
         label_format=facts.reading.reading,
         terms=terms,
         own_split=dict(table.part_of) if any(table.part_of.values()) else None,
         unknown=asked.unknown,
         exif_turn=facts.turn.turn,
-        remarks=tuple(line for line in (found.evidence, *facts.lines) if line),
+        remarks=tuple(line for line in (found.evidence, *facts.lines, _ungrouped(samples, table)) if line),
         absent=facts.absent,
         ground=GroundWidths(found.layout.ground, widths),
+    )
+
+
+def _ungrouped(samples: Sequence[Sample], table: SplitTable) -> str:
+    """Return the remark on a set whose names tell no groups and that has no split; else empty."""
+    if any(table.part_of.values()) or len(samples) < 2 or len({s.group for s in samples}) < len(samples):
+        return ""
+    return (
+        f"every picture is a group of its own, as {samples[0].name}: if they are frames of a flight, val shows what "
+        "trained; name groups with `trainer data split --groups`"
     )
 
 

@@ -8,6 +8,7 @@ unused frames.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def carve(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], lis
             target.extend(groups[group])
         return sorted(kept, key=lambda s: s.name), sorted(carved, key=lambda s: s.name)
     for group in sorted(groups):
-        members = groups[group]
+        members = sorted(groups[group], key=lambda s: _natural(s.name))
         count = max(1, round(fraction * len(members))) if fraction > 0 else 0
         gap = GAP_FRAMES if len(members) >= 4 * (count + GAP_FRAMES) // 2 else 0
         if count == 0 or len(members) - count - gap < 1:
@@ -129,6 +130,11 @@ def carve(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], lis
         kept.extend(members[: len(members) - count - gap])
         carved.extend(members[len(members) - count :])
     return kept, carved
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """Return a key that sorts numbers in names by value, so that frame 10 follows frame 9."""
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)([0-9]*)", name)]
 
 
 def assign(

@@ -1,17 +1,20 @@
 """Pictures decoded and shrunk once: one array file each, shared by all processes that train on them.
 
 Decoding a 24-megapixel JPEG takes longer than a training step on it. A file is named after all that its content follows
-from (`LabeledSet.digest` and greatest size), so a source that changed is decoded again. Files are written
-whole and never changed; one that was cut short does not open and is written again. safetensors is imported where it is
-used: commands that only shrink do without it.
+from (`LabeledSet.digest` and greatest size), so a source that changed is decoded again. Files are written whole and
+never changed, and stay for a week after a run last opened them; one that was cut short does not open and is written
+again. safetensors is imported where it is used: commands that only shrink do without it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -31,6 +34,9 @@ CENTRES_PER_CLASS = 32
 
 SPARE_BYTES = 64 << 20
 """Disk space left free for others."""
+
+KEPT_UNUSED_S = 7 * 24 * 3600.0
+"""Decoded pictures stay so long after a run last opened them."""
 
 _SUFFIX = ".safetensors"
 
@@ -117,7 +123,10 @@ def open_or_prepare(
                 facts[sample.name] = _write(paths[sample.name], *shrink(*data.read(sample), limit_wh))
 
             in_threads(decode, missing, threads, done)
-            _remove_stale(root, [paths[sample.name] for sample in missing])
+        for path in paths.values():
+            with suppress(OSError):  # of another user
+                os.utime(path)
+        _remove_stale(root, set(paths.values()))
     counts = np.array([facts[s.name][1] for s in samples], np.int64).reshape(len(samples), 256)
     return StoredSamples([(s.name, paths[s.name]) for s in samples], [facts[s.name][0] for s in samples], counts)
 
@@ -159,11 +168,15 @@ def _require_room(data: LabeledSet, samples: Sequence[Sample], limit_wh: tuple[i
         )
 
 
-def _remove_stale(root: Path, written: Sequence[Path]) -> None:
-    """Removes earlier versions of samples that were decoded anew; who has one open keeps it until then."""
-    current = {path.name.partition("-")[0]: path for path in written}
+def _remove_stale(root: Path, current: set[Path]) -> None:
+    """Removes other versions of these samples that no run has opened for `KEPT_UNUSED_S`.
+
+    A training run opens each picture anew, and another run may read the same samples otherwise.
+    """
+    names = {path.name.partition("-")[0] for path in current}
+    before = time.time() - KEPT_UNUSED_S  # noqa: TID251  # file times are of this clock
     for path in root.glob(f"*{_SUFFIX}"):
-        if current.get(path.name.partition("-")[0], path) != path:
+        if path not in current and path.name.partition("-")[0] in names and path.stat().st_mtime < before:
             path.unlink(missing_ok=True)
 
 

@@ -31,6 +31,7 @@ from landing.pictures import (
 )
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
+from trainer.data.known_layouts import sequence_of
 from trainer.data.layouts import SPLIT_FILE, TAXONOMY_FILE
 from trainer.data.samples import IGNORE, Sample, decode_image
 from trainer.data.splitfile import write_split_file
@@ -124,7 +125,7 @@ def convert(
             _drop_absent(report, folder)
         (folder / TAXONOMY_FILE).write_text(report.taxonomy.to_toml(), "utf-8")
         if any(p.foreign.part or p.foreign.group for p in kept):
-            samples = [Sample(p.name, p.foreign.group or p.name.rsplit("_", 1)[0], out, out) for p in kept]
+            samples = [Sample(p.name, p.foreign.group or sequence_of(p.name), out, out) for p in kept]
             write_split_file(folder / SPLIT_FILE, samples, {p.name: p.foreign.part for p in kept})
     return report
 
