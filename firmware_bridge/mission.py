@@ -43,6 +43,11 @@ class MissionWatch:
         self._asked = 0
         self._asked_ns: int | None = None
 
+    def forget_kinds(self) -> None:
+        """Another mission may have been uploaded: each item's kind must be told anew."""
+        self._kinds.clear()
+        self._asked, self._asked_ns = 0, None
+
     @property
     def item(self) -> MissionItem | None:
         """The item that is flown; None while there is none."""
@@ -58,7 +63,13 @@ class MissionWatch:
         told = None if total in NO_TOTAL else total
         if told != self._total:
             self._total = told
-            self._kinds.clear()  # another mission
+            self.forget_kinds()  # another mission
+
+    def on_ack(self, message: Any, _now_ns: int) -> None:
+        """Take a MISSION_ACK of the autopilot served: it ends an upload, to whomever it is sent."""
+        mission = getattr(message, "mission_type", 0) == mavlink.MAV_MISSION_TYPE_MISSION
+        if mission and message.type == mavlink.MAV_MISSION_ACCEPTED:
+            self.forget_kinds()
 
     def on_item(self, message: Any, _now_ns: int) -> None:
         """Take a MISSION_ITEM_INT, ours or one that a ground station asked for."""

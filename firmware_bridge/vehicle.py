@@ -217,6 +217,7 @@ class VehicleTracker:
             "RC_CHANNELS": self.on_rc_channels,
             "MANUAL_CONTROL": self.on_manual_control,
             "MISSION_ITEM_INT": self.mission.on_item,
+            "MISSION_ACK": self.mission.on_ack,
             MISSION_STREAM: self.mission.on_current,
             BATTERY_STREAM: self.batteries.on_status,
             FENCE_STREAM: self.fence.on_status,
@@ -255,6 +256,7 @@ class VehicleTracker:
             self.fence.on_mode(mode, at_ns)
         if not is_armed(heartbeat):
             self.fence.on_disarmed()
+            self.mission.forget_kinds()
         if autopilot_of(heartbeat) is Autopilot.PX4:
             critical = heartbeat.system_status in FAILSAFE_STATES
             self.takeover.on_heartbeat(mode, critical=critical, armed=is_armed(heartbeat))

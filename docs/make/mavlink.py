@@ -80,6 +80,7 @@ READ = {
     "EXTENDED_SYS_STATE": "in the air, landing, or on the ground",
     "GLOBAL_POSITION_INT": "latitude and longitude: where known sites are, and flights to a place",
     "MISSION_ITEM_INT": "the mission item that ArduPilot flies: whether it lands",
+    "MISSION_ACK": "the end of an upload: the mission may be another one",
     "COMMAND_ACK": "the answer to our commands",
     "RC_CHANNELS": "the pilot's sticks on ArduPilot; read where something may be commanded",
     "MANUAL_CONTROL": "the pilot's sticks on PX4; read where something may be commanded",

@@ -28,15 +28,26 @@ _OPTIONS = {
 }
 
 
+RANGEFINDERS = "123456789A"
+"""Names of the rangefinders that ArduPilot has parameters for, RNGFNDn_TYPE; all of them are read."""
+
+
+def looks_down(values: Values, name: str) -> bool:
+    """Return whether a rangefinder of `RANGEFINDERS` is fitted and looks down."""
+    return values.get(f"RNGFND{name}_TYPE", 0) != 0 and values.get(f"RNGFND{name}_ORIENT", DOWN) == DOWN
+
+
 def has_rangefinder(values: Values) -> bool:
     """Return whether a downward rangefinder is configured."""
-    return any(
-        values.get(f"RNGFND{n}_TYPE", 0) != 0 and values.get(f"RNGFND{n}_ORIENT", DOWN) == DOWN for n in range(1, 5)
-    )
+    return any(looks_down(values, name) for name in RANGEFINDERS)
 
 
-def _fitted(number: int) -> Callable[[Values], bool]:
-    return lambda values: values.get(f"RNGFND{number}_TYPE", 0) != 0
+def _fitted(name: str) -> Callable[[Values], bool]:
+    return lambda values: values.get(f"RNGFND{name}_TYPE", 0) != 0
+
+
+def _first_looks_down(values: Values) -> bool:
+    return looks_down(values, RANGEFINDERS[0])
 
 
 def _speaks_mavlink(port: int) -> Callable[[Values], bool]:
@@ -121,21 +132,21 @@ PRECISION = (
 
 # The sensor that looks down
 RANGEFINDER = (
-    *(Rule(f"RNGFND{n}_TYPE", anything()).because("0 is none") for n in range(1, 3)),
+    *(Rule(f"RNGFND{n}_TYPE", anything()).because("0 is none") for n in RANGEFINDERS),
     *(
         Rule(f"RNGFND{n}_ORIENT", anything(names=_ORIENTATIONS), when=_fitted(n)).because("25 looks down")
-        for n in range(1, 3)
+        for n in RANGEFINDERS
     ),
-    Rule("RNGFND1_MIN_CM", within(0, 50, "cm"), before=V4_7, when=_fitted(1)).because(
+    Rule("RNGFND1_MIN_CM", within(0, 50, "cm"), before=V4_7, when=_first_looks_down).because(
         "nearer readings count as none: no height for the last decimetres"
     ),
-    Rule("RNGFND1_MAX_CM", within(500, 20_000, "cm"), before=V4_7, when=_fitted(1)).because(
+    Rule("RNGFND1_MAX_CM", within(500, 20_000, "cm"), before=V4_7, when=_first_looks_down).because(
         "farther readings count as none; PLND_ALT_MAX and a slow final descent need it"
     ),
-    Rule("RNGFND1_MIN", within(0, 0.5, "m"), since=V4_7, when=_fitted(1)).because(
+    Rule("RNGFND1_MIN", within(0, 0.5, "m"), since=V4_7, when=_first_looks_down).because(
         "nearer readings count as none: no height for the last decimetres; metres from 4.7 on, not centimetres"
     ),
-    Rule("RNGFND1_MAX", within(5, 200, "m"), since=V4_7, when=_fitted(1)).because(
+    Rule("RNGFND1_MAX", within(5, 200, "m"), since=V4_7, when=_first_looks_down).because(
         "farther readings count as none; PLND_ALT_MAX and a slow final descent need it; metres from 4.7 on, not "
         "centimetres"
     ),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from firmware_bridge.doctor.ardupilot import has_rangefinder
+from firmware_bridge.doctor.ardupilot import RANGEFINDERS, has_rangefinder, looks_down
 from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.rules import Values, number
 from firmware_bridge.identity import Identity, Version, version_text
@@ -148,7 +148,7 @@ def _reach(values: Values) -> DoctorFinding | None:
     """A rangefinder that ends below PLND_ALT_MAX: between the two, and above, a lost target is not tried again."""
     reach_m = values.get("RNGFND1_MAX", values.get("RNGFND1_MAX_CM", math.nan) / 100.0)
     highest_m = values.get("PLND_ALT_MAX", math.nan)
-    if not has_rangefinder(values) or not reach_m < highest_m:
+    if not looks_down(values, RANGEFINDERS[0]) or not reach_m < highest_m:
         return None
     value = f"the rangefinder ends at {number(reach_m)} m, PLND_ALT_MAX is {number(highest_m)} m"
     why = "above the lower of the two a lost target is not tried again: the vehicle goes on down and looks no more"

@@ -12,7 +12,7 @@ from sim.campaign.photo_score import photograph_facts, story
 from sim.campaign.scene import Scene
 from sim.campaign.scene_ground import SceneGround, site_verdict
 from sim.campaign.trace import Flown
-from sim.flight.photo_judge import UNJUDGED, unjudged_because
+from sim.flight.photo_judge import UNJUDGED, known_bad, unjudged_because
 from sim.flight.plan import PERSON_AWAY_M, TrackPoint
 from sim.world import World
 from sim.world.classes import RELIEF_ONLY
@@ -98,11 +98,13 @@ def _judge(record: Record, world: World, flown: Flown, decision: DecisionSetting
     down = flown.track[-1]
     record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
     record["last"] = _last(world, flown.track)
-    safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
+    touched = (touchdown["ne_m"], decision.vehicle_radius_m)
+    known_safe = touchdown["person_m"] >= PERSON_AWAY_M and not known_bad(world, *touched, down.t_s)
+    safe = touchdown["all_landable"] and known_safe
     record["verdict"] = "landed-safe" if safe else "landed-unsafe"
     record["reason"] = "" if safe else why_unsafe(touchdown)
     truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
-    unjudged = unjudged_because(world, truth, touchdown["ne_m"], decision.vehicle_radius_m)
+    unjudged = unjudged_because(world, truth, *touched, down.t_s)
     if unjudged is not None:
         record["verdict"], record["reason"] = UNJUDGED, unjudged
 

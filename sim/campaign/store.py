@@ -19,6 +19,7 @@ from sim.campaign.code import code_digest
 from sim.campaign.scene import CampaignError
 from sim.campaign.score import Record
 from sim.campaign.task import Plan, Task, TaskResult
+from sim.world.spec import files_of
 
 PLAN, JOURNAL, RESULTS, TIMINGS = ("campaign.json", "journal.jsonl", "results.jsonl", "timings.jsonl")
 
@@ -29,9 +30,26 @@ def line_of(value: Any) -> str:
 
 
 def inputs_of(plan: Plan) -> dict[str, str]:
-    """Digests of the files that a plan names, by file name."""
+    """Digests of the files that a plan names, by file name; those of its worlds by specification.
+
+    Raises:
+        CampaignError: One of them cannot be read.
+    """
     files = [Path(name) for name in (plan.model, plan.errors) if name is not None]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
+    try:
+        found = {file.name: _digest((file,)) for file in files}
+        return found | {spec: _digest(of_world) for spec in plan.worlds if (of_world := files_of(spec))}
+    except OSError as error:
+        raise CampaignError(f"a file of the campaign cannot be read: {error}") from error
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    """Digest of files: of one the SHA-256 of its bytes, of several that of their names and digests."""
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    if len(files) > 1:
+        text = "".join(f"{file} {digest}\n" for file, digest in zip(files, digests, strict=True))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digests[0][:16]
 
 
 class CampaignFolder:
@@ -75,9 +93,11 @@ class CampaignFolder:
                 f"{self.path} holds another campaign: {'; '.join(differing)}. "
                 "Give another --out, or the same options to go on with it."
             )
-        if before.get("inputs", {}) != now["inputs"]:
+        kept, inputs = before.get("inputs", {}), now["inputs"]
+        changed = sorted(name for name in kept.keys() | inputs.keys() if kept.get(name) != inputs.get(name))
+        if changed:
             raise CampaignError(
-                f"{self.path}: the content of {', '.join(now['inputs'])} has changed since the "
+                f"{self.path}: the content of {', '.join(changed)} has changed since the "
                 "campaign was begun. Give another --out."
             )
         if before["code"] != now["code"]:

@@ -19,7 +19,7 @@ from landing.camera import CameraModel
 from landing.errors import TouchdownError
 from sim.flight.daemon import ORDERS, DaemonEvents, DaemonProcess, daemon_config, site_led_to
 from sim.flight.link_proxy import LinkProxy
-from sim.flight.photo_judge import UNJUDGED, coarser_words, unjudged_because
+from sim.flight.photo_judge import UNJUDGED, coarser_words, known_bad, unjudged_because
 from sim.flight.photo_sensor import resolved_height_m
 from sim.flight.picture import FlightPicture, draw_flight
 from sim.flight.piloted import Cable, FollowedDaemon, PilotedFlight
@@ -239,8 +239,10 @@ def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: G
     down = track[-1]
     result.touchdown_ne_m = (round(down.north_m, 3), round(down.east_m, 3))
     result.truth = world.landable_disc(down.north_m, down.east_m, plan.vehicle_radius_m, down.boot_s)
-    result.verdict = "landed-safe" if result.truth.all_landable else "landed-unsafe"
-    unjudged = unjudged_because(world, result.truth, result.touchdown_ne_m, plan.vehicle_radius_m)
+    touched = (result.touchdown_ne_m, plan.vehicle_radius_m)
+    safe = result.truth.all_landable and not known_bad(world, *touched, down.boot_s)
+    result.verdict = "landed-safe" if safe else "landed-unsafe"
+    unjudged = unjudged_because(world, result.truth, *touched, down.boot_s)
     if unjudged is not None:
         result.verdict, result.reason = UNJUDGED, unjudged
     people = [a for a in world.actors_at(down.boot_s) if a.kind == "person"]

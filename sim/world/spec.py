@@ -144,6 +144,26 @@ def expand_world_spec(text: str) -> tuple[str, ...]:
     return tuple(f"{kind}:{member}{mark}{query}" for member in members)
 
 
+def files_of(text: str) -> tuple[Path, ...]:
+    """Return the files that a specification's worlds are read from, in order; none for a made world.
+
+    Of a photograph: picture, label map and the taxonomy's file. Of a folder: all that it holds.
+
+    Raises:
+        DataError: Not a specification, or a folder of photographs without pictures.
+    """
+    files: list[Path] = []
+    for member in expand_world_spec(text):
+        kind, name, options = _split(member)
+        if kind == "photo":
+            named = [Path(options[key]) for key in ("labels", "taxonomy") if key in options]
+            # A taxonomy is a file or the name of a built-in one.
+            files += [Path(name), *(path for path in named if path.is_file())]
+        elif kind == "folder":
+            files += sorted(path for path in Path(name).rglob("*") if path.is_file())
+    return tuple(files)
+
+
 def photo_with(text: str, **options: object) -> str:
     """The specification of a photo or a folder of them, with options that it does not have; other text itself."""
     kind, name, given = _split(text) if text.startswith("photo:") else ("", text, {})

@@ -53,6 +53,22 @@ def test_the_defaults_of_copter_4_6_need_nothing_but_precision_landing_and_its_f
     assert wrong == {"PLND_ENABLED", "PLND_TYPE", "PLND_OPTIONS"}
 
 
+@pytest.mark.parametrize("fitted", [*"123456789A", None])
+def test_a_rangefinder_that_looks_down_is_seen_whichever_it_is(fitted):
+    held = {f"RNGFND{n}_{end}": 0.0 for n in "123456789A" for end in ("TYPE", "ORIENT")}
+    held |= {"RNGFND1_TYPE": 10.0, "RNGFND1_MAX_CM": 300.0, "PLND_ALT_MAX": 8.0}  # looks ahead, and not far
+    if fitted is not None:
+        held |= {f"RNGFND{fitted}_TYPE": 8.0, f"RNGFND{fitted}_ORIENT": 25.0}
+    asked = names_of(ardupilot.RULES, (4, 6, 2))
+    read = {name: AutopilotParameter(name, value, REAL32) for name, value in held.items() if name in asked}
+    values = {name: parameter.value for name, parameter in read.items()}
+    found = {f.name: f for f in find_pitfalls(Identity(Autopilot.ARDUPILOT, 2, (4, 6, 2)), values)}
+    assert (found["rangefinder"].level is Level.OK) is (fitted is not None)
+    assert ("reach" in found) is (fitted == "1"), "the reach of one that looks ahead is none of a landing's"
+    judged = {f.name for f in judge_all(ardupilot.RULES, read, (4, 6, 2))}
+    assert ("RNGFND1_MAX_CM" in judged) is (fitted == "1")
+
+
 def test_renamed_parameters_are_asked_for_by_the_name_of_the_version():
     old, new = (names_of(ardupilot.RULES, v) for v in ((4, 6, 3), (4, 7, 0)))
     assert {"LAND_SPEED", "RNGFND1_MAX_CM", "SYSID_THISMAV"} <= set(old) - set(new)

@@ -8,7 +8,8 @@ import pytest
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.mission import ASK_PERIOD_NS, TRIES, MissionWatch
 from firmware_bridge.settings import LinkSettings
-from landing.vehicle import MissionItem
+from firmware_bridge.vehicle import AutopilotId, VehicleTracker
+from landing.vehicle import Autopilot, MissionItem
 from sim.flight.link import InProcessLink, LinkFaults
 from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
 from sim.vehicle.autopilot.mission import StoredItem
@@ -50,6 +51,36 @@ def test_another_mission_forgets_the_kinds_of_the_last():
     watch.on_item(item(3, LAND), 0)
     watch.on_current(current(3, 9), 0)
     assert watch.item == MissionItem(3, 9, None)
+
+
+def test_a_mission_of_as_many_items_uploaded_on_the_ground_or_in_the_air_is_another_one():
+    tracker = VehicleTracker()
+
+    def beat(armed: bool, at_s: int) -> None:
+        base, kind = mavlink.MAV_MODE_FLAG_SAFETY_ARMED if armed else 0, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA
+        tracker.on_heartbeat(
+            mavlink.MAVLink_heartbeat_message(mavlink.MAV_TYPE_QUADROTOR, kind, base, 3, 4, 3), at_s * S
+        )
+
+    def take(message, at_s: int) -> None:
+        tracker.handlers[message.get_type()](message, at_s * S)
+
+    to = AutopilotId(1, 1, Autopilot.ARDUPILOT, mavlink.MAV_TYPE_QUADROTOR)
+    accepted, cancelled = mavlink.MAV_MISSION_ACCEPTED, mavlink.MAV_MISSION_OPERATION_CANCELLED
+    beat(True, 0)
+    take(current(3), 0)
+    take(item(3, LAND), 1)
+    assert tracker.status(S).mission.lands is True and tracker.mission_request(to, S) is None
+    beat(False, 10)
+    beat(True, 20)
+    assert tracker.status(20 * S).mission == MissionItem(3, 4, None)
+    assert tracker.mission_request(to, 20 * S).seq == 3
+    take(item(3, WAYPOINT), 21)
+    for kind, result in ((mavlink.MAV_MISSION_TYPE_FENCE, accepted), (0, cancelled)):
+        take(mavlink.MAVLink_mission_ack_message(255, 190, result, kind), 22)
+        assert tracker.status(22 * S).mission.lands is False
+    take(mavlink.MAVLink_mission_ack_message(255, 190, accepted, 0), 23)
+    assert tracker.status(23 * S).mission.lands is None and tracker.mission_request(to, 23 * S) is not None
 
 
 @pytest.mark.parametrize("total", [0, 65_535])

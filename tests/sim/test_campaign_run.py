@@ -16,7 +16,7 @@ from sim.campaign.engines import outcomes
 from sim.campaign.replay import replay
 from sim.campaign.report import command_of
 from sim.campaign.scene import CampaignError
-from sim.campaign.store import JOURNAL, PLAN, RESULTS, TIMINGS, CampaignFolder, cost_of
+from sim.campaign.store import JOURNAL, PLAN, RESULTS, TIMINGS, CampaignFolder, cost_of, inputs_of
 from sim.campaign.task import Plan, Task, TaskResult, run
 from sim.cli import cli
 from tests.edge import fake_model
@@ -138,6 +138,25 @@ def test_a_folder_holds_results_of_the_same_files(finished: Path, tmp_path: Path
     measured.write_text("{ }", "utf-8")
     with pytest.raises(CampaignError, match=r"content of measured\.json has changed"):
         CampaignFolder(tmp_path / "c", asked)
+
+
+def test_a_folder_holds_results_of_the_same_worlds(tmp_path: Path) -> None:
+    for name in ("a.png", "labels/a.png", "classes.toml", "yard/world.json", "yard/labels.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name, "utf-8")
+    photo = f"photo:{tmp_path}/a.png?labels={tmp_path}/labels/a.png&taxonomy={tmp_path}/classes.toml&gsd_m=0.02"
+    asked = plan(worlds=(photo, f"folder:{tmp_path}/yard", WORLD))
+    assert set(inputs_of(asked)) == {photo, f"folder:{tmp_path}/yard"}
+    for number, name in enumerate(("a.png", "labels/a.png", "classes.toml", "yard/labels.png")):
+        out = tmp_path / f"out{number}"
+        CampaignFolder(out, asked).close()
+        CampaignFolder(out, asked).close()
+        (tmp_path / name).write_text("changed", "utf-8")
+        with pytest.raises(CampaignError, match=f"content of {'folder' if 'yard' in name else 'photo'}:.* has changed"):
+            CampaignFolder(out, asked)
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(CampaignError, match="cannot be read"):
+        inputs_of(asked)
 
 
 def test_policies_meet_the_very_same_scene() -> None:
