@@ -1,11 +1,12 @@
 """Forms of the configured model that lie beside it and passed their gate: which is the fastest on this board?
 
 A form is the configured file in another runtime, or another file of its folder that `export verify` or `export int8`
-held against the same original. Each counts only in the runtime that its gate saw.
+held against the same original, and that decides by the same rules. Each counts only in the runtime that its gate saw.
 """
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,11 +16,13 @@ from pathlib import Path
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.ncnn_file import SUFFIX as NCNN
 from edge.runtimes.ncnn_file import read_ncnn
-from edge.runtimes.onnx_file import metadata_of, read_onnx
+from edge.runtimes.onnx_file import metadata_of, read_onnx, without_metadata
 from edge.runtimes.openvino import has_bf16
 from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import ModelError
+from landing.operating import SETTING_OF
 from landing.reading import sha256_of
+from landing.spec import ModelSpec
 
 WORTH = 1.2
 """Least speed-up of a form that is told of: less is within what a busy board varies."""
@@ -55,13 +58,16 @@ def gated_forms(path: Path, runtime: str) -> Iterator[GatedForm]:
     """
     if path.suffix.lower() not in (".onnx", NCNN):
         return
-    originals = {sha256_of(path), *(gate.against_sha256 for _, gate in gates_of(path) if gate.passed)} - {""}
+    configured = _read(path)
+    originals = {*configured.digests, *(gate.against_sha256 for _, gate in configured.gates if gate.passed)} - {""}
     for other in sorted({path, *path.parent.glob("*.onnx"), *path.parent.glob(f"*{NCNN}")}):
         try:
-            gates = list(gates_of(other))
+            file = _read(other)
         except ModelError:
             continue  # it is not what is configured
-        for seen_in, gate in gates:
+        if file.rules != configured.rules:
+            continue
+        for seen_in, gate in file.gates:
             if (other, seen_in) == (path, runtime) or not gate.passed or not _is_there(seen_in):
                 continue
             if other == path or gate.against_sha256 in originals:
@@ -82,21 +88,50 @@ def measured(forms: list[GatedForm], options: RuntimeOptions) -> list[GatedForm]
     return sorted(found, key=lambda form: form.frame_ms)
 
 
-def gates_of(path: Path) -> Iterator[tuple[str, GateReport]]:
-    """Each gate's report in an ONNX or ncnn file, and the runtime whose answers it judged.
+@dataclass(frozen=True)
+class _ModelFile:
+    """Description of an ONNX or ncnn file by itself.
+
+    Attributes:
+        rules: Classes, thresholds, range of ground and input: all of a `ModelSpec` that decides beside the numbers.
+        gates: Each gate's report, and the runtime whose answers it judged.
+        digests: SHA-256 of the file as it is, as each gate saw it, and as it was before it held a gate.
+    """
+
+    rules: tuple[object, ...]
+    gates: tuple[tuple[str, GateReport], ...]
+    digests: frozenset[str]
+
+
+def _read(path: Path) -> _ModelFile:
+    """Read a file.
 
     Raises:
-        ModelError: It cannot be read.
+        ModelError: It cannot be read, or does not describe itself.
     """
+    digests = {sha256_of(path)}
+    here: list[GateReport | None]
     if path.suffix.lower() == NCNN:
-        reports = [read_ncnn(path).manifest.gate]
+        manifest = read_ncnn(path).manifest
+        spec, here = manifest.model, [manifest.gate]
     else:
-        metadata = metadata_of(read_onnx(path))
-        keys = [GATE_KEY, *([BF16_GATE_KEY] if has_bf16() else [])]
-        reports = [GateReport.from_metadata(metadata, f"model {path}", key) for key in keys]
-    for report in reports:
-        if report is not None and len(report.runtimes) == 2:
-            yield report.runtimes[1].split()[0], report
+        data = read_onnx(path)
+        metadata = metadata_of(data)
+        spec = ModelSpec.from_metadata(metadata, f"model {path}")
+        plain, bf16 = (GateReport.from_metadata(metadata, f"model {path}", key) for key in (GATE_KEY, BF16_GATE_KEY))
+        here = [plain, bf16 if has_bf16() else None]
+        digests.add(hashlib.sha256(without_metadata(data, (GATE_KEY, BF16_GATE_KEY))).hexdigest())
+        digests.update(report.artefact_sha256 for report in (plain, bf16) if report is not None)
+    gates = tuple((r.runtimes[1].split()[0], r) for r in here if r is not None and len(r.runtimes) == 2)
+    return _ModelFile(_rules(spec), gates, frozenset(digests))
+
+
+def _rules(spec: ModelSpec) -> tuple[object, ...]:
+    """Return what decides; not where it comes from."""
+    known, operating = spec.ground_range, spec.operating
+    thresholds = None if operating is None else tuple(operating.of_role(role) for role in SETTING_OF)
+    scale = None if known is None else (known.finest_mm, known.coarsest_mm)
+    return spec.taxonomy, thresholds, scale, spec.input
 
 
 def _is_there(runtime: str) -> bool:

@@ -117,6 +117,19 @@ def metadata_of(data: bytes) -> dict[str, str]:
     return found
 
 
+def without_metadata(data: bytes, keys: Collection[str]) -> bytes:
+    """The bytes of a file that `read_onnx` took, as they were before entries of these keys were added."""
+    view, kept, start = memoryview(data), [], 0
+    for number, entry, end in _spans(view):
+        key: memoryview | int = 0
+        if number == _METADATA and not isinstance(entry, int):
+            key = dict(_fields(entry)).get(1, 0)
+        if isinstance(key, int) or bytes(key).decode("utf-8", "replace") not in keys:
+            kept.append(view[start:end])
+        start = end
+    return b"".join(kept)
+
+
 def _external(data: memoryview) -> str:
     """The location of the first external data; empty when there is none."""
     waiting = [("model", data)]
@@ -168,13 +181,18 @@ def _location(entry: memoryview | int) -> str:
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     """Field numbers and values of a protobuf message; numbers of fixed width count as 0."""
+    return ((number, value) for number, value, _ in _spans(message))
+
+
+def _spans(message: memoryview) -> Iterator[tuple[int, memoryview | int, int]]:
+    """Fields as of `_fields`, and where each ends."""
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)
         number, wire_type = key >> 3, key & 7
         if wire_type == 0:
             value, at = _varint(message, at)
-            yield number, value
+            yield number, value, at
             continue
         if wire_type == 2:
             length, at = _varint(message, at)
@@ -184,8 +202,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
             raise _DamagedError(f"wire type {wire_type} at byte {at}")
         if at + length > end:
             raise _DamagedError(f"a field of {length} bytes where {end - at} are left")
-        yield number, message[at : at + length] if wire_type == 2 else 0
-        at += length
+        start, at = at, at + length
+        yield number, message[start:at] if wire_type == 2 else 0, at
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:

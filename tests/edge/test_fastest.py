@@ -5,14 +5,18 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import helper
 
 from edge.check import forms_beside
 from edge.fastest import gated_forms, measured
 from edge.runtimes import RuntimeOptions
 from edge.sections.model import ModelSection
-from landing.artefact import GateReport
+from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.reading import sha256_of
+from landing.spec import METADATA_KEY, GroundRange, ModelSpec, OperatingPoint
+from landing.taxonomy import Taxonomy
 from tests.edge import fake_model, fake_ncnn
 
 
@@ -42,6 +46,55 @@ def test_only_what_passed_counts_where_it_passed(folder: Path) -> None:
     expected = [("m.int8.onnx", "onnxruntime"), *([("m.ncnn", "ncnn")] if find_spec("ncnn") else [])]
     assert found == expected
     assert list(gated_forms(folder / "m.engine", "tensorrt")) == []
+
+
+def with_spec(path: Path, **changes: object) -> None:
+    """Another description in a file; its gates stay."""
+    model = onnx.load(str(path))
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = ModelSpec.from_json(entry.value, "m").model_copy(update=changes).to_json()
+    onnx.save(model, str(path))
+
+
+def test_forms_stay_known_after_gates_were_put_into_the_configured_file(folder: Path) -> None:
+    """Made of the file without a gate, with the first and with the second one; a gate of bfloat16 beside them."""
+    model = folder / "m.onnx"
+    for number, key in enumerate((GATE_KEY, GATE_KEY, BF16_GATE_KEY), 1):
+        seen = sha256_of(model)
+        words = ("torch", "onnxruntime 1 (CPU)")
+        report = GateReport(passed=True, artefact_sha256=seen, against_sha256="c" * 64, frames=number, runtimes=words)
+        bare = onnx.load(str(model))
+        helper.set_model_props(bare, {**{e.key: e.value for e in bare.metadata_props}, key: report.to_json()})
+        onnx.save(bare, str(model))
+        beside = GateReport(passed=True, against_sha256=sha256_of(model), frames=3, runtimes=words)
+        fake_model.with_gate(fake_model.save(folder / "bare.onnx"), folder / f"after{number}.onnx", beside)
+        names = {form.path.name for form in gated_forms(model, "onnxruntime")}
+        made = {f"after{earlier}.onnx" for earlier in range(1, number + 1)}
+        assert {"m.int8.onnx", *made} <= names and "stranger.onnx" not in names
+
+
+@pytest.mark.parametrize("stricter", ["configured", "sibling"])
+def test_a_form_with_other_rules_is_not_offered(folder: Path, stricter: str) -> None:
+    (folder / "m.ncnn").unlink()
+    sibling = folder / "m.int8.onnx"
+    other = fake_model.with_gate(
+        sibling, folder / "again.onnx", None
+    )  # so that either of two siblings may be configured
+    changed, asked = (other, sibling) if stricter == "sibling" else (sibling, sibling)
+    point = OperatingPoint(landable=0.6, obstacle=0.2, water=0.2, person=0.05, vehicle=0.1)
+    assert [form.path for form in gated_forms(asked, "onnxruntime")] == [other]
+    for change in (
+        {"operating": point},
+        {"ground_range": GroundRange(finest_mm=80.0, coarsest_mm=400.0)},
+        {"taxonomy": Taxonomy.load("aeroscapes")},
+    ):
+        kept = changed.read_bytes()
+        with_spec(changed, **change)
+        assert list(gated_forms(asked, "onnxruntime")) == []
+        changed.write_bytes(kept)
+    with_spec(changed, name="m-int8")
+    assert [form.path for form in gated_forms(asked, "onnxruntime")] == [other]
 
 
 def test_forms_are_measured_and_what_does_not_load_is_left_out(folder: Path) -> None:
