@@ -58,6 +58,7 @@ class DepthLook:
         sd_m: Standard deviation of each distance along its ray, shape (n,).
         spread_rad: Half width of a beam: the point lies somewhere in it.
         gimbal: True where the axes are the gimbal's, whose origin is then the body's.
+        refusal: Reason why nothing was read of what the sensor gave; None where it was read.
 
     Raises:
         InvalidValueError: Shapes that do not agree, or too many points.
@@ -69,6 +70,7 @@ class DepthLook:
     sd_m: FloatArray
     spread_rad: float = 0.0
     gimbal: bool = False
+    refusal: str | None = None
 
     def __post_init__(self) -> None:
         points, sd = self.points_m.shape, self.sd_m.shape
@@ -131,6 +133,8 @@ def dated_ground(
         now_ns: Monotonic time.
         frame: Local frame in which relief is gathered.
     """
+    if look.refusal is not None:
+        return look.refusal
     age_ns = now_ns - look.at_ns
     if not 0 <= age_ns <= MOST_AGE_NS:
         return "its time is ahead of ours" if age_ns < 0 else f"it is {age_ns * 1e-9:.1f} s old"

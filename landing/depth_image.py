@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from landing.camera import CameraModel
 from landing.depth import DepthLook
-from landing.errors import InvalidValueError
 
 DepthArray = npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 """Depth along the view, shape (h, w): uint16 in units, or float32 in metres; 0 and what is not finite is no depth."""
+
+NAME = "depth image"
+"""Source of the looks."""
 
 SAMPLES = 3000
 """Pixels of an image that are looked at, about."""
@@ -85,21 +87,19 @@ class DepthCamera:
         self._length = np.linalg.norm(rays, axis=1)
 
     def look(self, image: DepthArray, at_ns: int) -> DepthLook:
-        """Return the points of an image, some `SAMPLES` of them.
+        """Return the points of an image, some `SAMPLES` of them; one of another type or shape is refused.
 
         Args:
             image: uint16 or float32, shape (h, w).
             at_ns: Monotonic time of its capture.
-
-        Raises:
-            InvalidValueError: It is of another type or shape.
         """
         camera = self.camera
         if image.dtype not in (np.uint16, np.float32) or image.shape != (camera.height_px, camera.width_px):
-            raise InvalidValueError(
-                f"a depth image of {image.dtype} and shape {image.shape}: expected uint16 or float32 of "
+            refusal = (
+                f"{image.dtype} of shape {image.shape}, expected uint16 or float32 of "
                 f"({camera.height_px}, {camera.width_px})"
             )
+            return DepthLook(NAME, at_ns, np.zeros((0, 3)), np.zeros(0), refusal=refusal)
         unit_m = self._settings.unit_m if image.dtype == np.uint16 else 1.0
         depth_m = image[self._rows[:, None], self._columns].ravel().astype(np.float64) * unit_m
         told = np.isfinite(depth_m) & (depth_m != 0) & (depth_m <= self._settings.max_m)
@@ -109,4 +109,4 @@ class DepthCamera:
             depth_m > 0, np.hypot(ERROR_M, self._settings.error_share * depth_m), np.nan
         )
         points_m = rays * depth_m[:, None] + np.asarray(camera.mount.offset_frd_m)
-        return DepthLook("depth image", at_ns, points_m, sd_m, gimbal=camera.mount.gimbal)
+        return DepthLook(NAME, at_ns, points_m, sd_m, gimbal=camera.mount.gimbal)

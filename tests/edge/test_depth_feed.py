@@ -20,9 +20,11 @@ from edge.depth_watch import SILENT_NS, DepthWatch
 from edge.log import EventLog
 from edge.resolved import resolve_flight
 from landing.camera import CameraModel
+from landing.decision_groups import ReliefSettings
 from landing.depth import DepthLook, DepthTaken
 from landing.depth_image import DepthFrame, DepthLens, DepthSettings
 from landing.errors import CameraError, ConfigError, PictureError
+from landing.picture import PictureMonitor, PictureSettings
 
 SIZE = (32, 24)
 IMAGE = (np.arange(24 * 32, dtype=np.uint16) * 13 + 300).reshape(24, 32)
@@ -121,6 +123,20 @@ def test_the_feed_keeps_the_newest_looks_until_their_time() -> None:
     feed.frame_arrived(DepthFrame(IMAGE, 7, 700), 0)
     feed.camera_failed("gone")
     assert feed.take(10_000) == () and (feed.counters.frames, feed.counters.camera_failures) == (7, 1)
+
+
+def test_an_image_of_another_shape_is_a_refused_look_and_the_sensor_goes_on() -> None:
+    feed, events = DepthFeed(LENS), EventLog(None)
+    told: list[Any] = []
+    events.listeners.append(lambda line: told.append(line["problem"]))
+    for number, image in enumerate((IMAGE[:12], IMAGE.astype(np.float64), IMAGE)):
+        feed.frame_arrived(DepthFrame(image, number, number), 0)  # type: ignore[arg-type]
+    looks = feed.take(10)
+    assert [look.refusal is None for look in looks] == [False, False, True] and len(looks[0].points_m) == 0
+    monitor, watch = PictureMonitor(PictureSettings(), LENS.camera, ReliefSettings(enabled=True)), DepthWatch(events)
+    watch.observe(monitor.take_depth(looks[:1], lambda _: None, 10), 10)
+    assert told == ["uint16 of shape (12, 32), expected uint16 or float32 of (24, 32)"]
+    assert views.points(looks[0], 0).data == b""
 
 
 def test_a_sensor_is_told_when_it_is_refused_comes_back_and_falls_silent() -> None:
