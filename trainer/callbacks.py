@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ LAST = "last.pt"
 
 
 class WholeFiles(CheckpointIO):  # type: ignore[misc]  # lightning is not followed
-    """Writes checkpoints whole or not at all; reads tensors and plain values only."""
+    """Writes checkpoints whole or not at all; reads tensors and plain values only.
+
+    Args:
+        folder: Of the run; what a checkpoint says of files in another folder holds for those of the same names there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Writes a file; see `trainer.checkpoint.write_whole`."""
@@ -34,11 +42,32 @@ class WholeFiles(CheckpointIO):  # type: ignore[misc]  # lightning is not follow
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Reads tensors and plain values, whatever Lightning asks for."""
-        return load_tensors(Path(path), "checkpoint")
+        content = load_tensors(Path(path), "checkpoint")
+        for state in content.get("callbacks", {}).values():
+            if isinstance(state, dict) and "dirpath" in state:
+                _follow(state, self._folder)
+        return content
 
     def remove_checkpoint(self, path: Any) -> None:
         """Removes a file."""
         Path(path).unlink(missing_ok=True)
+
+
+def _follow(state: dict[str, Any], folder: Path) -> None:
+    """Let the state of a `ModelCheckpoint` follow its files into the folder that they lie in; else leave it."""
+    kept = state.get("best_k_models") or {}
+    best = state.get("best_model_path") or ""
+    named = {str(path) for path in (*kept, best) if path}
+    if not all((folder / Path(path).name).is_file() for path in named):
+        return
+
+    def moved(path: str) -> str:
+        return str(folder / Path(path).name) if path else path
+
+    state["dirpath"] = os.path.realpath(folder)
+    state["best_k_models"] = {moved(path): score for path, score in kept.items()}
+    for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+        state[name] = moved(state.get(name) or "")
 
 
 class EveryNthEpoch(ModelCheckpoint):  # type: ignore[misc]

@@ -126,8 +126,8 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     out = _out_folder(Path(limits.out), resume_from)
     torch.manual_seed(recipe.seed)
     before = Checkpoint.load(resume_from) if resume_from else None
-    if before is not None and before.taxonomy.classes != data.taxonomy.classes:
-        raise ModelError("the data to resume on has other classes than the checkpoint")
+    if before is not None:
+        _require_same_data(before, data, split)
     network, config = (build(before.model), before.model) if before else prepare_network(recipe, len(data.taxonomy))
     _say_first(f"data: {data.name}, taxonomy {data.taxonomy.name}; {split.describe()}")
     for line in (*data.remarks, absent):
@@ -164,6 +164,22 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     if not trainer.is_global_zero:
         return {}
     return _finish(plan, best.best_model_path, out, recipe, data, split, hardware)
+
+
+def _require_same_data(before: Checkpoint, data: LabeledSet, split: Split) -> None:
+    """Refuse to go on with a run on other data: val could hold what trained.
+
+    Raises:
+        ModelError: Classes differ, or the names in train or val.
+    """
+    if before.taxonomy.classes != data.taxonomy.classes:
+        raise ModelError("the data to resume on has other classes than the checkpoint")
+    if before.provenance.get("parts_sha256", split.digest()) != split.digest():
+        raise ModelError(
+            "the data to resume on has other pictures in train or val than the run had "
+            f"(then: {before.provenance.get('split')}; now: {split.describe()}): val could hold what trained. "
+            "Put the pictures back, or start anew with --init"
+        )
 
 
 def _train(
@@ -212,7 +228,7 @@ def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, b
         logger=_logger(limits.logger, out),
         log_every_n_steps=10,
         default_root_dir=out,
-        plugins=[WholeFiles()],
+        plugins=[WholeFiles(out)],
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -313,6 +329,7 @@ def provenance(recipe: Recipe, data: LabeledSet, split: Split, precision: str) -
     return {
         "trained_on": f"{data.name}: {len(split.train)} pictures",
         "split": split.describe(),
+        "parts_sha256": split.digest(),
         "labels": "; ".join(data.remarks),
         "recipe": recipe.command(),
         "licence": data.terms,

@@ -21,6 +21,7 @@ import torch
 from landing.errors import DataError, InvalidValueError, ModelError, TouchdownError
 from tests.trainer import fake_data
 from tests.trainer.tiny import STOPPED, TINY, command, run, train_stopped
+from trainer.callbacks import WholeFiles, keep_best
 from trainer.checkpoint import Checkpoint, SavingError
 from trainer.recipe import DataChoice, LossChoice, NetworkChoice, Recipe, Variation
 
@@ -86,6 +87,23 @@ def test_a_stopped_run_resumes_to_the_last_digit(toy, tmp_path):
     run("fit", "--resume", parts / "last.pt", "--workers", "2", "--threads", "1", "--logger", "none")
     same_weights(tmp_path / "whole" / "last.pt", parts / "last.pt")
     same_weights(tmp_path / "whole" / "best.pt", parts / "best.pt")
+
+
+def test_a_run_goes_on_where_it_was_moved_and_only_on_its_own_parts(toy, tmp_path):
+    out = Path(shutil.copytree(train_stopped(toy, tmp_path / "first"), tmp_path / "moved"))
+    shutil.move(tmp_path / "first", tmp_path / "gone")
+    state = WholeFiles(out).load_checkpoint(out / "last.pt")["callbacks"]
+    best = next(one for name, one in state.items() if "val_choice" in name)
+    callback = keep_best(out, 1)
+    callback.load_state_dict(best)
+    assert callback.best_model_score == best["best_model_score"] and len(callback.best_k_models) == 1
+    assert Path(callback.best_model_path).parent == out and Path(callback.best_model_path).is_file()
+    less = Path(shutil.copytree(toy, tmp_path / "set"))
+    gone = next(iter(sorted((less / "images").iterdir())))
+    (less / "labels" / f"{gone.stem}.png").unlink()
+    gone.unlink()
+    with pytest.raises(ModelError, match=r"other pictures in train or val .*--init"):
+        run("fit", "--resume", out / "last.pt", "--data", less, "--workers", "0", "--threads", "1", "--logger", "none")
 
 
 def test_every_epoch_can_be_kept_before_and_after_a_stop(toy, tmp_path):

@@ -8,6 +8,7 @@ unused frames.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,11 @@ class Split:
             for name, part in (("train", self.train), ("val", self.val), ("test", self.test))
         )
         return parts + (f", unused {self.unused}" if self.unused else "")
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the names in train and val, without their source's, for a folder may be renamed."""
+        parts = [sorted(s.name.rpartition("/")[2] for s in part) for part in (self.train, self.val)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def by_table(samples: Sequence[Sample], part_of: Mapping[str, str], val_fraction: float = 0.0) -> Split:
