@@ -224,6 +224,11 @@ NO_SITE = (
         "Go lower, into the range of the rangefinder. Check its cable and its settings.",
     ),
     PilotText(
+        "no-height: height above ground comes again and is another one: not believed yet",
+        "A height that was lost has come back, and does not fit what was seen before.",
+        "Wait a few seconds. If it stays, check the rangefinder.",
+    ),
+    PilotText(
         "height-out-of-range: height <height> m, frames are used from <lowest> to <highest> m",
         "Too high, or too low, for the camera.",
         "Fly at a height in between.",

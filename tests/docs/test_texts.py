@@ -33,6 +33,7 @@ SOURCES = (
     "landing/pad_track.py",
     "landing/pad_watch.py",
     "landing/picker.py",
+    "landing/plane.py",
     "landing/picture.py",
     "landing/pilot.py",
     "landing/pointing.py",
