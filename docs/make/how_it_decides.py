@@ -48,11 +48,11 @@ from sim.world import World, parse_world_spec
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "how-it-decides"
 WORLD, SEED = "procedural", 1012
-"""A park with trees, a path and people; the demo network was trained on seeds from 19000."""
-START_NE_M, HEIGHT_M, SPEED_MPS, YAW_RAD, TILT_RAD = (-3.4, 0.6), 15.0, (1.0, 0.4), 0.3, 0.04
+"""A park with trees, a path and people; the demo network was trained on other places."""
+START_NE_M, HEIGHT_M, SPEED_MPS, YAW_RAD, TILT_RAD = (-5.0, 2.5), 15.0, (1.0, 0.4), 0.3, 0.04
 """Of the flight, relative to the first person of the world."""
 FPS, FRAMES, SIZE_PX, HFOV_DEG = 5.0, 13, (960, 720), 78.0
-BEGAN_NS, WORLD_S = 1_000_000_000, 8.0
+BEGAN_NS, WORLD_S = 1_000_000_000, 20.0
 SHOWN_M = 16.0
 """Half the side of the maps that are drawn."""
 APART_M, MOST_DISCS = 5.0, 4
