@@ -247,6 +247,7 @@ SITL = (
     ("sitl-ardupilot-late.json", "late", "a person sets out when the vehicle is below 2 m, `guard`"),
     ("sitl-ardupilot-full-speed.json", "landings", "at full speed to the ground (`PLND_OPTIONS` 4)"),
     ("sitl-ardupilot-full-speed.json", "late", "full speed, a person sets out when it is below 4 m, `guard`"),
+    ("sitl-network.json", "network", "the demo network itself over test scenes, wind with gusts, `guard`"),
     ("sitl-px4.json", "landings", "still air"),
     ("sitl-px4-present.json", "landings", "a later decision"),
     ("sitl-px4-present.json", "hazard", "a later decision, a person walks in, `guard`"),
@@ -457,8 +458,8 @@ def page() -> str:
     parts = [
         HEAD,
         "## Simulated landings\n\n" + rows(simulated()),
-        "## Landings on the autopilots' own simulators\n\nThe real firmware flies, the camera is perfect: this "
-        "measures the way from a site to the ground.\n\n" + autopilots(),
+        "## Landings on the autopilots' own simulators\n\nThe real firmware flies. But for the rows of the "
+        "network the camera is perfect: this measures the way from a site to the ground.\n\n" + autopilots(),
         "## Real photographs\n\n" + rows(photographs()),
         "## Speed\n\nThe machine and its load are in each file; ratios hold better than times.\n\n" + rows(speed()),
         "## Faults and endurance\n\n" + rows(endurance()),
