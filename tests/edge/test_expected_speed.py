@@ -25,7 +25,7 @@ def flight(latency_ms: float) -> ResolvedFlight:
 
 
 def found_in_flight(latency_ms: float, fps: float) -> bool:
-    """Whether half a minute of decisions, on frames that arrive late, counts as too slow."""
+    """True where half a minute of decisions, on frames that arrive late, counts as too slow."""
     monitor, slow = SpeedMonitor(flight(0.0).director.max_decision_age_s), None
     for now_ns in range(S, 31 * S, TICK_NS):
         arrived_ns = round(((now_ns / S - FRAME_MS * 1e-3) * fps) // 1 / fps * S)
