@@ -196,7 +196,7 @@ def _add_software(
     wheels, target = read_wheelhouse(request.wheels, request.target)
     require_complete(request.wheels, target, ("ncnn",) if request.model.suffix == ".ncnn" else ())
     for wheel in wheels:
-        contents.add(f"{WHEEL_FOLDER}/{wheel.path.name}", wheel.path)
+        contents.add(f"{WHEEL_FOLDER}/{wheel.carried_name}", wheel.path)
     versions = {wheel.name: wheel.version for wheel in wheels}
     say(f"{len(wheels)} wheels for {target.architecture}" + (f" and Python {target.python}" if target.python else ""))
     return (

@@ -22,6 +22,10 @@ _NAME = re.compile(
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]+\])?==[^\s;]+.*")
 
 
+_LONGEST_NAME = 100
+"""Of a file in an archive without extensions (ustar), bytes."""
+
+
 @dataclass(frozen=True)
 class Wheel:
     """The facts in a wheel's file name (PEP 427); the name is normalised, as ``opencv-python-headless``."""
@@ -48,6 +52,18 @@ class Wheel:
             minors = re.findall(r"cp3(\d+)", found["python"])
             python = f"3.{minors[0]}" if minors else ""
         return cls(path, name, found["version"], Target(architecture=architecture, python=python))
+
+    @property
+    def carried_name(self) -> str:
+        """The file's name in a bundle: without the last platform tags, where the name is too long for an archive.
+
+        Each tag by itself names machines that the wheel runs on, as ``manylinux2014_aarch64.manylinux_2_28_aarch64``.
+        """
+        stem, _, platforms = self.path.stem.rpartition("-")
+        tags = platforms.split(".")
+        while len(tags) > 1 and len(f"{stem}-{'.'.join(tags)}.whl") > _LONGEST_NAME:
+            tags.pop()
+        return f"{stem}-{'.'.join(tags)}.whl"
 
 
 def normalised(name: str) -> str:

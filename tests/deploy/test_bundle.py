@@ -283,6 +283,19 @@ def test_wheels_say_what_they_run_on(kit: Kit, tmp_path: Path) -> None:
         kit.pack(out=tmp_path / "w.tar.zst", wheels=wheels, target=Target(python="3.12"))
 
 
+def test_a_wheel_with_a_long_name_loses_platform_tags(kit: Kit, tmp_path: Path) -> None:
+    """As charset-normalizer's for a Raspberry Pi, which an archive cannot hold."""
+    wheels = tmp_path / "wheels"
+    fake_wheel(wheels)
+    leaf = fake_wheel(wheels, "3.5.3", "charset_normalizer")
+    tags = "manylinux2014_aarch64.manylinux_2_17_aarch64.manylinux_2_28_aarch64"
+    leaf.rename(wheels / f"charset_normalizer-3.5.3-cp311-cp311-{tags}.whl")
+    found = manifest_of(kit, kit.pack(out=tmp_path / "w.tar.zst", wheels=wheels))
+    kept = "manylinux2014_aarch64.manylinux_2_17_aarch64"
+    assert f"wheels/charset_normalizer-3.5.3-cp311-cp311-{kept}.whl" in found.wheels
+    assert found.target == Target(architecture="aarch64", python="3.11")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
