@@ -10,8 +10,10 @@ ground that repeats itself, proves nothing and raises nothing.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -73,13 +75,20 @@ BEHIND = 10.0
 FARTHEST_PX = 80
 """Shifts are tried up to here."""
 
-FROZEN_SHARE = 0.6
+FROZEN_SHARE = 0.9
 """Share of likeness at or above which all pictures since count as the same."""
 
-FROZEN_FRAMES, LOOP_FRAMES = 2, 3
-"""So many repeats in one second are no chance."""
+FROZEN_FRAMES, LOOP_FRAMES = 4, 3
+"""So many repeats in a short time are no chance."""
 
-WITHIN_S = 1.0
+WITHIN_S, WITHIN_FRAMES = 1.0, 6
+"""The short time: the longer one of both."""
+
+STILL_PX = 0.2
+"""A frozen picture lies on the old one to so much of a thumbnail's 160 px."""
+
+LOOP_PACE = (0.4, 1.6)
+"""The old pictures of a loop follow each other so fast against the new ones, which come in their steps."""
 
 OVER_S = 0.3
 """New pictures must come for so long before they are believed..."""
@@ -167,6 +176,7 @@ class Repeats:
         self._at_ns = np.zeros(CAPACITY, np.int64)
         self._kept: list[_Kept] = []
         self._next = 0
+        self._judged_ns: deque[int] = deque(maxlen=WITHIN_FRAMES)
         self._recent: list[tuple[int, _Repeat]] = []
         self._proof: _Repeat | None = None
         self._repeated_ns = self._alike_ns = self._period_ns = 0
@@ -259,8 +269,8 @@ class Repeats:
             if likeness < (LOOP_LIKENESS if looped else LEAST_LIKENESS):
                 continue
             apart_px = float(np.clip(0.7 * np.quantile(shifts[where], 0.25), 2.0, 12.0))
-            beside, apart = _shifted(view.fine, old, where, apart_px)
-            still = looped or beside <= likeness * scale
+            off_px, apart = _shifted(view.fine, old, where, apart_px)
+            still = looped or off_px <= STILL_PX * _size(view.fine)
             if still and apart <= (1.0 - LEAST_FALL) * likeness * scale:
                 return _Repeat(kept, likeness, looped)
         return None
@@ -273,11 +283,12 @@ class Repeats:
             repeat: What it repeats.
             alike: Its greatest likeness with a kept picture, from wherever that was taken.
         """
+        self._judged_ns.append(view.at_ns)
         if repeat is not None:
-            since_ns = view.at_ns - round(WITHIN_S * 1e9)
+            since_ns = min(self._judged_ns[0], view.at_ns - round(WITHIN_S * 1e9))
             self._recent = [r for r in self._recent if r[0] >= since_ns] + [(view.at_ns, repeat)]
             frozen = sum(not r.looped for _, r in self._recent)
-            if frozen >= FROZEN_FRAMES or len(self._recent) >= LOOP_FRAMES:
+            if frozen >= FROZEN_FRAMES or _in_step(self._recent) >= LOOP_FRAMES:
                 if self._proof is None:
                     self._period_ns = view.at_ns - repeat.kept.at_ns
                 # A slow part of a loop looks frozen.
@@ -349,6 +360,16 @@ class Repeats:
         height, width = fine.shape
         camera = self._camera
         return camera.fx * width / camera.width_px, camera.fy * height / camera.height_px
+
+
+def _in_step(recent: list[tuple[int, _Repeat]]) -> int:
+    """Most repeats in a row whose old pictures came as fast one after the other as the new ones."""
+    most = run = 1
+    for (before_ns, before), (now_ns, now) in pairwise(recent):
+        pace = (now.kept.at_ns - before.kept.at_ns) / (now_ns - before_ns)
+        run = run + 1 if LOOP_PACE[0] <= pace <= LOOP_PACE[1] else 1
+        most = max(most, run)
+    return most
 
 
 def _certain_px(off_px: FloatArray, rays_px: FloatArray, wander: FloatArray, focal_px: float) -> FloatArray:
@@ -424,20 +445,31 @@ def _block_sums(values: Floats) -> FloatArray:
 
 
 def _shifted(new: Floats, old: Floats, blocks: npt.NDArray[np.bool_], apart_px: float) -> tuple[float, float]:
-    """Greatest products of some blocks with an old picture that is shifted.
+    """Compare some blocks with an old picture that is shifted.
 
     Returns:
-        By 1.5 px to `apart_px`, and by more.
+        Shift at which both fit best, px to a part of one, infinite where it is not below 1.5; and the greatest product
+        at more than `apart_px`.
     """
     height, width = new.shape
     mask = cv2.resize(blocks.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
     spectrum = cv2.mulSpectrums(cv2.dft(new * mask), cv2.dft(old), 0, conjB=True)
     surface = cv2.dft(spectrum, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE)
     shift_px = _lengths_px(width, height)
+    near = surface[np.ix_((-1, 0, 1), (-1, 0, 1))].astype(np.float64)
     beside = surface[(shift_px >= 1.5) & (shift_px < apart_px)].max(initial=0.0)
     apart = surface[(shift_px >= apart_px) & (shift_px <= FARTHEST_PX)].max(initial=0.0)
+    off_px = math.hypot(_peak(near[1]), _peak(near[:, 1])) if beside <= near[1, 1] else math.inf
     pixels_of_a_block = width * height / blocks.size
-    return float(beside) / pixels_of_a_block, float(apart) / pixels_of_a_block
+    return off_px, float(apart) / pixels_of_a_block
+
+
+def _peak(three: FloatArray) -> float:
+    """Place of the summit of a parabola through values at -1, 0 and 1; infinite where the middle is not the highest."""
+    left, middle, right = three.tolist()
+    if middle < max(left, right) or left + right >= 2 * middle:
+        return math.inf
+    return float(0.5 * (left - right) / (left - 2 * middle + right))
 
 
 @lru_cache(maxsize=1)

@@ -193,11 +193,26 @@ def test_a_live_picture_is_neither(kind: str, motion: str, height_m: float, nois
     assert not [s for s in said if "frozen" in s or "loop" in s], said
 
 
-@pytest.mark.parametrize("motion", ["hover", "descend"])
-@pytest.mark.parametrize("height_m", [5.0, 20.0])
-def test_nor_is_one_whose_attitude_is_wrong_by_half_a_degree(height_m: float, motion: str) -> None:
-    said = [s for s in Flight("lawn", motion, height_m, 100, 2.0, wrong_deg=0.4).said() if s is not None]
+@pytest.mark.parametrize(
+    ("motion", "height_m", "wrong_deg"),
+    [("hover", 5.0, 0.4), ("descend", 20.0, 0.4), ("hover", 30.0, 0.5), ("gusts", 10.0, 0.7), ("gusts", 30.0, 0.6)],
+)
+def test_nor_is_one_whose_attitude_is_wrong(motion: str, height_m: float, wrong_deg: float) -> None:
+    said = [s for s in Flight("lawn", motion, height_m, 200, 2.0, wrong_deg=wrong_deg).said() if s is not None]
     assert not [s for s in said if "frozen" in s or "loop" in s], said
+
+
+@pytest.mark.parametrize("every", [3, 5])
+@pytest.mark.parametrize("word", ["frozen", "loop"])
+def test_slow_cameras_are_told_too(word: str, every: int) -> None:
+    flight = Flight("lawn", "slide", 10.0, 150, 4.0)
+    old = flight.frozen if word == "frozen" else flight.loop(2.0)
+    monitor = PictureMonitor(PictureSettings(), CAMERA)
+    said: list[str | None] = [None] * len(flight.poses)
+    for number in range(0, len(flight.poses), every):
+        pose = flight.poses[number]
+        said[number] = monitor.problem(Frame(flight.noisy(old(number)), number, pose.at_ns), pose)
+    assert delay_s(said, START, word) <= 0.6 * every
 
 
 def test_what_does_not_show_motion_is_not_judged() -> None:
