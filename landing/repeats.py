@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import pairwise
 
 import cv2
@@ -21,25 +20,15 @@ import numpy.typing as npt
 
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
+from landing.likeness import BLOCKS, Floats, block_sums, fitted, structure
 from landing.types import ByteArray, Pose
-
-Floats = npt.NDArray[np.float32]
 
 CAPACITY = 128
 SPACING_S = 0.08
 """Pictures are kept no closer than this: more than 10 s of them."""
 
-BLOCKS = (8, 6)
-"""Columns and rows of a picture's parts that are judged each."""
-
 COARSE_PX = (40, 30)
 """Size of what is searched among all kept pictures."""
-
-WINDOW_PX = 9
-"""Structure finer than this is compared."""
-
-GRAIN = 1.0
-"""Structure of fewer grey steps than this counts less the smaller it is."""
 
 LEAST_SHIFT_PX = 2.5
 """Shift of the ground in a thumbnail of 160 px that counts."""
@@ -72,9 +61,6 @@ LEAST_BLOCKS = 16
 BEHIND = 10.0
 """Shift of ground that was behind the camera, focal lengths."""
 
-FARTHEST_PX = 80
-"""Shifts are tried up to here."""
-
 FROZEN_SHARE = 0.9
 """Share of likeness at or above which all pictures since count as the same."""
 
@@ -96,11 +82,9 @@ OVER_S = 0.3
 OVER_FRAMES = 3
 """... and so many."""
 
-ALIKE = 0.5
-"""Likeness of small pictures from which one may belong to the loop that was seen..."""
-
-LOOP_OVER_S = 1.0
-"""... unless for so much longer than the loop lasts none came from where it cannot."""
+ALIKE, LOOP_OVER_S = 0.5, 1.0
+"""Likeness of small pictures from which one may belong to the loop that was seen, unless for so much longer than the
+loop lasts none came from where it cannot."""
 
 
 _rows, _columns = np.indices(BLOCKS[::-1])
@@ -246,18 +230,18 @@ class Repeats:
     def _compared(self, view: _View, index: int, looped: bool) -> _Repeat | None:
         """A kept picture, if the new one is the same as far as the ground has moved."""
         kept = self._kept[index]
-        moved_m, turned_deg = motion(kept.pose, view.pose)
+        moved_m, turned_deg = view.pose.motion_since(kept.pose)
         if moved_m < self._least[0] and turned_deg < self._least[1]:
             return None
         old = kept.fine
-        product = _block_sums(view.fine * old)
+        product = block_sums(view.fine * old)
         least_px = LEAST_SHIFT_PX * _size(view.fine)
         off_px = self._off_px(view, slice(index, index + 1), self._blocks)[0]
         shifts = np.hypot(off_px[:, 0], off_px[:, 1]).reshape(product.shape)
         moved = shifts >= 0.8 * least_px
         if float(product[moved].sum()) <= 0:
             return None
-        energies = _block_sums(view.fine * view.fine), _block_sums(old * old)
+        energies = block_sums(view.fine * view.fine), block_sums(old * old)
         for part in _PARTS:
             where = moved & part
             if np.count_nonzero(where) < LEAST_BLOCKS:
@@ -269,7 +253,7 @@ class Repeats:
             if likeness < (LOOP_LIKENESS if looped else LEAST_LIKENESS):
                 continue
             apart_px = float(np.clip(0.7 * np.quantile(shifts[where], 0.25), 2.0, 12.0))
-            off_px, apart = _shifted(view.fine, old, where, apart_px)
+            off_px, apart = fitted(view.fine, old, where, apart_px)
             still = looped or off_px <= STILL_PX * _size(view.fine)
             if still and apart <= (1.0 - LEAST_FALL) * likeness * scale:
                 return _Repeat(kept, likeness, looped)
@@ -393,34 +377,11 @@ def _certain_px(off_px: FloatArray, rays_px: FloatArray, wander: FloatArray, foc
     return certain
 
 
-def structure(grey: ByteArray) -> Floats:
-    """Each pixel against its surroundings, by their contrast; float32 (h, w), about -3 to 3."""
-    soft = cv2.blur(grey.astype(np.float32), (3, 3))
-    window = (WINDOW_PX, WINDOW_PX)
-    high = soft - cv2.blur(soft, window)
-    spread = cv2.sqrt(cv2.blur(high * high, window))
-    return np.asarray(high / (spread + GRAIN), np.float32)
-
-
-def motion(before: Pose, now: Pose) -> tuple[float, float]:
-    """Distance, m, and angle, degrees, between two poses; 0 for what is not known."""
-    moved_m = turned_deg = 0.0
-    if before.frame != now.frame:
-        return moved_m, turned_deg
-    if before.position_ned_m is not None and now.position_ned_m is not None:
-        moved_m = math.dist(before.position_ned_m, now.position_ned_m)
-    for then, turned in ((before.ned_from_frd, now.ned_from_frd), (before.ned_from_gimbal, now.ned_from_gimbal)):
-        if then is not None and turned is not None:
-            dot = abs(sum(p * q for p, q in zip(then, turned, strict=True)))
-            turned_deg = max(turned_deg, math.degrees(2.0 * math.acos(min(1.0, dot))))
-    return moved_m, turned_deg
-
-
 def _words(repeat: _Repeat, at_ns: int, pose: Pose | None) -> str:
     what = "a loop of old ones" if repeat.looped else "frozen"
     if pose is None:
         return f"the picture is {what}"
-    moved_m, turned_deg = motion(repeat.kept.pose, pose)
+    moved_m, turned_deg = pose.motion_since(repeat.kept.pose)
     ago = f"{(at_ns - repeat.kept.at_ns) * 1e-9:.1f} s, " if repeat.looped else ""
     return f"the picture is {what} (since {ago}{moved_m:.1f} m and {turned_deg:.0f} degrees)"
 
@@ -437,45 +398,3 @@ def _rays(camera: CameraModel, grid: tuple[int, int]) -> FloatArray:
     v = (np.arange(rows) + 0.5) * camera.height_px / rows - 0.5
     pixels = np.stack(np.meshgrid(u, v), -1).reshape(-1, 2)
     return camera.rays_camera(pixels)
-
-
-def _block_sums(values: Floats) -> FloatArray:
-    """Means over the blocks of a picture, shape (rows, columns)."""
-    return np.asarray(cv2.resize(values, BLOCKS, interpolation=cv2.INTER_AREA), np.float64)
-
-
-def _shifted(new: Floats, old: Floats, blocks: npt.NDArray[np.bool_], apart_px: float) -> tuple[float, float]:
-    """Compare some blocks with an old picture that is shifted.
-
-    Returns:
-        Shift at which both fit best, px to a part of one, infinite where it is not below 1.5; and the greatest product
-        at more than `apart_px`.
-    """
-    height, width = new.shape
-    mask = cv2.resize(blocks.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
-    spectrum = cv2.mulSpectrums(cv2.dft(new * mask), cv2.dft(old), 0, conjB=True)
-    surface = cv2.dft(spectrum, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE)
-    shift_px = _lengths_px(width, height)
-    near = surface[np.ix_((-1, 0, 1), (-1, 0, 1))].astype(np.float64)
-    beside = surface[(shift_px >= 1.5) & (shift_px < apart_px)].max(initial=0.0)
-    apart = surface[(shift_px >= apart_px) & (shift_px <= FARTHEST_PX)].max(initial=0.0)
-    off_px = math.hypot(_peak(near[1]), _peak(near[:, 1])) if beside <= near[1, 1] else math.inf
-    pixels_of_a_block = width * height / blocks.size
-    return off_px, float(apart) / pixels_of_a_block
-
-
-def _peak(three: FloatArray) -> float:
-    """Place of the summit of a parabola through values at -1, 0 and 1; infinite where the middle is not the highest."""
-    left, middle, right = three.tolist()
-    if middle < max(left, right) or left + right >= 2 * middle:
-        return math.inf
-    return float(0.5 * (left - right) / (left - 2 * middle + right))
-
-
-@lru_cache(maxsize=1)
-def _lengths_px(width: int, height: int) -> FloatArray:
-    """Lengths of the shifts in a correlation surface, shape (height, width)."""
-    x = np.minimum(np.arange(width), width - np.arange(width))
-    y = np.minimum(np.arange(height), height - np.arange(height))
-    lengths: FloatArray = np.hypot(x[None], y[:, None])
-    return lengths

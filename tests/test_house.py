@@ -23,7 +23,6 @@ LONG = {
     "landing/authority.py": "one state machine, read as a whole by reviewers",
     "landing/groundmap.py": "one map whose arrays are read and written together",
     "landing/picker.py": "one choice from one map, step by step",
-    "landing/repeats.py": "one check whose thresholds belong together",
 }
 """Longer functions (FILE:NAME) and files, each with its reason."""
 
