@@ -30,8 +30,8 @@ SPACING_S = 0.08
 COARSE_PX = (40, 30)
 """Size of what is searched among all kept pictures."""
 
-LEAST_SHIFT_PX = 2.5
-"""Shift of the ground in a thumbnail of 160 px that counts."""
+LEAST_SHIFT_PX, CLEAR_SHIFT_PX = 2.5, 5.0
+"""Shifts of the ground in a thumbnail of 160 px that count, and that are clear."""
 
 WANDER_M, DRIFT_MPS, WANDER_RAD = 0.05, 0.06, 0.014
 """An estimated position may be off by so much, and wander so fast; an attitude against another, 2 x 0.4 degrees."""
@@ -65,7 +65,7 @@ FROZEN_SHARE = 0.9
 """Share of likeness at or above which all pictures since count as the same."""
 
 FROZEN_FRAMES, LOOP_FRAMES = 4, 3
-"""So many repeats in a short time are no chance."""
+"""So many repeats in a short time are no chance; a clear one counts as two frozen ones."""
 
 WITHIN_S, WITHIN_FRAMES = 1.0, 6
 """The short time: the longer one of both."""
@@ -76,11 +76,8 @@ STILL_PX = 0.2
 LOOP_PACE = (0.4, 1.6)
 """The old pictures of a loop follow each other so fast against the new ones, which come in their steps."""
 
-OVER_S = 0.3
-"""New pictures must come for so long before they are believed..."""
-
-OVER_FRAMES = 3
-"""... and so many."""
+OVER_S, OVER_FRAMES = 0.3, 3
+"""New pictures must come for so long, and so many, before they are believed."""
 
 ALIKE, LOOP_OVER_S = 0.5, 1.0
 """Likeness of small pictures from which one may belong to the loop that was seen, unless for so much longer than the
@@ -135,11 +132,13 @@ class _Repeat:
         kept: As it was before.
         likeness: Correlation of the two.
         looped: Others came in between.
+        clear: The ground must have moved by far.
     """
 
     kept: _Kept
     likeness: float
     looped: bool
+    clear: bool
 
 
 class Repeats:
@@ -225,7 +224,8 @@ class Repeats:
             return None
         since = self._at_ns[:count] > self._at_ns[best]
         looped = bool((alike[since] < FROZEN_SHARE * alike[best]).any())
-        return self._compared(view, best, looped)
+        repeat = self._compared(view, best, looped)
+        return repeat and replace(repeat, clear=bool(shift_px[best] >= CLEAR_SHIFT_PX * _size(view.fine)))
 
     def _compared(self, view: _View, index: int, looped: bool) -> _Repeat | None:
         """A kept picture, if the new one is the same as far as the ground has moved."""
@@ -256,7 +256,7 @@ class Repeats:
             off_px, apart = fitted(view.fine, old, where, apart_px)
             still = looped or off_px <= STILL_PX * _size(view.fine)
             if still and apart <= (1.0 - LEAST_FALL) * likeness * scale:
-                return _Repeat(kept, likeness, looped)
+                return _Repeat(kept, likeness, looped, False)
         return None
 
     def _judge(self, view: _View, repeat: _Repeat | None, alike: float) -> None:
@@ -271,7 +271,7 @@ class Repeats:
         if repeat is not None:
             since_ns = min(self._judged_ns[0], view.at_ns - round(WITHIN_S * 1e9))
             self._recent = [r for r in self._recent if r[0] >= since_ns] + [(view.at_ns, repeat)]
-            frozen = sum(not r.looped for _, r in self._recent)
+            frozen = sum(2 if r.clear else 1 for _, r in self._recent if not r.looped)
             if frozen >= FROZEN_FRAMES or _in_step(self._recent) >= LOOP_FRAMES:
                 if self._proof is None:
                     self._period_ns = view.at_ns - repeat.kept.at_ns
