@@ -161,7 +161,8 @@ def land(
 
     ardupilot and px4 need the simulator of that autopilot; without it the command says how to get one.
 
-    Exit status: 0 when every flight came down on landable ground with the vehicle's radius clear, by the ground truth;
+    Exit status: 0 when every flight came down on landable ground with the vehicle's radius clear and nobody within 2 m,
+    by the ground truth;
     3 when at least one found no site, or was handed back in the air when guard's time was over, and none came down
     badly; 4 over a photograph without labels: a person has to look at the picture; else 1.
     """

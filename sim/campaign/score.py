@@ -12,8 +12,8 @@ from sim.campaign.photo_score import photograph_facts, story
 from sim.campaign.scene import Scene
 from sim.campaign.scene_ground import SceneGround, site_verdict
 from sim.campaign.trace import Flown
-from sim.flight.photo_judge import UNJUDGED, known_bad, unjudged_because
 from sim.flight.plan import PERSON_AWAY_M, TrackPoint
+from sim.flight.touchdown_judge import UNSAFE, judge_touchdown
 from sim.world import World
 from sim.world.classes import RELIEF_ONLY
 from sim.world.model import DiscTruth
@@ -98,15 +98,9 @@ def _judge(record: Record, world: World, flown: Flown, decision: DecisionSetting
     down = flown.track[-1]
     record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
     record["last"] = _last(world, flown.track)
-    touched = (touchdown["ne_m"], decision.vehicle_radius_m)
-    known_safe = touchdown["person_m"] >= PERSON_AWAY_M and not known_bad(world, *touched, down.t_s)
-    safe = touchdown["all_landable"] and known_safe
-    record["verdict"] = "landed-safe" if safe else "landed-unsafe"
-    record["reason"] = "" if safe else why_unsafe(touchdown)
-    truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
-    unjudged = unjudged_because(world, truth, *touched, down.t_s)
-    if unjudged is not None:
-        record["verdict"], record["reason"] = UNJUDGED, unjudged
+    radius_m = decision.vehicle_radius_m
+    truth = world.landable_disc(down.north_m, down.east_m, radius_m, down.t_s)
+    record["verdict"], record["reason"] = judge_touchdown(world, truth, touchdown["ne_m"], radius_m, down.t_s)
 
 
 def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record) -> None:
@@ -119,7 +113,7 @@ def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record)
     passed, why = scenario.evaluate(where, end.t_s, world)
     record["scenario"] = {"passed": passed, "why": why}
     if where is not None and not passed:
-        record["verdict"], record["reason"] = "landed-unsafe", why
+        record["verdict"], record["reason"] = UNSAFE, why
 
 
 def _touchdown(world: World, down: TrackPoint, track: list[TrackPoint], decision: DecisionSettings) -> dict[str, Any]:
@@ -147,13 +141,6 @@ def _unsafe_on(world: World, truth: DiscTruth) -> list[str]:
     landable = {c.name for c in world.taxonomy.classes if world.taxonomy.landable_lut[c.id]}
     near = {"person"} if truth.person_m < PERSON_AWAY_M else set()
     return sorted(near | (set(truth.classes) - landable))
-
-
-def why_unsafe(touchdown: dict[str, Any]) -> str:
-    """In words, what was wrong with a touchdown."""
-    if touchdown["person_m"] < PERSON_AWAY_M:
-        return f"a person {touchdown['person_m']:.1f} m from the touchdown"
-    return f"only {touchdown['fraction_landable']:.0%} landable: {', '.join(touchdown['classes'])}"
 
 
 def _last(world: World, track: list[TrackPoint]) -> dict[str, float]:

@@ -19,13 +19,14 @@ from landing.camera import CameraModel
 from landing.errors import TouchdownError
 from sim.flight.daemon import ORDERS, DaemonEvents, DaemonProcess, daemon_config, site_led_to
 from sim.flight.link_proxy import LinkProxy
-from sim.flight.photo_judge import UNJUDGED, coarser_words, known_bad, unjudged_because
+from sim.flight.photo_judge import coarser_words
 from sim.flight.photo_sensor import resolved_height_m
 from sim.flight.picture import FlightPicture, draw_flight
 from sim.flight.piloted import Cable, FollowedDaemon, PilotedFlight
 from sim.flight.plan import Fault, FlightPlan, FlightResult, TrackPoint
 from sim.flight.simulated import SimulatedStandIn, text_log
 from sim.flight.too_slow import too_slow
+from sim.flight.touchdown_judge import UNSAFE, judge_touchdown
 from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
@@ -35,7 +36,9 @@ from sim.vehicle.smart_battery import SmartBattery
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import World, parse_world_spec, save_world, suggest_start
 from sim.world.heights import ground_height
+from sim.world.model import DiscTruth
 from sim.world.pad_place import place_pad, start_beside
+from sim.world.spec import adversarial_scenario
 from sim.world.start import photo_height_m
 
 CONTACT_M = 0.03
@@ -239,12 +242,7 @@ def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: G
     down = track[-1]
     result.touchdown_ne_m = (round(down.north_m, 3), round(down.east_m, 3))
     result.truth = world.landable_disc(down.north_m, down.east_m, plan.vehicle_radius_m, down.boot_s)
-    touched = (result.touchdown_ne_m, plan.vehicle_radius_m)
-    safe = result.truth.all_landable and not known_bad(world, *touched, down.boot_s)
-    result.verdict = "landed-safe" if safe else "landed-unsafe"
-    unjudged = unjudged_because(world, result.truth, *touched, down.boot_s)
-    if unjudged is not None:
-        result.verdict, result.reason = UNJUDGED, unjudged
+    result.verdict, result.reason = _judge(world, result.truth, result.touchdown_ne_m, plan, down.boot_s)
     people = [a for a in world.actors_at(down.boot_s) if a.kind == "person"]
     if people:
         away_m = min(person.distance_m(down.north_m, down.east_m) for person in people)
@@ -253,6 +251,15 @@ def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: G
         first = _first_contact(track)
         result.pad_miss_m = round(math.dist((first.north_m, first.east_m), world.pad.at(first.boot_s)), 3)
     _measure_miss(result, tail, station, down)
+
+
+def _judge(
+    world: World, truth: DiscTruth, place_ne_m: tuple[float, float], plan: FlightPlan, t_s: float
+) -> tuple[str, str]:
+    """Return verdict and reason of a touchdown; on an adversarial scenario that fails it is unsafe."""
+    scenario = adversarial_scenario(plan.world)
+    passed, why = (True, "") if scenario is None else scenario.evaluate(place_ne_m, t_s, world)
+    return judge_touchdown(world, truth, place_ne_m, plan.vehicle_radius_m, t_s) if passed else (UNSAFE, why)
 
 
 def _first_contact(track: list[TruthSample]) -> TruthSample:

@@ -212,7 +212,7 @@ class FlightResult:
     Attributes:
         verdict: `landed-safe`, `landed-unsafe`, `landed-unjudged` (over a photograph whose labels do not tell),
             `no-site`, `handed-back` (a guarding daemon's tries ended in the air), `timeout` or `not-landed`.
-        reason: Of a missing landing, in words; empty after a landing.
+        reason: Why it is no safe landing, in words; empty after one.
         autopilot, version: Of the vehicle; the version is its own.
         touchdown_ne_m: True touchdown, world NED.
         truth: The ground there, within the vehicle's radius.

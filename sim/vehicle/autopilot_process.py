@@ -87,7 +87,11 @@ class AutopilotProcess(Protocol):
         """The pilot takes over: hovers."""
 
     def hand_over(self, station: GroundStation) -> None:
-        """The pilot lets a daemon with authority `land` land."""
+        """The pilot lets a daemon with authority `land` land.
+
+        Raises:
+            FlightError: It is not known how on this autopilot.
+        """
 
     def hovering(self, station: GroundStation) -> bool:
         """True in the mode of `order_hover`."""

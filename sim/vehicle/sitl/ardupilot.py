@@ -26,7 +26,9 @@ from sim.vehicle.sitl.doctor import let_doctor_fix
 from sim.vehicle.sitl.leash import leashed
 from sim.vehicle.standin import RANGEFINDER
 
-GUIDED, LAND = 4, 9
+GUIDED, LAND, BRAKE = 4, 9, 17
+HEARD_S = 1.5
+"""A mode that lasts so long is told by a heartbeat."""
 WARM_UP_SPEEDUP = 10.0
 READY_S = 60.0
 """Real time for boot, position estimate and climb; some 12 s on an idle machine."""
@@ -170,7 +172,9 @@ class ArduPilotSitl:
         station.set_mode(GUIDED)
 
     def hand_over(self, station: GroundStation) -> None:
-        """It hovers in that mode already."""
+        """BRAKE, which hovers without a transmitter, then GUIDED: a mode that it took off in is no order."""
+        station.set_mode(BRAKE)
+        station.wait(HEARD_S)
         self.order_hover(station)
 
     def hovering(self, station: GroundStation) -> bool:

@@ -138,8 +138,12 @@ class Px4Sitl:
         station.set_mode(MAIN_AUTO, SUB_LOITER)
 
     def hand_over(self, station: GroundStation) -> None:
-        """It hovers in that mode already."""
-        self.order_hover(station)
+        """Not known here: the order must come from a mode that is flown by hand, which wants a transmitter.
+
+        Raises:
+            FlightError: Always.
+        """
+        raise FlightError("px4: nobody is at the sticks here who could hand over: fly --authority guard")
 
     def hovering(self, station: GroundStation) -> bool:
         """In AUTO.LOITER."""
