@@ -60,7 +60,7 @@ def largest_gap(view: GroundView, clearance_m: GridOfFloat, taxonomy: Taxonomy, 
         view: The map.
         clearance_m: Clearance around each cell of it, m, as the picker made it.
         taxonomy: Whose clearances are kept.
-        needed_m: Radius that a site needs; what leaves more is no obstruction.
+        needed_m: Radius that a site needs; of what leaves more only the tightest is named, where nothing leaves less.
     """
     on_free = np.where(view.free, clearance_m, -np.inf)
     row, column = (int(i) for i in np.unravel_index(int(np.argmax(on_free)), on_free.shape))
@@ -71,7 +71,8 @@ def largest_gap(view: GroundView, clearance_m: GridOfFloat, taxonomy: Taxonomy, 
         found.append(_nearest(view, view.hazards[role], row, column, role.value, taxonomy.clearance_of(role)))
     found.append(_nearest(view, view.known & ~view.free & ~hazard, row, column, NOT_LANDABLE, 0.0))
     found.append(_nearest(view, ~view.known & ~hazard, row, column, UNSEEN, 0.0))
-    bounds = sorted((o for o in found if o is not None and o.leaves_m < needed_m), key=lambda o: o.leaves_m)
+    nearest = sorted((o for o in found if o is not None), key=lambda o: o.leaves_m)
+    bounds = [o for o in nearest if o.leaves_m < needed_m] or nearest[:1]  # the picker's clearance is a little smaller
     north_m, east_m = view.centre_of(row, column)
     return Gap(north_m, east_m, float(clearance_m[row, column]), tuple(bounds))
 

@@ -8,6 +8,7 @@ from typing import Any
 from edge.annotate import way_in_words, way_to
 from edge.look.view import View
 from landing.obstruction import Gap
+from landing.site import radius_in_words
 from landing.types import Pose
 
 
@@ -54,4 +55,5 @@ def gap_words(gap: Gap, pose: Pose) -> str:
             f"{o.kind} {o.distance_m:.1f} m from it, {way_in_words(*way_to(o.north_m, o.east_m, pose))}{kept}"
         )
     where = way_in_words(*way_to(gap.north_m, gap.east_m, pose))
-    return f"largest gap {max(0.0, gap.radius_m):.1f} m, {where}; bounded by " + "; ".join(bounds)
+    words = f"largest gap {radius_in_words(max(0.0, gap.radius_m))}, {where}"
+    return f"{words}; bounded by {'; '.join(bounds)}" if bounds else words
