@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
 
-import cv2
-
 from deploy.archive import write_archive
 from deploy.configuration import CALIBRATION, MODEL_PATH, TAXONOMY, Key, check_text, read_configuration, with_values
 from deploy.contents import Contents
@@ -44,7 +42,7 @@ from landing.camera import CameraModel
 from landing.distribution import DISTRIBUTION, VERSION
 from landing.errors import FileError, ModelError
 from landing.manifest import Precision
-from landing.pictures import read_picture_bytes
+from landing.pictures import read_picture_bytes, write_picture
 
 UNITS = ("touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers")
 CARRIED = (".onnx", ".ncnn")
@@ -222,7 +220,7 @@ def _add_samples(
             pictures = []
             for name, image in generated_pictures().items():
                 path = Path(scratch) / f"{name}.png"
-                cv2.imwrite(str(path), image)
+                write_picture(path, image)
                 pictures.append(path)
         found = decide(config, [(path, request.sample_height_m) for path in pictures])
         expected: list[SampleDecision] = []

@@ -29,7 +29,7 @@ MOST_SHOWN_PX = 6000
 
 
 def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes: tuple[str, ...] = ()) -> ByteArray:
-    """The frame with landable ground in green, hazards in red, the site or the reason, a scale.
+    """The frame with landable ground in green, hazards in red, the site or the reason, a scale; no words on the site.
 
     Args:
         step: Of the pipeline.
@@ -50,9 +50,11 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes:
     unit = max(picture.shape[1], picture.shape[0]) / 1280.0
     selection, pose = step.decision.selection, step.pose
     lines: list[tuple[str, tuple[int, int, int]]] = []
+    words_below = False
     if isinstance(selection, LandingSite):
         if pose is not None and camera.missing_in(pose) is None:
-            _draw_site(picture, selection, camera, pose, settings, unit)
+            row = _draw_site(picture, selection, camera, pose, settings, unit)
+            words_below = row is not None and row < picture.shape[0] // 2
         lines.append((f"SITE  clear radius {selection.clearance_m:.1f} m   area {selection.area_m2:.0f} m2", GREEN))
         if selection.surface is not None:
             lines.append((f"on {selection.surface.text}", AMBER if selection.surface.caution else WHITE))
@@ -66,9 +68,9 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes:
         lines.append((selection.detail, WHITE))
     if pose is not None and pose.height_agl_m is not None:
         lines.append((f"height {pose.height_agl_m:.1f} m", WHITE))
-        _draw_scale(picture, camera, pose.height_agl_m, unit)
+        _draw_scale(picture, camera, pose.height_agl_m, unit, at_top=words_below)
     lines += [(note, AMBER) for note in notes]
-    _draw_text(picture, lines, unit)
+    _draw_text(picture, lines, unit, at_bottom=words_below)
     return picture
 
 
@@ -133,7 +135,8 @@ def disc_px(
 
 def _draw_site(
     picture: ByteArray, site: LandingSite, camera: CameraModel, pose: Pose, settings: DecisionSettings, unit: float
-) -> None:
+) -> int | None:
+    """Draw the discs and the cross, and return the row of the site; None where it cannot be placed in the picture."""
     thick = max(2, round(3 * unit))
     outer = disc_px(site, site.clearance_m, camera, pose)
     inner = disc_px(site, settings.vehicle_radius_m, camera, pose)
@@ -143,7 +146,7 @@ def _draw_site(
             cv2.polylines(picture, [outline], True, BLACK, width + 2, cv2.LINE_AA)
             cv2.polylines(picture, [outline], True, colour, width, cv2.LINE_AA)
     if np.isnan(centre).any():
-        return
+        return None
     u, v = round(float(centre[0])), round(float(centre[1]))
     cv2.drawMarker(picture, (u, v), BLACK, cv2.MARKER_CROSS, round(30 * unit), thick + 2)
     cv2.drawMarker(picture, (u, v), WHITE, cv2.MARKER_CROSS, round(30 * unit), thick)
@@ -152,9 +155,10 @@ def _draw_site(
     where = (u + round(12 * unit), v - round(12 * unit))
     cv2.putText(picture, label, where, FONT, size, BLACK, thick + 2, cv2.LINE_AA)
     cv2.putText(picture, label, where, FONT, size, WHITE, max(1, thick // 2), cv2.LINE_AA)
+    return v
 
 
-def _draw_scale(picture: ByteArray, camera: CameraModel, height_m: float, unit: float) -> None:
+def _draw_scale(picture: ByteArray, camera: CameraModel, height_m: float, unit: float, at_top: bool) -> None:
     """A bar of a round length, true on the ground straight below a level camera."""
     if height_m <= 0:
         return
@@ -164,7 +168,7 @@ def _draw_scale(picture: ByteArray, camera: CameraModel, height_m: float, unit: 
     length_m = max(m * decade for m in (1, 2, 5) if m * decade <= target_m)
     length_px = round(length_m * px_per_m)
     pad = round(18 * unit)
-    y, x = picture.shape[0] - pad, picture.shape[1] - pad - length_px
+    y, x = (2 * pad + round(14 * unit) if at_top else picture.shape[0] - pad), picture.shape[1] - pad - length_px
     tick = max(4, round(8 * unit))
     for colour, width in ((BLACK, max(4, round(7 * unit))), (WHITE, max(2, round(3 * unit)))):
         cv2.line(picture, (x, y), (x + length_px, y), colour, width)
@@ -176,17 +180,21 @@ def _draw_scale(picture: ByteArray, camera: CameraModel, height_m: float, unit: 
         cv2.putText(picture, text, place, FONT, 0.7 * unit, colour, width, cv2.LINE_AA)
 
 
-def _draw_text(picture: ByteArray, lines: list[tuple[str, tuple[int, int, int]]], unit: float) -> None:
+def _draw_text(
+    picture: ByteArray, lines: list[tuple[str, tuple[int, int, int]]], unit: float, at_bottom: bool = False
+) -> None:
     size, width = 0.62 * unit, max(1, round(1.5 * unit))
     step, pad = round(27 * unit), round(12 * unit)
     room_px = picture.shape[1] - 2 * pad
     wrapped: list[tuple[str, tuple[int, int, int]]] = []
     for text, colour in lines:
         wrapped += [(part, colour) for part in _wrap(_ascii(text), size, width, room_px)]
-    box = picture[: pad + step * len(wrapped) + pad // 2]
+    tall = pad + step * len(wrapped) + pad // 2
+    top = max(0, picture.shape[0] - tall) if at_bottom else 0
+    box = picture[top : top + tall]
     box[:] = (box * 0.45).astype(np.uint8)
     for row, (text, colour) in enumerate(wrapped):
-        place = (pad, pad // 2 + step * (row + 1) - pad // 3)
+        place = (pad, top + pad // 2 + step * (row + 1) - pad // 3)
         cv2.putText(picture, text, place, FONT, size, colour, width, cv2.LINE_AA)
 
 

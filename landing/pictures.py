@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import cv2
 import numpy as np
 
-from landing.errors import TouchdownError
-from landing.reading import open_file, read_bytes
+from landing.errors import FileError, TouchdownError
+from landing.reading import is_utf8, open_file, read_bytes
 from landing.types import ByteArray
 
 PICTURE_BYTES = 512 << 20
@@ -146,6 +147,33 @@ def decode(data: bytes, flags: int) -> ByteArray | None:
         return None
     # OpenCV turns a TIFF whatever the flags say.
     return as_stored(np.asarray(image), orientation_of(data)) if format_of(data) == "TIFF" else np.asarray(image)
+
+
+def write_picture(path: Path, image: ByteArray, parameters: Sequence[int] = ()) -> None:
+    """Write a picture of the kind that its suffix names; the name may be any bytes, which `cv2.imwrite` dies of.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    _, data = cv2.imencode(path.suffix, image, list(parameters))
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as problem:
+        raise FileError(f"{path} cannot be written: {problem.strerror or problem}") from problem
+
+
+def open_video(path: Path, fps: float, size_px: tuple[int, int]) -> cv2.VideoWriter:
+    """Open an MPEG-4 video for writing; the caller releases it.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    if not is_utf8(path):
+        raise FileError(f"{path} cannot be written: its path is no UTF-8, name another folder")
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size_px)
+    if not writer.isOpened():
+        raise FileError(f"{path} cannot be written: the folder is read-only, or OpenCV has no MPEG-4 encoder here")
+    return writer
 
 
 def format_of(data: bytes) -> str:

@@ -77,12 +77,23 @@ def open_file(path: str | Path, what: str, error: Error, most_bytes: int = ANY_B
 
 
 def require_file(path: str | Path, what: str, error: Error, most_bytes: int = ANY_BYTES, remedy: str = "") -> None:
-    """Refuses what `open_file` does, for a library that opens files by name.
+    """Refuses what `open_file` does, for a library that opens files by name; a name that is no UTF-8 ends OpenCV.
 
     Raises:
         TouchdownError: See `open_file`.
     """
+    if not is_utf8(path):
+        raise error(f"{what} {path}: its path is no UTF-8, rename it or its folder")
     open_file(path, what, error, most_bytes, remedy).close()
+
+
+def is_utf8(path: str | Path) -> bool:
+    """Tell whether a path can be handed to a library that takes names as UTF-8."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_folder(path: str | Path) -> bool:

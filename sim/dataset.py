@@ -24,6 +24,7 @@ from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
 from landing.ground_scale import axis_down
+from landing.pictures import write_picture
 from landing.types import Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects
@@ -188,8 +189,7 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> dict[str, float]:
             (out / "images" / f"{name}.jpg", image, quality),
             (out / "labels" / f"{name}.png", truth, []),
         ):
-            if not cv2.imwrite(str(path), picture, options):
-                raise DataError(f"{path} cannot be written; is the disk full?")
+            write_picture(path, picture, options)
     return widths_m
 
 

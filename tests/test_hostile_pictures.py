@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import landing
+from landing.errors import DataError
+from landing.reading import require_file
 from landing.taxonomy import Taxonomy
 from tests.command import call
 from tests.edge import fake_model
@@ -223,6 +226,17 @@ def test_a_hostile_folder_is_skipped_line_by_line(
         assert said.count(": skipped: ") == len(pictures) + len(others) and "good.png: site" in said
         stray = capfd.readouterr()
         assert not stray.out and not stray.err
+
+
+def test_no_path_reaches_opencv_by_its_name() -> None:
+    """`cv2.imread` and its like end the process at a name that is no UTF-8: `landing.pictures` opens instead."""
+    by_name = re.compile(r"cv2\.(imread|imwrite|VideoWriter|FileStorage)\(")
+    house = Path(landing.__file__).parent.parent
+    folders = ("landing", "firmware_bridge", "edge", "trainer", "export", "sim", "deploy", "touchdown")
+    files = [path for folder in folders for path in (house / folder).rglob("*.py") if path.name != "pictures.py"]
+    assert [str(path) for path in files if by_name.search(path.read_text("utf-8"))] == []
+    with pytest.raises(DataError, match="no UTF-8"):
+        require_file("/tmp/caf\udce9.mp4", "video", DataError)
 
 
 def test_a_folder_of_very_many_files_is_read_by_its_names(model: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from edge.exact import RecordingError
 from edge.resolved import ResolvedFlight
 from landing.camera import CameraModel
 from landing.director import DirectorState
-from landing.pictures import size_of
+from landing.pictures import size_of, write_picture
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose, Segmentation
 
@@ -207,7 +207,7 @@ def mine(recording: Recording, out: Path, count: int, apart_s: float, source: st
                 ids = np.asarray(
                     cv2.resize(maps_of(png).class_id, size_of(jpeg), interpolation=cv2.INTER_NEAREST_EXACT)
                 )
-                cv2.imwrite(str(out / "proposals" / f"{name}.png"), ids)
+                write_picture(out / "proposals" / f"{name}.png", ids)
                 project.add(Proposal(f"{name}.jpg", ids))
                 numbers = (taken.score, taken.entropy, taken.disagreement, taken.at_s)
                 table.writerow([name, taken.why, *(f"{n:.4f}" for n in numbers)])

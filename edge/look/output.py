@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -12,10 +13,12 @@ from pathlib import Path
 from string import Template
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 
 from landing.errors import FileError
+from landing.pictures import open_video, write_picture
 from landing.types import ByteArray
 
 _PAGE = Template(resources.files("edge.look").joinpath("report.html").read_text("utf-8"))
@@ -51,8 +54,7 @@ class LookOutput:
             TouchdownError: It cannot be written.
         """
         path = self._path_for(source, ".look.jpg")
-        if not cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 90]):
-            raise FileError(f"{path} cannot be written: is the disk full or the folder read-only?")
+        write_picture(path, image, [cv2.IMWRITE_JPEG_QUALITY, 90])
         return path.name
 
     def video(self, source: Path, fps: float, size_px: tuple[int, int]) -> tuple[str, cv2.VideoWriter]:
@@ -62,9 +64,7 @@ class LookOutput:
             TouchdownError: It cannot be written.
         """
         path = self._path_for(source, ".look.mp4")
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size_px)
-        if not writer.isOpened():
-            raise FileError(f"{path} cannot be written: OpenCV has no MPEG-4 encoder here")
+        writer = open_video(path, fps, size_px)
         self._stack.callback(writer.release)
         return path.name, writer
 
@@ -91,7 +91,8 @@ class LookOutput:
         """Complete all files."""
         self._stack.close()
         if self._report:
-            (self._folder / "report.html").write_text(report_html(self._records, list(skipped)), "utf-8")
+            page = report_html(self._records, list(skipped)).encode("utf-8", "replace")  # names may be any bytes
+            (self._folder / "report.html").write_bytes(page)
 
     def __enter__(self) -> LookOutput:
         return self
@@ -130,7 +131,7 @@ def report_html(records: list[dict[str, Any]], skipped: list[str]) -> str:
 def _figure(picture: str, records: list[dict[str, Any]]) -> str:
     """One picture, or one video with the count of its frames."""
     record = records[-1]
-    link = html.escape(picture, quote=True)
+    link = _link(picture)
     shown = f'<video src="{link}" controls preload="none"></video>' if picture.endswith(".mp4") else ""
     if picture.endswith(".jpg") and "picture" in record:
         shown = f'<a href="{link}"><img src="{link}" loading="lazy" alt=""></a>'
@@ -153,9 +154,14 @@ def _figure(picture: str, records: list[dict[str, Any]]) -> str:
     )
 
 
+def _link(name: str) -> str:
+    """A file beside the page as the value of an attribute: `#`, `?` and `%` of its name are no part of an address."""
+    return html.escape(quote(os.fsencode(name)), quote=True)
+
+
 def _whole_figure(record: dict[str, Any]) -> str:
     """An orthophoto with its sites."""
-    link = html.escape(record["picture"], quote=True)
+    link = _link(record["picture"])
     words = f"{len(record['sites'])} sites on {record['windows']} windows"
     notes = "".join(f"<br><small>{html.escape(line)}</small>" for line in [record["viewpoint"], *record["notes"]])
     return (

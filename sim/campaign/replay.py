@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from landing.geometry import quaternion_from_euler
+from landing.pictures import write_picture
 from landing.types import ByteArray, Pose
 from sim.camera import render
 from sim.campaign.ranges import stream
@@ -129,7 +130,7 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
     trace = sorted([*flown.events, *track], key=lambda e: float(e["t_s"]))
     (out / "trace.jsonl").write_text("".join(json.dumps(e) + "\n" for e in trace), "utf-8")
     if sheet:
-        cv2.imwrite(str(out / "camera.jpg"), contact_sheet(plan, number, flown, world))
+        write_picture(out / "camera.jpg", contact_sheet(plan, number, flown, world))
     return record, out, same
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import DataError, TouchdownError
+from landing.pictures import decode, read_picture_bytes
 from landing.taxonomy import Taxonomy
 from sim.world.actors import Sun, actor_from_json, actor_to_json
 from sim.world.model import World
@@ -115,7 +116,7 @@ def _heights(path: Path) -> npt.NDArray[np.float32]:
     Raises:
         DataError: The file is missing or damaged.
     """
-    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    stored = decode(read_picture_bytes(path, "heights", DataError), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.dtype != np.uint16:
         raise DataError(f"{path}: no picture of heights in millimetres, uint16: save the world again")
     return np.asarray(stored, np.float32) / np.float32(1000.0)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import cv2
 import numpy as np
@@ -294,17 +296,31 @@ def test_label_maps_that_can_be_read_in_two_ways_are_refused(tmp_path: Path) -> 
 
 def test_the_report_shows_every_picture_and_video_with_its_answer(model_path: Path, tmp_path: Path) -> None:
     paint(tmp_path / "<b>.png")
+    paint(tmp_path / "w.png", ground="water").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 #1.png"))
     paint(tmp_path / "w.png", ground="water")
     (tmp_path / "c.jpg").write_bytes(b"\xff\xd8 no")
     write_video(tmp_path / "v.avi", ["grass"] * 3)
     out = tmp_path / "out"
     look(model_path, tmp_path, height_agl_m=20.0, hfov_deg=70.0, out=out, report=True)
     page = (out / "report.html").read_text("utf-8")
-    assert "5 pictures, " in page and "no site: nothing-landable" in page and "c.jpg" in page
+    assert "6 pictures, " in page and "no site: nothing-landable" in page and "c.jpg" in page
     assert "<b>&lt;b&gt;.png</b>" in page and "<b>.png" not in page
     assert "of 3 frames with a site" in page and 'src="v.look.mp4"' in page
     for name in re.findall(r'src="([^"]+)"', page):
-        assert (out / html.unescape(name)).exists()
+        assert (out / os.fsdecode(unquote_to_bytes(html.unescape(name)))).exists()
+
+
+def test_words_on_a_picture_never_lie_on_the_site(model_path: Path, tmp_path: Path) -> None:
+    # Two lawns, each in one half of a dark wood: the site's ground keeps its colours in both.
+    for name, lawn in (("above.png", (200, 0, 200, 110)), ("below.png", (200, 370, 200, 110))):
+        paint(tmp_path / name, ("grass", lawn), ground="tree")
+    _, _, records = look(model_path, tmp_path, height_agl_m=20.0, hfov_deg=70.0, out=tmp_path / "out")
+    for record in records:
+        u_px, v_px = (round(record["site"][name]) for name in ("u_px", "v_px"))
+        drawn = cv2.imread(str(tmp_path / "out" / record["picture"]))
+        before = cv2.imread(str(tmp_path / record["name"]))
+        beside = (v_px, u_px + 25)  # between the discs' outlines
+        assert int(drawn[beside].sum()) > 0.6 * int(before[beside].sum()), record["name"]
 
 
 def test_a_refusal_names_what_took_the_room_and_where(model_path: Path, tmp_path: Path) -> None:

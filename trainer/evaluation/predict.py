@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError, FileError
+from landing.pictures import open_video, write_picture
 from landing.progress import Progress, say, tracked
 from landing.reading import absence, require_file
 from landing.taxonomy import Taxonomy
@@ -56,7 +57,7 @@ def predict(
     def draw(image: ByteArray, mask: Path) -> ByteArray:
         classes = class_map(predictor.logits(image), (image.shape[1], image.shape[0]))
         if masks:
-            _write(mask, classes)
+            write_picture(mask, classes)
         return overlay(image, classes, predictor.checkpoint.taxonomy, opacity)
 
     if files is None:
@@ -64,7 +65,7 @@ def predict(
     else:
         chosen = files[::every]
         for path in tracked("predict", chosen, len(chosen)):
-            _write(out / f"{path.stem}.overlay.jpg", draw(read_image(path), out / f"{path.stem}.mask.png"))
+            write_picture(out / f"{path.stem}.overlay.jpg", draw(read_image(path), out / f"{path.stem}.mask.png"))
         count = len(chosen)
     say(f"wrote {count} {'pictures' if files is not None else 'frames'} to {out}")
 
@@ -104,11 +105,8 @@ def _draw_video(draw: Callable[[ByteArray, Path], ByteArray], source: Path, out:
             if writer is None:
                 target = out / f"{source.stem}.overlay.mp4"
                 size = (drawn.shape[1], drawn.shape[0])
-                code = cv2.VideoWriter.fourcc(*"mp4v")
-                writer = cv2.VideoWriter(str(target), code, fps / every, size)
+                writer = open_video(target, fps / every, size)
                 stack.callback(writer.release)
-                if not writer.isOpened():
-                    raise FileError(f"{target} cannot be written: no MPEG-4 encoder here")
             writer.write(drawn)
             count += 1
             bar.step()
@@ -131,8 +129,3 @@ def overlay(image_bgr: ByteArray, classes: ByteArray, taxonomy: Taxonomy, opacit
     shares = legend(taxonomy, height, np.bincount(classes.ravel(), minlength=256))
     joined = cv2.hconcat([blend(image_bgr, classes, taxonomy, opacity), shares])
     return np.ascontiguousarray(joined[: height // 2 * 2, : joined.shape[1] // 2 * 2])
-
-
-def _write(path: Path, image: ByteArray) -> None:
-    if not cv2.imwrite(str(path), image):
-        raise FileError(f"{path} cannot be written: is the disk full or the folder read-only?")
