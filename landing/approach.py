@@ -1,4 +1,8 @@
-"""Approach of people and vehicles to the site, from the change of the nearest one's distance."""
+"""Approach of people and vehicles to the site, from the change of the nearest one's distance.
+
+Looks come as seldom as a board decides, so nothing here counts in frames a second: what is enough follows from the
+times of the looks. `benchmarks/approach.py` measures what is told ahead, and what is told wrongly, by the rate.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,25 @@ import numpy as np
 from landing.settings import DecisionSettings
 from landing.taxonomy import Role
 
-APPROACH_LOOKS = 4
-APPROACH_NS = (300_000_000, 900_000_000)
-"""An approach is told from so many frames over at least and at most so long."""
+LOOKS = 3
+"""Two looks may be at two people; a third on the same line is no chance."""
 
-APPROACH_JUMP_M = 1.0
-"""The nearest one is not so much nearer or farther a frame later: that is somebody else."""
+WINDOW_NS = 1_500_000_000
+"""Looks that are older say nothing of the present speed."""
+
+LEAST_HZ = 3.0
+"""From so many decisions a second who walks or drives to the site is told ahead; below, those who drive come within the
+clearance before a third look, and of those who walk some."""
+
+NOISE_M, SURE_SD = 0.15, 2.0
+"""Standard deviation of one look at the distance of who stands still, and standard errors by which a speed must differ
+from none."""
+
+OUTLINE_M = 0.5
+"""An outline, or what the network makes of it, is so much wider or narrower in the next frame."""
+
+FASTEST_MPS = {Role.PERSON: 4.0, Role.VEHICLE: 15.0}
+"""The nearest one who is nearer or farther than this and a wavering outline explain is somebody else."""
 
 
 class Approaches:
@@ -41,7 +58,8 @@ class Approaches:
     def clearance_soon_m(self, role: Role, clearance_m: float, at_ns: int) -> float:
         """Return the clearance to people or vehicles at the site soon, if they go on as they do, m.
 
-        How the distance of the nearest one changes is enough; nobody need be told from anybody.
+        How the distance of the nearest one changes is enough; nobody need be told from anybody. A line is fitted to
+        the looks; its slope counts where it is no noise.
 
         Args:
             role: Whose.
@@ -49,19 +67,27 @@ class Approaches:
             at_ns: Capture time of the frame.
         """
         seen = self._seen.setdefault(role, [])
-        if not math.isfinite(clearance_m) or (seen and abs(clearance_m - seen[-1][1]) > APPROACH_JUMP_M):
-            seen.clear()  # nobody, or somebody else
+        if not math.isfinite(clearance_m) or (seen and self._is_another(role, seen[-1], clearance_m, at_ns)):
+            seen.clear()
         if math.isfinite(clearance_m):
             seen.append((at_ns, clearance_m))
-        while seen and at_ns - seen[0][0] > APPROACH_NS[1]:
+        while seen and at_ns - seen[0][0] > WINDOW_NS:
             seen.pop(0)
-        if len(seen) < APPROACH_LOOKS or at_ns - seen[0][0] < APPROACH_NS[0]:
+        if len(seen) < LOOKS:
             return clearance_m
         t_s = np.array([(t - at_ns) * 1e-9 for t, _ in seen])
         clearances_m = np.array([r for _, r in seen])
-        mean_s, mean_m = float(t_s.mean()), float(clearances_m.mean())
-        spread = float(((t_s - mean_s) ** 2).sum())
-        closing_mps = -float(((t_s - mean_s) * (clearances_m - mean_m)).sum()) / spread
-        if closing_mps < self._settings.approach.slowest_mps:
+        t_s -= t_s.mean()
+        spread_s2 = float((t_s**2).sum())
+        if spread_s2 <= 0.0:
+            return clearance_m
+        closing_mps = -float((t_s * clearances_m).sum()) / spread_s2
+        if closing_mps < max(self._settings.approach.slowest_mps, SURE_SD * NOISE_M / math.sqrt(spread_s2)):
             return clearance_m
         return clearance_m - closing_mps * self._settings.approach.within_s
+
+    @staticmethod
+    def _is_another(role: Role, before: tuple[int, float], clearance_m: float, at_ns: int) -> bool:
+        """Return True when nobody of this role goes from the last look to this one."""
+        passed_s = (at_ns - before[0]) * 1e-9
+        return abs(clearance_m - before[1]) > OUTLINE_M + FASTEST_MPS[role] * passed_s

@@ -16,6 +16,7 @@ from landing.picker import Candidate, LostPlace, Regions, any_within
 from landing.relief_ground import NOT_KNOWN, ReliefGround
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Pad, Selection
+from landing.site_watch import BetterPlace, Doubt, LostPlaces
 from landing.surface import mean_quality, surface_at
 from landing.taxonomy import HAZARD_ROLES, Role, Surface
 
@@ -24,9 +25,6 @@ STANDING_ROLES = tuple(role for role in HAZARD_ROLES if role not in MOVING_ROLES
 INTRUSION_M = 0.2
 """Depth into a site's clearance from which one frame with somebody counts, m. A site may be chosen next to people who
 stand still, and their outline wavers by about a cell."""
-
-SAME_PLACE_M, MOST_LOST = 1.0, 12
-"""Lost sites nearer than this to each other are one; so many of them, the newest, are kept."""
 
 WORSE_BY = 0.75
 """Steps of preference by which a site's surface must come out worse than it was chosen for to be exchanged."""
@@ -81,12 +79,11 @@ class SiteTracker:
         self._settings = settings
         self._surfaces = surfaces
         self.site: LandingSite | None = None
-        self._bad_since_ns: int | None = None
-        self._better_since_ns: int | None = None
+        self._doubt = Doubt()
+        self._better = BetterPlace()
         self._chosen_quality: float | None = None
         """Of the site's ground when it was chosen, see `mean_quality`."""
-        self._lost: list[tuple[LostPlace, int]] = []
-        """Places and times (ns) of sites that were lost because of their ground."""
+        self._lost = LostPlaces(settings.blacklist)
         self._approaches = Approaches(settings)
         self._pad_clear_since_ns: int | None = None
         """Time since which the pad is clear again after it was not."""
@@ -94,16 +91,16 @@ class SiteTracker:
     @property
     def doubted(self) -> bool:
         """True when something was wrong with the site in the last frame that showed it."""
-        return self._bad_since_ns is not None
+        return bool(self._doubt)
 
     def state_dict(self) -> dict[str, Any]:
         """All that it knows, as plain values."""
         return {
             "site": None if self.site is None else asdict(self.site),
             "chosen_quality": self._chosen_quality,
-            "bad_since_ns": self._bad_since_ns,
-            "better_since_ns": self._better_since_ns,
-            "lost": [[*place, at_ns] for place, at_ns in self._lost],
+            **self._doubt.state_dict(),
+            **self._better.state_dict(),
+            **self._lost.state_dict(),
             "approach": self._approaches.state_dict(),
             "pad_clear_since_ns": self._pad_clear_since_ns,
         }
@@ -119,16 +116,17 @@ class SiteTracker:
             site = LandingSite(**{**site, "position_ned_m": position, "surface": surface, "pad": pad})
         self.site = site
         self._chosen_quality = state["chosen_quality"]
-        self._bad_since_ns = state["bad_since_ns"]
-        self._better_since_ns = state["better_since_ns"]
-        self._lost = [(LostPlace(float(n), float(e), float(r)), int(at_ns)) for n, e, r, at_ns in state["lost"]]
+        self._doubt.load_state_dict(state)
+        self._better.load_state_dict(state)
+        self._lost.load_state_dict(state)
         self._approaches.load_state_dict(state["approach"])
         self._pad_clear_since_ns = state.get("pad_clear_since_ns")
 
     def forget(self) -> None:
         """Drops the site."""
-        self.site = None
-        self._bad_since_ns = self._better_since_ns = self._pad_clear_since_ns = None
+        self.site = self._pad_clear_since_ns = None
+        self._doubt.clear()
+        self._better.clear()
         self._approaches.forget()
 
     def lead(self, pad: LandingSite | None) -> None:
@@ -158,13 +156,12 @@ class SiteTracker:
         if self.site is not None:
             position = shift.point(self.site.position_ned_m)
             self.site = replace(self.site, position_ned_m=position)
-        self._lost = [(LostPlace(*shift.point((*place[:2], 0.0))[:2], place[2]), at_ns) for place, at_ns in self._lost]
+        self._better.moved(shift)
+        self._lost.moved(shift)
 
     def lost_places(self, at_ns: int) -> list[LostPlace]:
         """Return the sites lost because of their ground within `blacklist.memory_s`."""
-        oldest_ns = at_ns - round(self._settings.blacklist.memory_s * 1e9)
-        self._lost = [lost for lost in self._lost if lost[1] > oldest_ns]
-        return [place for place, _ in self._lost]
+        return self._lost.places(at_ns)
 
     def intruder(
         self,
@@ -195,16 +192,14 @@ class SiteTracker:
         if cell is None:
             return None
         clearances_m = {role: float(grid[cell]) for role, grid in moving_clearance_m.items()}
-        role, clearance_m = min(clearances_m.items(), key=lambda pair: pair[1])
+        soon_m = {}
+        if self.site is not None:  # of all of them in each frame, or a look is missing in the next
+            soon_m = {r: self._approaches.clearance_soon_m(r, room_m, at_ns) for r, room_m in clearances_m.items()}
         needed_m = self._settings.required_radius_m - INTRUSION_M
-        if clearance_m < needed_m:
-            return Intruder(role, clearance_m)
-        if self.site is None:
-            return None
-        for role, clearance_m in clearances_m.items():
-            soon_m = self._approaches.clearance_soon_m(role, clearance_m, at_ns)
-            if soon_m < needed_m:
-                return Intruder(role, soon_m)
+        for rooms_m in (clearances_m, soon_m):
+            role, room_m = min(rooms_m.items(), key=lambda pair: pair[1], default=(None, math.inf))
+            if role is not None and room_m < needed_m:
+                return Intruder(role, room_m)
         return None
 
     def update(self, snapshot: MapSnapshot) -> Selection:
@@ -222,32 +217,30 @@ class SiteTracker:
             if better is not None:
                 cell, problem = better, None
         if problem is not None:
-            if self._bad_since_ns is None:
-                self._bad_since_ns = at_ns
-            if at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
+            self._doubt.note(at_ns)
+            if self._doubt.lasts(at_ns, self._settings.lost_after_s):
                 self._note_loss(snapshot, cell)
                 self.forget()
                 if isinstance(snapshot.best, NoSite):
                     return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {snapshot.best.detail}")
                 return self._take(snapshot.best, snapshot)
             return self.site
-        self._bad_since_ns = None
+        self._doubt.clear()
         assert cell is not None  # a site outside the map is a problem
         self._seen(snapshot, cell, committed)
         # Later on what is better depends on where the vehicle is: no leading back and forth, but for a place that was
         # given up before, or one whose surface is not what it was chosen for.
         new = at_ns - self.site.first_seen_ns <= self._settings.switch.within_s * 1e9
-        open_to_others = new or self._lost_before() or self._disappoints(snapshot.view, cell)
-        if open_to_others and not committed and self._is_better(snapshot, cell):
-            if self._better_since_ns is None:
-                self._better_since_ns = at_ns
-            if at_ns - self._better_since_ns >= self._settings.switch.after_s * 1e9:
-                since_ns = self._better_since_ns
-                self.forget()
-                return self._take(snapshot.best, snapshot, since_ns)
-        else:
-            self._better_since_ns = None
-        return self.site
+        open_to_others = new or self._lost.near(self.site.position_ned_m[:2]) or self._disappoints(snapshot.view, cell)
+        best = self._better_than(snapshot, cell) if open_to_others and not committed else None
+        if best is None:
+            self._better.clear()
+            return self.site
+        since_ns = self._better.note((best.north_m, best.east_m), self._reach_m(height_m), at_ns)
+        if at_ns - since_ns < self._settings.switch.after_s * 1e9:
+            return self.site
+        self.forget()
+        return self._take(best, snapshot, since_ns)
 
     def _update_pad(self, site: LandingSite, pad: Pad, snapshot: MapSnapshot) -> Selection:
         """The pad while the map has nothing against it; it is not left for another place."""
@@ -255,16 +248,15 @@ class SiteTracker:
         cell = view.cell_of(*site.place_ned_m(at_ns)[:2])
         problem = self._problem(snapshot, cell, snapshot.height_m <= self._settings.commit_height_m)
         if problem is None and cell is not None:
-            if self._bad_since_ns is not None and at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
+            if self._doubt.lasts(at_ns, self._settings.lost_after_s):
                 self._pad_clear_since_ns = at_ns  # it is confirmed anew
-            self._bad_since_ns = None
+            self._doubt.clear()
             clearance_m, area_m2 = float(snapshot.clearance_m[cell]), snapshot.regions.area_m2(*cell)
             first_ns = max(site.first_seen_ns, self._pad_clear_since_ns or 0)
             self.site = replace(site, clearance_m=clearance_m, area_m2=area_m2, first_seen_ns=first_ns)
             return self.site
-        if self._bad_since_ns is None:
-            self._bad_since_ns = at_ns
-        if at_ns - self._bad_since_ns < self._settings.lost_after_s * 1e9:
+        self._doubt.note(at_ns)
+        if not self._doubt.lasts(at_ns, self._settings.lost_after_s):
             return site
         return NoSite(NoSiteReason.SITE_LOST, f"pad {pad.tag}: {problem}")
 
@@ -273,17 +265,7 @@ class SiteTracker:
         if cell is None or float(snapshot.moving_clearance_m[cell]) < self._settings.required_radius_m:
             return
         assert self.site is not None
-        settings = self._settings
-        reach_m = max(settings.blacklist.radius_m, settings.blacklist.radius_per_height * snapshot.height_m)
-        here = LostPlace(*self.site.position_ned_m[:2], reach_m)
-        others = [lost for lost in self._lost if math.dist(lost[0][:2], here[:2]) > SAME_PLACE_M]
-        self._lost = [*others, (here, snapshot.at_ns)][-MOST_LOST:]
-
-    def _lost_before(self) -> bool:
-        """Return True when a site was lost at the present site."""
-        assert self.site is not None
-        place, near_m = self.site.position_ned_m[:2], self._settings.blacklist.radius_m / 2
-        return any(math.dist(place, lost[:2]) <= near_m for lost, _ in self._lost)
+        self._lost.note(self.site.position_ned_m[:2], snapshot.height_m, snapshot.at_ns)
 
     def _disappoints(self, view: GroundView, cell: tuple[int, int]) -> bool:
         """Return True when the site's surface comes out a step worse than it was chosen for."""
@@ -313,14 +295,13 @@ class SiteTracker:
 
         From high up a site lies where errors of pose and of coarse pixels have put it. On the way down its surroundings
         come out clearer, and the best of them is the same site seen better, not another one: it need not be confirmed
-        anew. It never moves because of people or
-        vehicles: who comes to a site ends it.
+        anew. It never moves because of people or vehicles: who comes to a site ends it.
         """
         assert self.site is not None
-        settings, height_m = self._settings, snapshot.height_m
+        settings = self._settings
         if float(snapshot.moving_clearance_m[cell]) < settings.required_radius_m:
             return None
-        view, reach_m = snapshot.view, settings.shift.base_m + settings.shift.per_height * height_m
+        view, reach_m = snapshot.view, self._reach_m(snapshot.height_m)
         steps = math.ceil(reach_m / view.cell_m)
         top, left = max(0, cell[0] - steps), max(0, cell[1] - steps)
         part = (slice(top, cell[0] + steps + 1), slice(left, cell[1] + steps + 1))
@@ -357,7 +338,8 @@ class SiteTracker:
             surface = surface_at(snapshot.view, self._surfaces, cell, radius_m)
             self._chosen_quality = mean_quality(snapshot.view, cell, radius_m)
         self.site = LandingSite(position, best.clearance_m, best.area_m2, since_ns, snapshot.at_ns, surface=surface)
-        self._bad_since_ns = self._better_since_ns = None
+        self._doubt.clear()
+        self._better.clear()
         return self.site
 
     def _problem(self, snapshot: MapSnapshot, cell: tuple[int, int] | None, committed: bool) -> str | None:
@@ -394,7 +376,11 @@ class SiteTracker:
         problem = snapshot.relief.problem(cell, radius_m)
         return None if problem is None else f"relief at the site, {problem}"
 
-    def _is_better(self, snapshot: MapSnapshot, cell: tuple[int, int]) -> bool:
-        if isinstance(snapshot.best, NoSite):
-            return False
-        return snapshot.best.score_m > float(snapshot.score_m[cell]) + self._settings.switch.gain_m
+    def _reach_m(self, height_m: float) -> float:
+        """Return the distance at which two places are one, seen better from lower down."""
+        return self._settings.shift.base_m + self._settings.shift.per_height * height_m
+
+    def _better_than(self, snapshot: MapSnapshot, cell: tuple[int, int]) -> Candidate | None:
+        """Return the best place where it is clearly better than the site."""
+        best, least_m = snapshot.best, float(snapshot.score_m[cell]) + self._settings.switch.gain_m
+        return best if isinstance(best, Candidate) and best.score_m > least_m else None
