@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from edge.finding import Finding
 from edge.resolved import ResolvedFlight
+from landing.approach import DRIVERS_HZ, WALKERS_HZ
 from landing.problems import Problem
 from landing.speed import Slowness
 
 
 def speed_finding(flight: ResolvedFlight, threads: int | None, frame_ms: float, fps: float | None) -> Finding | None:
-    """A warning where decisions cannot come soon enough for a target; None where they can.
+    """A warning where decisions come too late for a target, or for telling who comes; None where they do not.
 
     Until the next decision the newest one rests on a frame that is as old as the camera's latency and one decision
     take, and as what then has to be waited for: the next decision, or the camera where that is slower.
@@ -28,7 +29,7 @@ def speed_finding(flight: ResolvedFlight, threads: int | None, frame_ms: float, 
     left_s = limit_s - flight.latency_ms * 1e-3
     frame_s, camera_s = frame_ms * 1e-3, 1.0 / fps if fps else 0.0
     if frame_s + max(frame_s, camera_s) <= left_s:
-        return None
+        return _late_approaches(1.0 / max(frame_s, camera_s))
     by_camera = 2 * frame_s <= left_s
     needed_hz = 1.0 / (left_s - frame_s) if by_camera else 2.0 / left_s
     decisions_hz = 1.0 / max(frame_s, camera_s)
@@ -59,3 +60,16 @@ def _late_camera(flight: ResolvedFlight, knowingly: str) -> Finding | None:
         text = f"{said} too old for a target when it arrives: no target would be sent; {remedy}, or {knowingly}"
         return Finding("speed", True, text, data, warning=True, problem=Problem.SLOW)
     return None
+
+
+def _late_approaches(decisions_hz: float) -> Finding | None:
+    """A warning where somebody who comes to the site is told only when there; None where they are told ahead."""
+    if decisions_hz >= DRIVERS_HZ:
+        return None
+    who, needed_hz, ahead = "drives", DRIVERS_HZ, f"from {DRIVERS_HZ:g} decisions/s they are told ahead"
+    if decisions_hz < WALKERS_HZ:
+        who, needed_hz = "walks or drives", WALKERS_HZ
+        ahead = f"from {WALKERS_HZ:g} decisions/s walkers are told ahead, from {DRIVERS_HZ:g} drivers too"
+    text = f"{decisions_hz:.1f} decisions/s: who {who} to the site is told only when there; {ahead}"
+    data = {"decisions_hz": decisions_hz, "needed_hz": needed_hz}
+    return Finding("speed", True, text, data, warning=True, problem=Problem.SLOW)

@@ -21,9 +21,9 @@ LOOKS = 3
 WINDOW_NS = 1_500_000_000
 """Looks that are older say nothing of the present speed."""
 
-LEAST_HZ = 3.0
-"""From so many decisions a second who walks or drives to the site is told ahead; below, those who drive come within the
-clearance before a third look, and of those who walk some."""
+WALKERS_HZ, DRIVERS_HZ = 2.0, 5.0
+"""Decisions a second from which who walks, and who drives at 10 m/s, to the site is told ahead. With fewer they are
+there by the third look."""
 
 NOISE_M, SURE_SD = 0.15, 2.0
 """Standard deviation of one look at the distance of who stands still, and standard errors by which a speed must differ

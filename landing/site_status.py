@@ -89,7 +89,9 @@ class SiteStatus:
     def somebody(self, now_ns: int) -> bool:
         """Return True when somebody is at the site, as surely as the height leaves time to make sure.
 
-        Low down the first frame that shows them counts. Higher up it must be more than a flash.
+        Low down the first frame that shows them counts. Higher up it must be more than a flash. At five decisions a
+        second one sure frame is enough, for the map holds it in the next: to wait for one decision more saved 1 of 20
+        false stops over val worlds, and cost 0.06 s with true ones (at three a second 0.14 s). A stop costs 4 s.
         """
         if self._intruder_since_ns is None:
             return False

@@ -114,6 +114,7 @@ def simulated() -> Iterator[Row]:
     yield from failsafes()
     yield from relief_flights()
     yield from surveys()
+    yield from approaches()
     name = "last_metres.json"
     data = figures(name)
     words = "; ".join(f"{end.replace('-', ' ')}: {share(d['person_within_2m'])}" for end, d in data["ends"].items())
@@ -201,6 +202,26 @@ def surveys() -> Iterator[Row]:
             f"{data['worlds_without_a_site']} worlds without a site",
             name,
         )
+
+
+def approaches() -> Iterator[Row]:
+    """Yield who is told before they are at the site, and who is told wrongly, by the rate of decisions."""
+    name = "approach.json"
+    rates = figures(name)["rates"]
+
+    def total(rate: str, kind: str, value: str) -> float:
+        return sum(
+            figure[value] for motion, figure in rates[rate].items() if motion.startswith(kind) and value in figure
+        )
+
+    for kind, who in (("walks", "walk"), ("drives", "drive")):
+        told = (f"{total(r, kind, 'told_ahead')} of {total(r, kind, 'of')} at {r} decisions/s" for r in rates)
+        yield Row(
+            f"people who {who} over the site, the measured mistakes: told before they are there", "; ".join(told), name
+        )
+    wrong = [[f["told_a_minute"] for f in rates[r].values() if "told_a_minute" in f] for r in rates]
+    words = (f"{statistics.mean(each):.1f} at {r}" for r, each in zip(rates, wrong, strict=True))
+    yield Row("people and cars beside the site who do not come: told wrongly, times a minute", "; ".join(words), name)
 
 
 def proving_ground() -> Iterator[Row]:

@@ -51,3 +51,13 @@ def test_pictures_too_old_when_they_arrive_are_named_whatever_the_rate(latency_m
     never = latency_ms >= oldest_ms
     assert told.problem is (Problem.NO_FRAME if never else Problem.SLOW)
     assert ("none would be decided on" in told.text) is never
+
+
+@pytest.mark.parametrize(("fps", "word"), [(1.5, "walks or drives"), (4.0, "drives"), (5.0, None), (15.0, None)])
+def test_rates_at_which_who_comes_is_told_only_when_there_are_named(fps: float, word: str | None) -> None:
+    patient = flight(0.0)
+    patient = replace(patient, director=patient.director.model_copy(update={"max_decision_age_s": 1.0}))
+    told = speed_finding(patient, 2, 20.0, fps)
+    assert (told is None) is (word is None)
+    if told is not None:
+        assert told.ok and told.warning and f"{fps:.1f} decisions/s: who {word} to the site" in told.text
