@@ -10,10 +10,12 @@ Without TIMESYNC it is the upper bound: a mapped stamp is then late by the small
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
 from typing import NamedTuple
 
 NS_PER_MS = 1_000_000
-STAMP_TOLERANCE_NS = 1_000_000_000  # An older stamp of a sensor is of another clock
+STAMP_TOLERANCE_NS = 1_000_000_000  # An older stamp of a sensor is of another clock, unless its earlier ones were not
+LATE_STAMP_NS = 10_000_000_000  # A sensor whose stamp is older than this has begun another clock
 
 FOREIGN_EARLY_NS = 200_000_000
 # An answer whose own upper bound lies outside of these around the known one comes from another clock than the boot
@@ -35,14 +37,18 @@ class ClockMap:
 
     Args:
         window_ns: Time for which a smallest delay is trusted. Longer rides out longer bursts of delay, shorter follows
-            drift (and a simulator that runs slower than real time) more closely.
+            drift (and a simulator that runs slower than real time) more closely. Silence and late ones do not count.
         reorder_ms: A stamp older than the newest by no more than this is a reordered datagram, by more it is a reboot.
         step_ns: Stamps that are steadily later than expected by more than this are a reboot too: the autopilot was away
-            for longer than its new boot clock shows.
+            for longer than its new boot clock shows. What was held up on the way, or by us, comes faster than its
+            stamps go on, so it is no reboot.
         sync_window_ns: The same for the lower bounds, which are rarer.
     """
 
-    STEADY = 10  # Messages in a row beyond ``step_ns`` that make it a reboot instead of a delay
+    # Messages in a row beyond ``step_ns``, and their time, that make it a reboot instead of a delay; meanwhile the
+    # delay may fall by so much
+    STEADY, STEADY_NS, STEADY_WITHIN_NS = 10, 1_000_000_000, 100_000_000
+    SILENCE_NS = 500_000_000  # What a longer silence takes beyond this is no part of the windows
     # Messages in a row that must agree on another clock before it is believed: a lone stamp that makes no sense (a
     # fault, a forgery) is left out, and moves nothing
     CONFIRM = 3
@@ -60,6 +66,9 @@ class ClockMap:
         self._upper = _Smallest(window_ns)
         self._lower = _Smallest(sync_window_ns)  # of the negated bounds
         self._late_in_a_row = 0
+        self._late_since: tuple[int, int] | None = None  # Arrival and greatest offset of the first of them
+        self._heard_ns = 0  # See `_heard`
+        self._arrival_ns: int | None = None
         self._suspects = 0
         self._suspect_ms = 0
         self._suspect_offset_ns = 0
@@ -92,7 +101,7 @@ class ClockMap:
         self._newest_ms = None
         self._upper.clear()
         self._lower.clear()
-        self._late_in_a_row = 0
+        self._late_since, self._late_in_a_row = None, 0
         self._suspects = 0
 
     def update(self, boot_ms: int, arrival_ns: int) -> ClockReading:
@@ -109,12 +118,13 @@ class ClockMap:
             rebooted = True
         else:
             self._suspects = 0
-            rebooted = self._is_steadily_late(offset_ns)
+            rebooted = self._is_steadily_late(offset_ns, arrival_ns)
         if rebooted:
             self.reset()
         self._newest_ms = max(boot_ms, self._newest_ms or 0)
-        self._upper.add(offset_ns, arrival_ns)
-        self._lower.forget(arrival_ns)
+        heard_ns = self._heard(arrival_ns)
+        self._upper.add(offset_ns, heard_ns)
+        self._lower.forget(heard_ns)
         offset = self.offset_ns
         assert offset is not None
         return ClockReading(offset, rebooted)
@@ -127,9 +137,18 @@ class ClockMap:
         late_ns = received_ns - answer_ns - known_ns
         if not -FOREIGN_EARLY_NS <= late_ns <= FOREIGN_LATE_NS:
             return False
-        self._upper.add(received_ns - answer_ns, received_ns)
-        self._lower.add(answer_ns - sent_ns, received_ns)
+        heard_ns = self._heard(received_ns)
+        self._upper.add(received_ns - answer_ns, heard_ns)
+        self._lower.add(answer_ns - sent_ns, heard_ns)
         return True
+
+    def _heard(self, arrival_ns: int) -> int:
+        """The time of an arrival on a clock that stands still in silences, and while late messages come."""
+        if self._arrival_ns is not None:
+            held_up = self._late_since is not None  # what comes bounds nothing
+            self._heard_ns += 0 if held_up else min(max(0, arrival_ns - self._arrival_ns), self.SILENCE_NS)
+        self._arrival_ns = arrival_ns if self._arrival_ns is None else max(arrival_ns, self._arrival_ns)
+        return self._heard_ns
 
     def _is_another_clock(self, boot_ms: int, offset_ns: int, known_ns: int) -> bool:
         """The stamp runs backward, or is from our future."""
@@ -147,13 +166,16 @@ class ClockMap:
         self._suspect_ms, self._suspect_offset_ns = boot_ms, offset_ns
         return self._suspects >= self.CONFIRM
 
-    def _is_steadily_late(self, offset_ns: int) -> bool:
+    def _is_steadily_late(self, offset_ns: int, arrival_ns: int) -> bool:
         known_ns = self._upper.value
-        if known_ns is not None and offset_ns - known_ns > self._step_ns:
-            self._late_in_a_row += 1
-        else:
-            self._late_in_a_row = 0
-        return self._late_in_a_row >= self.STEADY
+        if known_ns is None or offset_ns - known_ns <= self._step_ns:
+            self._late_since, self._late_in_a_row = None, 0
+            return False
+        since_ns, most_ns = self._late_since or (arrival_ns, offset_ns)
+        if offset_ns < most_ns - self.STEADY_WITHIN_NS:
+            since_ns, most_ns, self._late_in_a_row = arrival_ns, offset_ns, 0
+        self._late_since, self._late_in_a_row = (since_ns, max(most_ns, offset_ns)), self._late_in_a_row + 1
+        return self._late_in_a_row >= self.STEADY and arrival_ns - since_ns >= self.STEADY_NS
 
 
 class _Smallest:
@@ -193,3 +215,25 @@ def arrival_or_stamp(boot_ms: int, now_ns: int, offset_ns: int) -> int:
     """
     at_ns = boot_ms * NS_PER_MS + offset_ns
     return at_ns if 0 <= now_ns - at_ns <= STAMP_TOLERANCE_NS else now_ns
+
+
+class SensorStamps:
+    """Tells sensors whose stamps are of the autopilot's clock from others, by their earlier messages. Not thread-safe.
+
+    What such a sensor said is as old as its stamp, however late it came: a burst after a stall is no news.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[Hashable] = set()
+
+    def clear(self) -> None:
+        """Forget all, as after a reboot."""
+        self._known.clear()
+
+    def at_ns(self, sensor: Hashable, boot_ms: int, now_ns: int, offset_ns: int) -> int:
+        """Our monotonic time of a sensor's message that arrives now."""
+        age_ns = now_ns - (boot_ms * NS_PER_MS + offset_ns)
+        if 0 <= age_ns <= STAMP_TOLERANCE_NS:
+            self._known.add(sensor)
+        late = sensor in self._known and 0 <= age_ns <= LATE_STAMP_NS
+        return now_ns - age_ns if late else now_ns

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from firmware_bridge.clock import arrival_or_stamp
+from firmware_bridge.clock import SensorStamps
 from firmware_bridge.dialect import enum_names, mavlink
 from landing.depth import DepthLook
 from landing.geometry import Vector, matrix_from_quaternion
@@ -63,6 +63,7 @@ class DepthReadings:
     def __init__(self) -> None:
         self.problem = ""
         self._points: deque[_Point] = deque(maxlen=WAITING)
+        self._stamps = SensorStamps()
 
     def take(self, message: Any, now_ns: int, offset_ns: int | None) -> None:
         """Take any message that arrived at a time; `offset_ns` is that of the autopilot's clock, if known."""
@@ -75,7 +76,10 @@ class DepthReadings:
             self.problem = f"{name} {found}"
         elif found is not None:
             place_m, sd_m, spread_rad = found
-            at_ns = now_ns if offset_ns is None else arrival_or_stamp(message.time_boot_ms, now_ns, offset_ns)
+            at_ns = now_ns
+            if offset_ns is not None:
+                sensor = (message.get_srcComponent(), source, getattr(message, "id", 0))
+                at_ns = self._stamps.at_ns(sensor, message.time_boot_ms, now_ns, offset_ns)
             self._points.append(_Point(at_ns, source, spread_rad, place_m, sd_m))
 
     def looks(self, until_ns: int) -> tuple[DepthLook, ...]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from firmware_bridge.battery import BATTERY_RATE_HZ, BATTERY_STREAM
-from firmware_bridge.clock import NS_PER_MS, ClockMap, arrival_or_stamp
+from firmware_bridge.clock import NS_PER_MS, ClockMap, SensorStamps
 from firmware_bridge.commands import CommandTracker, fix_of
 from firmware_bridge.depth import DepthReadings
 from firmware_bridge.dialect import mavlink
@@ -81,7 +81,7 @@ class Telemetry:
         self.last_error = ""  # The last problem found; the link writes its own errors here too
         self._quaternion_at_ns: int | None = None
         self._estimator = EstimatorState(self.history)
-        self._ranges = RangeReadings()
+        self._ranges, self._range_stamps = RangeReadings(), SensorStamps()
         self._stuck: frozenset[int] = frozenset()
         self._handlers: dict[str, Callable[[Any, int], None]] = {
             "HEARTBEAT": self._on_heartbeat,
@@ -140,8 +140,7 @@ class Telemetry:
     def alarms(self, now_ns: int) -> tuple[Alarm, ...]:
         """Return the alarms that forbid targets and commands."""
         found = []
-        contested = self.selector.contested(now_ns)
-        if contested:
+        if contested := self.selector.contested(now_ns):
             found.append(Alarm(AlarmKind.CONTESTED, contested))
         if self._own_ids is not None and now_ns - self._own_ids[0] <= OWN_IDS_QUIET_NS:
             ids, peer = f"{self.own_system}/{self._settings.component_id}", peer_name(self._own_ids[1])
@@ -321,11 +320,11 @@ class Telemetry:
             self.history.add_position(at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz))
 
     def _on_distance(self, message: Any, now_ns: int) -> None:
-        usable, offset_ns = self._ranges.take(message), self.clock.offset_ns
-        if not usable or offset_ns is None:
+        offset_ns = self.clock.offset_ns
+        if not self._ranges.take(message) or offset_ns is None:
             return  # without attitude or position a range is of no use yet
         self.history.add_range(
-            arrival_or_stamp(message.time_boot_ms, now_ns, offset_ns) - offset_ns,
+            self._range_stamps.at_ns(message.id, message.time_boot_ms, now_ns, offset_ns) - offset_ns,
             message.current_distance / 100.0,
             message.min_distance / 100.0,
             message.max_distance / 100.0,
@@ -392,6 +391,7 @@ class Telemetry:
         self.reboots += 1
         self.history.clear()
         self._estimator.clear()
+        self._range_stamps.clear()
         self.fix = None
         self.vehicle.mission.forget()
         self.gimbal_manager.forget()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.clock import NS_PER_MS, ClockMap
+from firmware_bridge.clock import NS_PER_MS, ClockMap, SensorStamps
 
-SECOND = 1_000_000_000
+MS, SECOND = 1_000_000, 1_000_000_000
 
 
 @given(
@@ -103,3 +104,26 @@ def test_nothing_is_known_at_first():
     clock = ClockMap()
     assert clock.offset_ns is None
     assert clock.offset_ns is None
+
+
+@pytest.mark.parametrize("stalled_ms", [1200, 2000, 2900, 3000, 8000])
+@pytest.mark.parametrize("ms_each", [0.001, 10])
+def test_what_was_held_up_is_no_reboot_and_stays_old(stalled_ms, ms_each):
+    """The process was stopped, or the line stood still: what came meanwhile is read at once, or at twice its pace."""
+    clock = ClockMap()
+    arrival_ms = 0.0
+    for ms in range(0, 10_000 + 3 * stalled_ms, 20):
+        held_ms = 10_000 + stalled_ms if ms >= 10_000 else 0
+        arrival_ms = max(ms, held_ms, arrival_ms + (ms_each if held_ms else 0.0))
+        reading = clock.update(ms, round(arrival_ms * NS_PER_MS))
+        assert not reading.rebooted
+        assert reading.offset_ns <= MS
+
+
+def test_a_late_stamp_of_a_sensor_of_the_boot_clock_stays_old():
+    stamps = SensorStamps()
+    assert stamps.at_ns("foreign", 5_000, 9 * SECOND, 0) == 9 * SECOND
+    assert stamps.at_ns("own", 5_000, 5 * SECOND + MS, 0) == 5 * SECOND
+    assert stamps.at_ns("own", 6_000, 9 * SECOND, 0) == 6 * SECOND
+    assert stamps.at_ns("own", 0, 60 * SECOND, 0) == 60 * SECOND  # begun anew
+    assert stamps.at_ns("own", 70_000, 60 * SECOND, 0) == 60 * SECOND

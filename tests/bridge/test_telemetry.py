@@ -62,6 +62,27 @@ def test_reboot_forgets_the_old_poses():
     assert telemetry.history.latest(63 * SECOND).at_ns == 63 * SECOND
 
 
+@pytest.mark.parametrize("stalled_ms", [1500, 2500, 4000])
+def test_a_height_that_was_held_up_is_as_old_as_its_stamp(stalled_ms):
+    """Sinking at 2 m/s the process stops; what came meanwhile is read at once."""
+    telemetry = listening()
+    newest_ns, until_ms = 0, 10_000 + stalled_ms
+    for boot_ms in range(8_000, until_ms, 50):
+        down_m = -100.0 + 0.002 * boot_ms
+        arrival_ns = max(boot_ms, until_ms if boot_ms >= 10_000 else 0) * MS
+        where = mavlink.MAVLink_local_position_ned_message(boot_ms, 0.0, 0.0, down_m, 0.0, 0.0, 2.0)
+        height_cm = round(-100.0 * down_m)
+        height = mavlink.MAVLink_distance_sensor_message(boot_ms, 20, 20_000, height_cm, 0, 0, 25, 0)
+        for message in (attitude(boot_ms, 0), packed(where), packed(height)):
+            telemetry.feed(message, arrival_ns)
+        if boot_ms >= 10_000:
+            pose = telemetry.history.latest(arrival_ns)
+            newest_ns = pose.at_ns
+            assert pose.height_agl_m == pytest.approx(100.0 - 0.002 * newest_ns / MS, abs=0.1)
+    assert newest_ns == (until_ms - 50) * MS
+    assert telemetry.reboots == 0
+
+
 def test_attitude_stands_in_only_without_the_quaternion():
     telemetry = listening()
     telemetry.feed(attitude(1000, 10), SECOND)
