@@ -30,6 +30,10 @@ REASONS = (AuthorityState.HOLD, AuthorityState.ENDED)
 """States whose text tells of a failure."""
 
 
+NOT_TAKEN = (Refusal.SWITCHED_OFF, Refusal.CONTESTED, Refusal.OWN_IDS_TAKEN)
+"""The link does not ask at all, so no answer will come."""
+
+
 class CommandLink(Protocol):
     """Sends commands; no method waits."""
 
@@ -90,7 +94,7 @@ class Commanding:
         if output.request is not None:
             self.commands += 1
             result = self._link.command(output.request)
-            if result.refusal is Refusal.SWITCHED_OFF:  # anything else is tried again by the link
+            if result.refusal in NOT_TAKEN:  # anything else is tried again by the link
                 number = output.request.number
                 self._refused = (CommandAnswer(number, AnswerKind.REFUSED, result.detail),)
             words = type(output.request.command).__name__

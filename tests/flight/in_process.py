@@ -16,7 +16,7 @@ from edge.flight_loop import FlightLoop, LoopSettings
 from edge.log import EventLog
 from edge.pipeline import Pipeline
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.report import Refusal, SendResult
+from firmware_bridge.report import SendResult
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
@@ -51,15 +51,15 @@ class TestedLink(InProcessLink):
     """A link with what can go wrong on it."""
 
     deaf = False  # the autopilot does not hear us
-    switched_off = False  # by a ground station
+    refused: SendResult | None = None  # no command is taken
 
     def _queue(self, queue: Any, packer: Any, message: Any) -> None:
         if not (self.deaf and queue is self._up):
             super()._queue(queue, packer, message)
 
     def command(self, request: Any) -> SendResult:
-        if self.switched_off:
-            return SendResult(Refusal.SWITCHED_OFF, "switched off by TD_ENABLE")
+        if self.refused is not None:
+            return self.refused
         return super().command(request)
 
 

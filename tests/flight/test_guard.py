@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from firmware_bridge.report import Refusal, SendResult
 from landing.settings import AuthoritySettings
 from sim.vehicle.autopilot import Mode
 from tests.flight.in_process import InProcessFlight
@@ -184,13 +185,23 @@ def test_an_autopilot_that_does_not_hear_us_ends_it_with_a_reason():
     assert any("not acknowledged in 5 tries" in text for text in flight.said)
 
 
-def test_a_ground_station_that_switches_us_off_is_obeyed_and_that_is_said():
+@pytest.mark.parametrize(
+    ("refusal", "why"),
+    [
+        (Refusal.SWITCHED_OFF, "switched off by TD_ENABLE"),
+        (Refusal.CONTESTED, "2 autopilots are heard"),
+        (Refusal.OWN_IDS_TAKEN, "heartbeats of 1/191 come"),
+    ],
+)
+def test_a_stop_that_the_link_does_not_take_is_said_at_once(refusal, why):
     flight = descending(intrusion=Intrusion())
-    flight.link.switched_off = True
-    flight.run(lambda: flight.authority == "ended", 30)
+    flight.link.refused = SendResult(refusal, why)
+    flight.run(lambda: bool(flight.commands), 30)
+    flight.run_for(1)
+    assert flight.authority == "ended"
     flight.run_for(1)
     assert flight.mode is Mode.LAND
-    assert any("switched off by TD_ENABLE" in text for text in flight.said)
+    assert any(why in text for text in flight.said)
 
 
 def test_a_cut_link_in_the_middle_of_it_ends_it_and_nothing_is_sent_when_it_is_back():
