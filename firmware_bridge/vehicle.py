@@ -72,6 +72,8 @@ RC_MIDDLE_US, RC_HALF_TRAVEL_US = 1500, 400
 # Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for a transmitter that is
 # not there
 RC_VALID_US = range(800, 2201)
+# A throttle below is what a receiver gives out of range (ArduPilot's FS_THR_VALUE, by default)
+RC_LOST_BELOW_US = 975
 
 SPEED_FRESH_NS = 1_000_000_000
 
@@ -155,7 +157,8 @@ def mode_number(autopilot: Autopilot, name: str) -> tuple[int, int]:
 def sticks_of_channels(message: Any, channels: tuple[int, int, int, int]) -> Sticks | None:
     """Return the sticks in RC_CHANNELS (roll, pitch, throttle, yaw by channel); None without a transmitter."""
     pulses_us = [int(getattr(message, f"chan{n}_raw")) for n in channels]
-    if message.chancount == 0 or any(us not in RC_VALID_US for us in pulses_us):
+    lost = message.chancount == 0 or pulses_us[2] < RC_LOST_BELOW_US
+    if lost or any(us not in RC_VALID_US for us in pulses_us):
         return None
     parts = [max(-1.0, min(1.0, (us - RC_MIDDLE_US) / RC_HALF_TRAVEL_US)) for us in pulses_us]
     return Sticks(*parts)

@@ -13,7 +13,8 @@ SETTLE_NS = 1_000_000_000
 ours either."""
 
 STALE_NS = 1_500_000_000
-"""Reports that came and stop coming leave us blind to the sticks: then it was the pilot."""
+"""Reports that came and stop coming leave us blind to the sticks: then it was the pilot. In a failsafe it is none: PX4
+stops them where the transmitter is lost (`ManualControl::Run`)."""
 
 
 class PilotWatch:
@@ -48,14 +49,14 @@ class PilotWatch:
         """
         if vehicle.mode not in expected_modes:
             return f"mode {vehicle.mode}, which was not ours"
-        return self._stick(vehicle.pilot, now_ns)
+        return self._stick(vehicle.pilot, now_ns, failsafe=vehicle.failsafe)
 
-    def _stick(self, report: PilotReport | None, now_ns: int) -> str | None:
+    def _stick(self, report: PilotReport | None, now_ns: int, *, failsafe: bool) -> str | None:
         self.settling = False
         if report is None:
             return None  # no transmitter that we could see: the mode switch is the pilot's voice
         if now_ns - report.at_ns > STALE_NS:
-            return "the sticks are no longer reported" if self._heard else None
+            return "the sticks are no longer reported" if self._heard and not failsafe else None
         self._heard = True
         if report.sticks is None:
             return None  # out of range: the autopilot has its own failsafe for that

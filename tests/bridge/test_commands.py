@@ -205,9 +205,10 @@ def test_sticks_of_ardupilots_channels():
     assert sticks_of_channels(channels(1500, 1500, 1100, 1500), order) == Sticks(0, 0, -1, 0)
     assert sticks_of_channels(channels(1700, 1300, 1500, 2100), order) == Sticks(0.5, -0.5, 0, 1)
     assert sticks_of_channels(channels(1500, 1500, 1500, 1700), (4, 2, 3, 1)).roll == 0.5
-    for missing in (0, 65535, 300):
+    for missing in (0, 65535, 300, 950):
         assert sticks_of_channels(channels(1500, 1500, missing, 1500), order) is None
     assert sticks_of_channels(channels(1500, 1500, 1500, 1500, count=0), order) is None
+    assert sticks_of_channels(channels(950, 1500, 988, 1500), order) == Sticks(-1, 0, -1, 0)
 
 
 def test_sticks_of_px4():

@@ -597,6 +597,24 @@ def test_without_a_transmitter_the_mode_is_the_pilots_voice(reports):
     assert w.state is AuthorityState.ENDED
 
 
+@pytest.mark.parametrize("failsafe", [True, False])
+def test_sticks_that_fall_silent_in_a_failsafe_are_no_word_of_the_pilot(failsafe):
+    """PX4 holds first where the transmitter is lost, in the mode in which we hold for somebody."""
+    settings = GUARD.model_copy(update={"failsafe": "guard"})
+    w = world(settings, autopilot=Autopilot.PX4, battery=Battery(600.0))
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 2.0)
+    w.failsafe = w.failsafe_mode = failsafe
+    for _ in range(40):
+        w.stick_age_s += 0.05
+        w.step()
+    assert w.state.value == ("hold" if failsafe else "ended"), w.reasons
+    w.mode = "AUTO.RTL"
+    w.run(1.0)
+    assert w.state.value == ("ready" if failsafe else "ended")
+
+
 @pytest.mark.parametrize(
     ("kind", "obeys", "ended"),
     [
