@@ -32,7 +32,7 @@ from landing.command import AnswerKind, CommandAnswer, CommandRequest, FlightCom
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix, GlobalPlace
 from landing.types import Pose
-from landing.vehicle import FLIGHT_MODES, Autopilot
+from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes
 
 # Longer than a round trip on a telemetry radio, short enough to be asked three times a second
 ANSWER_WITHIN_NS = 300_000_000
@@ -71,11 +71,18 @@ def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | No
         if fix is None:
             raise InvalidValueError("no GLOBAL_POSITION_INT of the last second to fly by")
         return _reposition(command.position_ned_m, to, fix)
-    name = modes.hold if isinstance(command, Hold) else modes.land[0]
+    name = _mode_of(command, modes)
     custom_mode, custom_sub_mode = mode_number(to.autopilot, name)
     flag = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
     command_id, tries = mavlink.MAV_CMD_DO_SET_MODE, min(confirmation, 255)
     return command_long(to.system, to.component, command_id, flag, custom_mode, custom_sub_mode, confirmation=tries)
+
+
+def _mode_of(command: FlightCommand, modes: FlightModes) -> str:
+    """Return the mode that a change of mode asks for; empty for another command."""
+    if isinstance(command, FlyTo):
+        return ""
+    return modes.hold if isinstance(command, Hold) else modes.land[0]
 
 
 def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix: GlobalFix) -> Any:
@@ -109,6 +116,7 @@ class _Asked:
     next_ns: int
     tries: int = 0
     said: str = ""
+    mode: str = ""  # Reported, it was done; empty where that tells nothing
 
 
 @dataclass
@@ -135,7 +143,8 @@ class CommandTracker:
     """Follows one request at a time; a newer one takes its place.
 
     A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times. "Temporarily
-    rejected" is asked again, "in progress" waited for; any other refusal is final.
+    rejected" is asked again, "in progress" waited for; any other refusal is final. A mode that is reported is not asked
+    for again, though its acknowledgement was lost: a pilot who leaves it at once is not overruled.
     """
 
     def __init__(self) -> None:
@@ -143,11 +152,21 @@ class CommandTracker:
         self._answers: list[CommandAnswer] = []
         self._overdue = _Overdue()
 
-    def ask(self, request: CommandRequest, to: AutopilotId, fix: GlobalFix | None, now_ns: int) -> None:
-        """Begins to ask; what cannot be asked is answered with a refusal."""
+    def ask(self, request: CommandRequest, to: AutopilotId, fix: GlobalFix | None, now_ns: int, mode: str = "") -> None:
+        """Begins to ask in a mode, by its name; what cannot be asked is answered with a refusal."""
         if fix is not None and now_ns - fix.at_ns > GLOBAL_FRESH_NS:
             fix = None
         self.follow(request.number, lambda tries: command_message(request.command, to, fix, tries), now_ns)
+        if self._asked is not None and self._asked.number == request.number:
+            wanted = _mode_of(request.command, FLIGHT_MODES[to.autopilot])
+            self._asked.mode = wanted if wanted != mode else ""
+
+    def on_mode(self, mode: str, now_ns: int) -> None:
+        """Take the mode in a heartbeat, by its name."""
+        asked = self._asked
+        if asked is not None and asked.tries > 0 and mode and mode == asked.mode:
+            self._close(AnswerKind.ACCEPTED, f"{mode} is reported")
+            self._overdue = _Overdue(asked.command_id, asked.tries, now_ns + OVERDUE_NS)
 
     def follow(self, number: int, message_of: Callable[[int], Any], now_ns: int) -> None:
         """Begins to ask with the message for each try, from 0; one that cannot be made is answered with a refusal."""

@@ -163,7 +163,7 @@ class Telemetry:
         to = replace(self.autopilot or AutopilotId(0, 0, Autopilot.UNKNOWN, 0), autopilot=self.vehicle.autopilot)
         fix = self.fix if self.fix is not None and self.fix.frame == self.history.frame else None
         self.vehicle.on_command(now_ns)
-        self.command_tracker.ask(request, to, fix, now_ns)
+        self.command_tracker.ask(request, to, fix, now_ns, self.vehicle.mode)
 
     def request(self, now_ns: int) -> Any:
         """The command or stream request to send now, or None."""
@@ -287,6 +287,7 @@ class Telemetry:
             # First heard, or back after a silence in which it may have forgotten our requests.
             self.streams.restart(now_ns)
         self.vehicle.on_heartbeat(message, now_ns)
+        self.command_tracker.on_mode(self.vehicle.mode, now_ns)
 
     def _on_attitude_quaternion(self, message: Any, now_ns: int) -> None:
         at_ns = self._stamp(message.time_boot_ms, now_ns)
@@ -330,8 +331,7 @@ class Telemetry:
             message.max_distance / 100.0,
             message.id,
         )
-        stuck = self.history.stuck_rangefinders
-        if stuck.keys() - self._stuck:
+        if (stuck := self.history.stuck_rangefinders).keys() - self._stuck:
             log.warning("link: %s; it is left out", stuck_words(stuck))
         self._stuck = frozenset(stuck)
 

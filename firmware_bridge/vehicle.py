@@ -247,6 +247,12 @@ class VehicleTracker:
         """Kind of the autopilot heard last."""
         return Autopilot.UNKNOWN if self._heartbeat is None else autopilot_of(self._heartbeat)
 
+    @property
+    def mode(self) -> str:
+        """Name of the mode heard last; empty before."""
+        beat = self._heartbeat
+        return "" if beat is None else mode_of(autopilot_of(beat), beat.type, beat.custom_mode)[0]
+
     def on_heartbeat(self, heartbeat: Any, at_ns: int) -> None:
         """Take a HEARTBEAT of the autopilot served.
 

@@ -125,6 +125,32 @@ def test_it_is_asked_until_it_is_acknowledged():
     assert tracker.due(100 * S) is None and tracker.take_answers() == ()
 
 
+def test_a_mode_that_is_reported_is_not_asked_for_again_though_its_acknowledgement_was_lost():
+    """Else the next copy would overrule a pilot who has left the mode meanwhile."""
+    tracker = CommandTracker()
+    tracker.ask(CommandRequest(1, Hold()), ARDUPILOT, None, 0, "LAND")
+    tracker.on_mode("GUIDED", 0)
+    assert tracker.due(0) is not None  # nothing was sent before: the mode was the pilot's
+    tracker.on_mode("LAND", S // 10)
+    assert tracker.due(ANSWER_WITHIN_NS) is not None
+    tracker.on_mode("GUIDED", ANSWER_WITHIN_NS + S // 10)
+    (answer,) = tracker.take_answers()
+    assert answer.kind is AnswerKind.ACCEPTED and tracker.due(10 * S) is None
+    # Its late acknowledgements are none of the next request.
+    tracker.ask(CommandRequest(2, Land()), ARDUPILOT, None, ANSWER_WITHIN_NS + S // 5, "GUIDED")
+    assert tracker.due(ANSWER_WITHIN_NS + S // 5) is not None
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), ANSWER_WITHIN_NS + S // 4)
+    assert tracker.take_answers() == ()
+
+
+def test_a_mode_that_it_is_in_already_is_asked_for_until_acknowledged():
+    tracker = CommandTracker()
+    tracker.ask(CommandRequest(1, Hold()), ARDUPILOT, None, 0, "GUIDED")
+    assert tracker.due(0) is not None
+    tracker.on_mode("GUIDED", S // 10)
+    assert tracker.due(ANSWER_WITHIN_NS) is not None and tracker.take_answers() == ()
+
+
 def test_silence_ends_after_a_few_tries():
     tracker, sent, now_ns = CommandTracker(), 0, 0
     tracker.ask(CommandRequest(7, Hold()), ARDUPILOT, None, 0)
