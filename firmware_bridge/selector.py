@@ -262,4 +262,4 @@ def _why_not(heartbeat: Any) -> str:
     if autopilot_of(heartbeat) is Autopilot.UNKNOWN:
         return f"system {system} is neither ArduPilot nor PX4; none else is supported"
     kind = VEHICLES.get(heartbeat.type, f"MAV_TYPE {heartbeat.type}")
-    return f"system {system} is a {kind}; only what flies is served"
+    return f"system {system} is a {kind}; only what can hover is served"

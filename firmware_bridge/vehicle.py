@@ -102,9 +102,14 @@ FLYING_TYPES = COPTER_TYPES | _types(
 
 
 def is_autopilot_heartbeat(message: Any) -> bool:
-    """Return whether a message is the HEARTBEAT of an autopilot to serve: ArduPilot's or PX4's, flying."""
+    """Return whether a message is the HEARTBEAT of an autopilot to serve: ArduPilot's or PX4's, flying.
+
+    A plane of PX4's has the modes of its multicopters by the same names, and stands still in none: a hold on its final
+    approach would be a turn near the ground. The modes of ArduPilot's planes have numbers of their own.
+    """
     return bool(
         message.get_type() == "HEARTBEAT"
+        and (message.type, autopilot_of(message)) != (mavlink.MAV_TYPE_FIXED_WING, Autopilot.PX4)
         and message.get_srcSystem() != 0
         and message.get_srcComponent() == mavlink.MAV_COMP_ID_AUTOPILOT1
         and autopilot_of(message) is not Autopilot.UNKNOWN

@@ -90,6 +90,9 @@ def test_a_plane_in_its_mode_9_is_not_landing():
         (heartbeat(component=154, kind=mavlink.MAV_TYPE_GIMBAL), False),
         (heartbeat(autopilot=mavlink.MAV_AUTOPILOT_INVALID), False),
         (heartbeat(system=0), False),
+        (heartbeat(kind=mavlink.MAV_TYPE_FIXED_WING), True),
+        (heartbeat(kind=mavlink.MAV_TYPE_FIXED_WING, autopilot=mavlink.MAV_AUTOPILOT_PX4), False),
+        (heartbeat(kind=mavlink.MAV_TYPE_VTOL_TILTROTOR, autopilot=mavlink.MAV_AUTOPILOT_PX4), True),
     ],
 )
 def test_only_autopilots_heartbeats_count(message, expected):
