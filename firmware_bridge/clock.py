@@ -45,9 +45,10 @@ class ClockMap:
         sync_window_ns: The same for the lower bounds, which are rarer.
     """
 
-    # Messages in a row beyond ``step_ns``, and their time, that make it a reboot instead of a delay; meanwhile the
-    # delay may fall by so much
-    STEADY, STEADY_NS, STEADY_WITHIN_NS = 10, 1_000_000_000, 100_000_000
+    # Messages in a row beyond ``step_ns``, and their time, that make it a reboot instead of a delay
+    STEADY, STEADY_NS = 10, 1_000_000_000
+    # Delays vary; only what was held up falls by more than this and this part of the time
+    STEADY_WITHIN_NS, STEADY_FALL = 100_000_000, 0.1
     SILENCE_NS = 500_000_000  # What a longer silence takes beyond this is no part of the windows
     # Messages in a row that must agree on another clock before it is believed: a lone stamp that makes no sense (a
     # fault, a forgery) is left out, and moves nothing
@@ -66,7 +67,8 @@ class ClockMap:
         self._upper = _Smallest(window_ns)
         self._lower = _Smallest(sync_window_ns)  # of the negated bounds
         self._late_in_a_row = 0
-        self._late_since: tuple[int, int] | None = None  # Arrival and greatest offset of the first of them
+        # Arrival of the first of them, their greatest offset, and how far it fell from the greatest before
+        self._late_since: tuple[int, int, int] | None = None
         self._heard_ns = 0  # See `_heard`
         self._arrival_ns: int | None = None
         self._suspects = 0
@@ -171,11 +173,13 @@ class ClockMap:
         if known_ns is None or offset_ns - known_ns <= self._step_ns:
             self._late_since, self._late_in_a_row = None, 0
             return False
-        since_ns, most_ns = self._late_since or (arrival_ns, offset_ns)
-        if offset_ns < most_ns - self.STEADY_WITHIN_NS:
-            since_ns, most_ns, self._late_in_a_row = arrival_ns, offset_ns, 0
-        self._late_since, self._late_in_a_row = (since_ns, max(most_ns, offset_ns)), self._late_in_a_row + 1
-        return self._late_in_a_row >= self.STEADY and arrival_ns - since_ns >= self.STEADY_NS
+        since_ns, most_ns, fall_ns = self._late_since or (arrival_ns, offset_ns, 0)
+        most_ns = max(most_ns, offset_ns)
+        fall_ns = max(fall_ns, most_ns - offset_ns)
+        self._late_since, self._late_in_a_row = (since_ns, most_ns, fall_ns), self._late_in_a_row + 1
+        lasted_ns = arrival_ns - since_ns
+        steady = fall_ns <= self.STEADY_WITHIN_NS + self.STEADY_FALL * lasted_ns
+        return steady and self._late_in_a_row >= self.STEADY and lasted_ns >= self.STEADY_NS
 
 
 class _Smallest:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +91,16 @@ def test_reboot_that_overtakes_the_old_boot_clock():
     new_offset = 45 * SECOND
     results = [clock.update(ms, ms * NS_PER_MS + new_offset) for ms in range(20_000, 20_000 + 4_000, 20)]
     assert results[-1].offset_ns == new_offset
+
+
+def test_such_a_reboot_is_seen_on_a_line_whose_delays_vary():
+    clock = ClockMap()
+    for ms in range(0, 5_000, 20):
+        clock.update(ms, ms * NS_PER_MS)
+    delays_ms = itertools.cycle((0, 400, 250, 390))
+    for ms in range(20_000, 28_000, 20):
+        clock.update(ms, ms * NS_PER_MS + 45 * SECOND + next(delays_ms) * NS_PER_MS)
+    assert clock.offset_ns == 45 * SECOND
 
 
 def test_one_long_delay_is_no_reboot():
