@@ -65,10 +65,22 @@ class BatteryWatch:
         left_mah = used_mah * share / (1.0 - share)
         return float(left_mah / (draw_ca * MAH_PER_CA_NS) * 1e-9)
 
+    def on_disarmed(self, now_ns: int) -> None:
+        """The flight is over: a battery that tells nothing any more may have been taken out."""
+        self._known = {number: known for number, known in self._known.items() if _fresh(known, now_ns)}
+
     def status(self, now_ns: int) -> Battery | None:
-        """The least that any battery leaves; None while none is reported."""
-        fresh = [known for known in self._known.values() if now_ns - known.at_ns <= FRESH_NS]
-        if not fresh:
+        """The least that any battery leaves; None while none is reported.
+
+        One that has fallen silent leaves nobody knows what, and is as critical as it was.
+        """
+        known = self._known.values()
+        critical = any(one.critical for one in known)
+        if not critical and not any(_fresh(one, now_ns) for one in known):
             return None
-        left_s = [known.left_s for known in fresh if known.left_s is not None]
-        return Battery(min(left_s) if len(left_s) == len(fresh) else None, any(known.critical for known in fresh))
+        left_s = [one.left_s for one in known if one.left_s is not None and _fresh(one, now_ns)]
+        return Battery(min(left_s) if len(left_s) == len(known) else None, critical)
+
+
+def _fresh(known: _Known, now_ns: int) -> bool:
+    return now_ns - known.at_ns <= FRESH_NS

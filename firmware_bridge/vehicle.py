@@ -270,6 +270,7 @@ class VehicleTracker:
             self.fence.on_mode(mode, at_ns)
         if not is_armed(heartbeat):
             self.fence.on_disarmed()
+            self.batteries.on_disarmed(at_ns)
             self.mission.forget_kinds()
         if autopilot_of(heartbeat) is Autopilot.PX4:
             critical = heartbeat.system_status in FAILSAFE_STATES

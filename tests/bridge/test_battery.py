@@ -4,6 +4,7 @@ import pytest
 
 from firmware_bridge.battery import FRESH_NS, BatteryWatch
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.vehicle import VehicleTracker
 from landing.vehicle import Battery
 
 S = 1_000_000_000
@@ -56,3 +57,25 @@ def test_the_battery_that_is_empty_first_counts_and_an_unknown_one_makes_all_unk
     assert watch.status(0) == Battery(None)
     watch.forget()
     assert watch.status(0) is None
+
+
+def test_a_battery_that_falls_silent_stays_critical_and_leaves_nobody_knows_what():
+    watch, late_ns = BatteryWatch(), FRESH_NS + S
+    watch.on_status(status(time_s=90), 0)
+    watch.on_status(status(time_s=300, number=1), late_ns)
+    assert watch.status(late_ns) == Battery(None)
+    watch.on_status(status(time_s=60, state=CRITICAL), late_ns)
+    assert watch.status(10 * late_ns) == Battery(None, True)
+    watch.on_disarmed(10 * late_ns)
+    assert watch.status(10 * late_ns) is None
+
+
+def test_a_failsafe_that_only_the_battery_tells_of_lasts_though_its_reports_end():
+    tracker = VehicleTracker()
+    mode = 4 << 16 | 9 << 24  # AUTO.PRECLAND
+    armed = mavlink.MAV_MODE_FLAG_SAFETY_ARMED
+    tracker.on_heartbeat(mavlink.MAVLink_heartbeat_message(2, 12, armed, mode, 4, 3), 0)
+    tracker.batteries.on_status(status(state=CRITICAL), 0)
+    for at_s in range(20):
+        tracker.on_heartbeat(mavlink.MAVLink_heartbeat_message(2, 12, armed, mode, 4, 3), at_s * S)
+        assert tracker.status(at_s * S).failsafe
