@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from landing.errors import DataError
+from landing.label_files import LabelFiles
 from landing.label_maps import IGNORE, READINGS, decode_labels, read_mask_facts
 from landing.label_reading import decide
 from landing.pictures import decode, read_picture_bytes
@@ -20,8 +20,6 @@ from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
-LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 
 UNLABELLED = IGNORE
 
@@ -35,7 +33,7 @@ def pictures_in(folder: str | Path) -> list[Path]:
     base = Path(folder)
     if not base.is_dir():
         raise DataError(f"folder {base} does not exist")
-    found = sorted(p for p in base.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+    found = sorted(p for p in base.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith("."))
     if not found:
         raise DataError(f"folder {base} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
     return found
@@ -57,7 +55,7 @@ class LabelFolder:
     """Label maps of a folder, read as the trainer reads them: the reading is decided once, from all of them.
 
     Args:
-        folder: Of label maps, named as their pictures.
+        folder: Of label maps, as `LabelFiles` takes them.
         taxonomy: Meaning of their values.
         labels_as: The user's word on how they are to be read; ``auto`` to decide by their content.
 
@@ -66,13 +64,9 @@ class LabelFolder:
     """
 
     def __init__(self, folder: Path, taxonomy: Taxonomy, labels_as: str = "auto") -> None:
-        if not folder.is_dir():
-            raise DataError(f"label folder {folder} does not exist")
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in LABEL_SUFFIXES)
-        if not paths:
-            raise DataError(f"label folder {folder} holds no label map ({' '.join(LABEL_SUFFIXES)})")
+        self._files = LabelFiles(folder)
         self.taxonomy = taxonomy
-        self._path_of = {_name(path): path for path in paths}
+        paths = self._files.paths
         masks = [read_mask_facts(path) for path in tracked("reading label maps", paths, len(paths))]
         self.reading = decide(masks, taxonomy, next((r for r in READINGS if r == labels_as), None))
         if self.reading.doubt:
@@ -86,7 +80,7 @@ class LabelFolder:
             DataError: As the class, or no label map has the name of a picture.
         """
         labels = cls(folder, taxonomy, labels_as)
-        if not any(_name(picture) in labels._path_of for picture in pictures):
+        if not any(labels._files.of(picture) for picture in pictures):
             raise DataError(
                 f"--labels {folder}: no label map there has the name of a picture that judges "
                 f"({len(pictures)}, the first is {pictures[0]})"
@@ -99,7 +93,7 @@ class LabelFolder:
         Raises:
             DataError: It cannot be read, or no pixel of it is of the taxonomy.
         """
-        path = self._path_of.get(_name(picture))
+        path = self._files.of(picture)
         if path is None:
             return None
         data = read_picture_bytes(path, "label map", DataError)
@@ -107,10 +101,6 @@ class LabelFolder:
         if not (labels < len(self.taxonomy)).any():
             raise DataError(f"label map {path}: no pixel of it is of taxonomy {self.taxonomy.name!r}")
         return labels
-
-
-def _name(path: Path) -> str:
-    return unicodedata.normalize("NFC", path.stem)
 
 
 def spread(paths: list[Path], count: int) -> list[Path]:

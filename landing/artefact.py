@@ -22,7 +22,7 @@ class GateReport(BaseModel):
         format: Version of this description.
         passed: Every limit was kept.
         artefact_sha256: Of the file that was judged, before this report was put into it.
-        against_sha256: Of the file it was compared with.
+        against_sha256: Of the file it was compared with; that of the judged one where both hold the same graph.
         against: That file's name.
         frames: Pictures both ran on.
         labelled_frames: Of these, with a label map.

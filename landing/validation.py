@@ -14,7 +14,7 @@ def first_problem(error: ValidationError, root: type[BaseModel]) -> str:
     # A misspelt key is often also a missing one; its own name is the better hint.
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     location = [str(part) for part in first["loc"]]
-    where = ".".join(location) or "file"
+    where = _short(".".join(location)) or "file"
     if first["type"] == "extra_forbidden":
         names = _field_names(root, location[:-1])
         close = difflib.get_close_matches(location[-1], names, n=1, cutoff=0.5)
@@ -24,9 +24,14 @@ def first_problem(error: ValidationError, root: type[BaseModel]) -> str:
         return f"{where} is missing"
     message = first["msg"].removeprefix("Value error, ")
     value = first["input"]
-    shown = "" if isinstance(value, (dict, BaseModel)) else f" = {value!r}"
-    said = f"{message[:1].lower()}{message[1:]}"
+    shown = "" if isinstance(value, (dict, BaseModel)) else f" = {_short(repr(value))}"
+    said = _short(f"{message[:1].lower()}{message[1:]}", 600)
     return f"{where}{shown}: {said}" if location else said
+
+
+def _short(text: str, most: int = 120) -> str:
+    """A text of at most so many characters, cut with dots."""
+    return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 
 def _field_names(root: type[BaseModel], location: list[str]) -> list[str]:

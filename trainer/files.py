@@ -63,6 +63,32 @@ def locked(folder: Path) -> Iterator[None]:
         raise DataError(f"folder {folder}: {error.strerror or error}") from error
 
 
+_in_use: dict[Path, BinaryIO] = {}
+"""Folders that this process reads until it ends; the lock of each is shared."""
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Gives True while no other process reads a folder; from then on this one reads it, until it ends.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    name = folder.resolve()
+    if name not in _in_use:
+        _in_use[name] = (name / ".readers").open("ab")
+    readers = _in_use[name]
+    try:
+        fcntl.flock(readers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
+    except BlockingIOError:
+        alone = False
+    try:
+        yield alone
+    finally:
+        fcntl.flock(readers, fcntl.LOCK_SH)
+
+
 def is_full(error: BaseException) -> bool:
     """True for errors of a full disk or a used-up quota."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,14 +13,13 @@ from edge.annotate import disc_px
 from edge.look.view import SAME_SHAPE
 from landing.camera import CameraModel
 from landing.errors import DataError
+from landing.label_files import LabelFiles
 from landing.label_maps import Reading, decode_labels, read_mask_facts
 from landing.label_reading import decide
 from landing.pictures import as_stored, orientation_of, read_header, read_picture_bytes
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray, Pose
-
-LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class LabelMaps:
     """A folder of label maps: how they are to be read is decided once, from all of them.
 
     Args:
-        folder: Of the label maps, named as their pictures.
+        folder: Of the label maps, as `LabelFiles` takes them.
         taxonomy: Meaning of their values.
         labels_as: The user's word on how they are to be read; None to decide by their content.
         exif_turn: The user's word on pictures with an EXIF orientation: "apply" where label maps were drawn on them as
@@ -69,21 +67,15 @@ class LabelMaps:
     ) -> None:
         self.taxonomy = taxonomy
         self._exif_turn = exif_turn
-        try:
-            paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in LABEL_SUFFIXES)
-        except OSError as error:
-            raise DataError(f"label folder {folder}: {error.strerror}; expected a folder of label maps") from error
-        if not paths:
-            raise DataError(f"label folder {folder} holds no label map: expected {' '.join(sorted(LABEL_SUFFIXES))}")
-        self._path_of = {_name(path): path for path in paths}
-        self._facts = {path: read_mask_facts(path) for path in paths}
+        self._files = LabelFiles(folder)
+        self._facts = {path: read_mask_facts(path) for path in self._files.paths}
         self.reading = decide(list(self._facts.values()), taxonomy, labels_as)
         if self.reading.doubt:
             raise DataError(f"label folder {folder}: {self.reading.doubt}")
 
     def path_of(self, picture: Path) -> Path | None:
         """Find the label map of a picture."""
-        return self._path_of.get(_name(picture))
+        return self._files.of(picture)
 
     def judge(
         self, path: Path, picture: Path, site: LandingSite, vehicle_radius_m: float, lens: CameraModel, pose: Pose
@@ -126,10 +118,6 @@ class LabelMaps:
         square = abs(lens.width_px / lens.height_px - 1.0) <= SAME_SHAPE
         on_its_side = orientation >= 5 and not square
         return "ignore" if own == 1 and on_its_side and _same_shape(columns, rows, lens) else None
-
-
-def _name(path: Path) -> str:
-    return unicodedata.normalize("NFC", path.stem)
 
 
 def _orientation(picture: Path) -> int:

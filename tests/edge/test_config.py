@@ -31,6 +31,14 @@ def load(tmp_path: Path, text: str) -> EdgeConfig:
     return load_config(path)
 
 
+def test_a_value_of_any_length_is_refused_in_a_short_line(tmp_path: Path) -> None:
+    for text in (f'decision = "{"x" * 100_000}"', f"{'k' * 100_000} = 1", f"preview = {[1] * 10_000}"):
+        with pytest.raises(ConfigError) as refused:
+            load(tmp_path, f"{text}\n{MINIMAL}")
+        assert len(str(refused.value)) < 1200
+        assert "..." in str(refused.value)
+
+
 def test_defaults_and_paths_relative_to_the_file(tmp_path: Path) -> None:
     config = load(tmp_path, MINIMAL + '[log]\nevents = "logs/e.jsonl"\n')
     assert config.model.path == tmp_path / "model.onnx"

@@ -337,6 +337,19 @@ def test_a_refusal_names_what_took_the_room_and_where(model_path: Path, tmp_path
     assert any("largest gap" in line and "obstacle" in line and "kept clear" in line for line in said)
 
 
+def test_label_maps_are_paired_with_pictures_as_for_training(tmp_path: Path) -> None:
+    ids = np.full((30, 40), 3, np.uint8)
+    for name in ("a_mask.png", "b.png", "._b.png"):
+        cv2.imwrite(str(tmp_path / name), ids)
+    (tmp_path / "._b.png").write_bytes(b"left by macOS")
+    maps = LabelMaps(tmp_path, Taxonomy.load("synthetic"), "index")
+    assert maps.path_of(Path("a.jpg")) == tmp_path / "a_mask.png" and maps.path_of(Path("b.jpg")) == tmp_path / "b.png"
+    assert maps.path_of(Path("c.jpg")) is None
+    cv2.imwrite(str(tmp_path / "b.tif"), ids)
+    with pytest.raises(DataError, match=r"b\.png and b\.tif have one name"):
+        LabelMaps(tmp_path, Taxonomy.load("synthetic"), "index")
+
+
 def test_a_label_folder_without_label_maps_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no label map"):
         LabelMaps(tmp_path, Taxonomy.load("synthetic"))

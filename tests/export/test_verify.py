@@ -14,7 +14,7 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.openvino import has_bf16
 from export.cli import cli
 from export.comparison import Comparison
-from export.files import gate_of, read_model
+from export.files import gate_of, read_model, write_model
 from export.limits import LIMITS
 from export.pictures import LabelFolder
 from export.verify import VerifyOptions, kind_of, verify
@@ -119,7 +119,7 @@ def run(*words):
 def test_the_same_model_passes_and_says_so(model, folder, tmp_path):
     copy = tmp_path / "copy.onnx"
     graph = read_model(model)
-    graph.doc_string = "the same numbers in other bytes"
+    graph.graph.node[0].name += " of another exporter"
     onnx.save(graph, copy)
     result = run(model, copy, "--data", folder)
     assert result.exit_code == 0, result.output
@@ -156,6 +156,12 @@ def test_a_model_that_decides_as_itself_proves_nothing(model, folder, tmp_path):
         again = run(bad, bad, "--data", folder, "--runtime-b", runtime)
         assert again.exit_code == 0 and "not stored" in again.stderr
         assert "gate FAILED against m.onnx" in gate_of(read_model(bad), bad).describe()
+    copy = read_model(bad)
+    copy.doc_string, copy.producer_name = "a copy", "somebody"
+    write_model(copy, tmp_path / "copy.onnx")
+    again = run(tmp_path / "copy.onnx", bad, "--data", folder)
+    assert again.exit_code == 0 and "in one runtime, which proves nothing" in again.stderr
+    assert "gate FAILED against m.onnx" in gate_of(read_model(bad), bad).describe()
     with pytest.raises(InvalidValueError, match="--precision-a bf16"):
         verify(model, bad, VerifyOptions(folder, precision_a="bf16", precision_b="bf16"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import multiprocessing
 import os
 import pickle
@@ -96,6 +97,20 @@ def test_a_run_keeps_its_pictures_where_another_reads_them_otherwise(tmp_path):
     np.testing.assert_array_equal(one[3].labels, before)
     np.testing.assert_array_equal(other[3].labels, before)
     assert len(files(tmp_path)) == 30
+
+
+def test_no_clock_takes_the_pictures_from_a_run_that_reads_them(tmp_path):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    prepared(data, tmp_path / "cache")
+    for path in files(tmp_path):
+        os.utime(path, (1, 1))  # the clock of that run was not set
+    otherwise = replace(data, unknown="ignore")
+    with (tmp_path / "cache" / "set-48x48" / ".readers").open() as of_another_process:
+        fcntl.flock(of_another_process, fcntl.LOCK_SH)
+        prepared(otherwise, tmp_path / "cache")
+        assert len(files(tmp_path)) == 30
+    prepared(otherwise, tmp_path / "cache")
+    assert len(files(tmp_path)) == 15
 
 
 def test_stored_pictures_go_to_another_process_without_their_pixels(tmp_path):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from landing.errors import DataError
+from landing.label_files import LABEL_SUFFIXES
 from landing.label_maps import colour_of, read_mask_facts
 from landing.label_reading import voc_colour
 from landing.progress import Progress
@@ -18,7 +19,7 @@ from trainer.data.class_lists import ClassList, find_class_list
 from trainer.data.findings import refuse_first
 from trainer.data.ground import GROUND_FILE, GroundWidths, read_ground_file
 from trainer.data.known_layouts import LAYOUTS, Layout
-from trainer.data.pairs import LABEL_SUFFIXES, FolderPair, PairedFiles, files_in, find_pairs, is_folder
+from trainer.data.pairs import FolderPair, PairedFiles, files_in, find_pairs, is_folder
 from trainer.data.samples import FolderSet, LabeledSet, Sample
 from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file

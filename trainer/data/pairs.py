@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from landing.errors import DataError
+from landing.label_files import LABEL_SUFFIXES, MASK_ENDINGS, normal_name
 from trainer.data.samples import Sample
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 OTHER_PICTURES = (".bmp", ".webp", ".gif", ".heic", ".heif", ".avif", ".jp2", ".dng", ".arw", ".cr2", ".nef", ".raf")
 OTHER_LABELS = (".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".npy", ".mat", ".json", ".xml", ".txt")
 """Suffixes of pictures and label maps that are not read, and are named where nothing else has their name."""
-MASK_ENDINGS = ("_mask", "-mask", ".mask", "_label", "_labels", "_seg", "_gt")
-"""Ends of label maps' names that pictures' names lack."""
 MOST_FILES = 2_000_000
 """Files of a folder that are listed."""
 
@@ -77,11 +74,6 @@ class _Listing:
             found[name] = path
             if place.part:
                 self.part_of[name] = place.part
-
-
-def normal_name(name: str) -> str:
-    """Return a name as NFC: file systems and archives of macOS write letters and their accents apart."""
-    return unicodedata.normalize("NFC", name)
 
 
 def is_folder(path: Path) -> bool:

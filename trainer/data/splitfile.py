@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from landing.errors import DataError
+from landing.label_files import normal_name
 from landing.reading import TABLE_BYTES, read_text
-from trainer.data.pairs import normal_name
 from trainer.data.samples import Sample
 
 PARTS = ("train", "val", "test")

@@ -2,8 +2,8 @@
 
 Decoding a 24-megapixel JPEG takes longer than a training step on it. A file is named after all that its content follows
 from (`LabeledSet.digest` and greatest size), so a source that changed is decoded again. Files are written whole and
-never changed, and stay for a week after a run last opened them; one that was cut short does not open and is written
-again. safetensors is imported where it is used: commands that only shrink do without it.
+never changed, and stay while a run may read them and for a week after one last opened them; one that was cut short does
+not open and is written again. safetensors is imported where it is used: commands that only shrink do without it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy.typing as npt
 from landing.errors import DataError
 from landing.types import ByteArray
 from trainer.data.samples import IGNORE, LabeledSet, Sample
-from trainer.files import locked, whole_file
+from trainer.files import alone_in, locked, whole_file
 from trainer.threads import in_threads
 
 CENTRES_PER_CLASS = 32
@@ -126,7 +126,9 @@ def open_or_prepare(
         for path in paths.values():
             with suppress(OSError):  # of another user
                 os.utime(path)
-        _remove_stale(root, set(paths.values()))
+        with alone_in(root) as alone:
+            if alone:
+                _remove_stale(root, set(paths.values()))
     counts = np.array([facts[s.name][1] for s in samples], np.int64).reshape(len(samples), 256)
     return StoredSamples([(s.name, paths[s.name]) for s in samples], [facts[s.name][0] for s in samples], counts)
 
@@ -171,7 +173,7 @@ def _require_room(data: LabeledSet, samples: Sequence[Sample], limit_wh: tuple[i
 def _remove_stale(root: Path, current: set[Path]) -> None:
     """Removes other versions of these samples that no run has opened for `KEPT_UNUSED_S`.
 
-    A training run opens each picture anew, and another run may read the same samples otherwise.
+    Called while nobody else reads the store: a training run opens each picture anew in each epoch, and clocks jump.
     """
     names = {path.name.partition("-")[0] for path in current}
     before = time.time() - KEPT_UNUSED_S  # noqa: TID251  # file times are of this clock
