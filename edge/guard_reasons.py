@@ -70,6 +70,11 @@ ENDED = (
         "The autopilot stopped telling the sticks. In doubt it was you.",
         "You fly. Switch the mode.",
     ),
+    PilotText(
+        "the pilot has it: the vehicle was flown <metres> m away",
+        "It left where it held, or its way: a ground station's order to go somewhere changes no mode.",
+        "You fly.",
+    ),
     PilotText("the vehicle does not land any more", "The landing was called off, or a mission went on.", "You fly."),
     PilotText("the autopilot's own failsafe is in force", "The autopilot has an emergency of its own.", "Follow it."),
     PilotText(

@@ -165,7 +165,7 @@ class CommandTracker:
         """Take the mode in a heartbeat, by its name."""
         asked = self._asked
         if asked is not None and asked.tries > 0 and mode and mode == asked.mode:
-            self._close(AnswerKind.ACCEPTED, f"{mode} is reported")
+            self._close(AnswerKind.ACCEPTED, RESULT_WORDS[mavlink.MAV_RESULT_ACCEPTED])
             self._overdue = _Overdue(asked.command_id, asked.tries, now_ns + OVERDUE_NS)
 
     def follow(self, number: int, message_of: Callable[[int], Any], now_ns: int) -> None:

@@ -20,7 +20,8 @@ Once in a look around the vehicle flies there at its height and back to where it
 what slopes and what stands up. It flies no such step in a failsafe, lower than the look around, or farther than
 `FARTHEST_ASIDE_M`. A site that comes out uneven stops the landing as a missing one does.
 
-A mode that nobody asked for or a moved stick ends the authority until `rearm`, also in a flight that a restarted
+A mode that nobody asked for, a moved stick, or a vehicle that goes where nobody of ours sent it (`landing.stray`: a
+ground station's "go to here" changes no mode) ends the authority until `rearm`, also in a flight that a restarted
 daemon finds itself in. So do a refusal, an unanswered command, and a lost link while a command of ours is in force.
 The vehicle is left as it is, and the text says how that is.
 
@@ -60,6 +61,7 @@ from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
 from landing.site_status import Position, SiteStatus
+from landing.stray import StrayWatch
 from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes, WayDown
 
 __all__ = ["Authority", "AuthorityInput", "AuthorityOutput", "AuthorityState", "AuthorityTransition"]
@@ -166,6 +168,7 @@ class Authority:
         self._handshake = CommandHandshake()
         self._landing = _Landing()
         self._bound = HoldBound()
+        self._stray = StrayWatch()
         self._mode = ""
         self._ordered = False
         self._from_ground = settings.begin_in_air
@@ -213,13 +216,14 @@ class Authority:
         if back is not None and shift is not None:
             self._landing.aside_from_m = shift.point(back)
         if shift is None or shift != FrameShift():
+            self._stray.moved(shift)
             self._landing.failed_ned_m = [] if shift is None else [shift.point(n) for n in self._landing.failed_ned_m]
         if self._state is AuthorityState.READY:
             self._begin(inputs, modes)
         if self._state is AuthorityState.READY:
             return
         expected = self._handshake.expected_modes
-        word = self._pilot.word(vehicle, expected, now_ns)
+        word = self._pilot.word(vehicle, expected, now_ns) or self._flown_away(now_ns)
         # Told in one heartbeat, or by PX4's word: nobody else changed the mode
         its_own = (begun or vehicle.failsafe_mode) and vehicle.mode not in expected
         if vehicle.fence_open and not vehicle.failsafe and vehicle.mode not in expected:
@@ -232,6 +236,21 @@ class Authority:
             self._rest(now_ns, FAILSAFE_WORDS)
         elif self._done(inputs, modes):
             self._act(inputs, modes)
+
+    def _flown_away(self, now_ns: int) -> str | None:
+        """Return in words that somebody flies the vehicle elsewhere in our mode; None where nobody does."""
+        here, held = self._site.position_ned_m, self._state in IN_THE_AIR
+        if not held:
+            self._stray.forget()
+        if not held or here is None:
+            return None
+        to = self._landing.destination_ned_m if self._state in FLYING else None
+        if self._handshake.waiting:
+            if to is not None:
+                self._stray.sent(here, to)
+            return None
+        away_m = self._stray.away_m(now_ns, here, to)
+        return None if away_m is None else f"the vehicle was flown {away_m:.0f} m away"
 
     # --- how it begins and ends ---
 

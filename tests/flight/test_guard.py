@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from firmware_bridge.dialect import mavlink
 from firmware_bridge.report import Refusal, SendResult
 from landing.settings import AuthoritySettings
 from sim.vehicle.autopilot import Mode
@@ -215,6 +216,21 @@ def test_a_cut_link_in_the_middle_of_it_ends_it_and_nothing_is_sent_when_it_is_b
     count = len(flight.commands)
     flight.run_for(10)
     assert len(flight.commands) == count and flight.mode is Mode.GUIDED
+
+
+def test_a_pilot_who_sends_the_held_vehicle_elsewhere_in_our_mode_is_obeyed():
+    flight = descending(intrusion=Intrusion())
+    flight.run(lambda: flight.authority == "hold", 30)
+    flight.run_for(2)
+    count, fix = len(flight.commands), flight.link.telemetry.fix
+    to = fix.global_of((flight.vehicle.n_m - 25.0, flight.vehicle.e_m, fix.position_ned_m[2]))
+    place = (round(to.latitude_deg * 1e7), round(to.longitude_deg * 1e7), to.altitude_m)
+    go = (mavlink.MAV_FRAME_GLOBAL, mavlink.MAV_CMD_DO_REPOSITION, 0, 0, -1.0, 1.0, 0.0, math.nan)
+    flight.autopilot.receive("pilot", mavlink.MAVLink_command_int_message(1, 1, *go, *place))
+    flight.run(lambda: flight.authority == "ended", 5)
+    flight.run_for(5)
+    assert len(flight.commands) == count and flight.mode is Mode.GUIDED
+    assert any("the vehicle was flown" in text for text in flight.said)
 
 
 def test_low_down_a_blind_camera_changes_nothing_but_higher_up_it_holds():

@@ -597,6 +597,48 @@ def test_without_a_transmitter_the_mode_is_the_pilots_voice(reports):
     assert w.state is AuthorityState.ENDED
 
 
+@pytest.mark.parametrize("away_m", [4.0, 6.0])
+def test_a_vehicle_that_is_flown_away_in_our_mode_is_the_pilots(away_m):
+    """A ground station's "go to here" stays in GUIDED; gusts take a vehicle less far."""
+    w = world()
+    w.land()
+    w.height_m, w.intruder = 8.0, PERSON
+    w.until("hold", 2.0)
+    w.run(2.0)
+    asked = len(w.requests)
+    for k in range(20):
+        w.position = (0.05 * away_m * (k + 1), 0.0)
+        w.step()
+    assert w.state.value == ("ended" if away_m > 5.0 else "hold"), w.reasons
+    assert len(w.requests) == asked
+
+
+def test_a_vehicle_that_has_yet_to_stop_is_not_taken_for_one_that_is_flown_away():
+    w = world()
+    w.land()
+    w.height_m, w.intruder = 8.0, PERSON
+    w.until("hold", 2.0)
+    for k in range(60):
+        w.position = (min(12.0, 0.3 * k), 0.0)
+        w.step()
+    assert w.state.value == "hold", w.reasons
+
+
+def test_a_way_of_ours_that_somebody_else_changes_is_theirs():
+    w = world()
+    w.run(1.0)
+    w.mode, w.height_m, w.intruder = "LAND", 3.0, PERSON
+    w.until("hold", 2.0)
+    w.run(1.5)
+    w.obeys = False
+    w.run(3.0, lambda: w.state.value == "climb")
+    w.run(0.5)
+    for k in range(30):
+        w.position = (-0.3 * k, 0.0)
+        w.step()
+    assert w.state.value == "ended" and "flown" in w.reasons[-1], w.reasons
+
+
 @pytest.mark.parametrize("failsafe", [True, False])
 def test_sticks_that_fall_silent_in_a_failsafe_are_no_word_of_the_pilot(failsafe):
     """PX4 holds first where the transmitter is lost, in the mode in which we hold for somebody."""
