@@ -311,7 +311,7 @@ def pick(
         return NoSite(NoSiteReason.NOTHING_LANDABLE, _why_nothing(view))
     if regions.count == 0:
         widest_m = float(clearance_m.max())
-        detail = f"widest clean disc has {radius_in_words(widest_m)} radius"
+        detail = f"widest clean disc has {radius_in_words(widest_m)} m radius"
         if widest_m >= settings.required_radius_m:
             detail += f" but is farther than {settings.max_distance_m:g} m"
         else:
@@ -353,9 +353,9 @@ def _best_score(
     if inside.size == 0:
         widest_m = float(clearance_m[regions.labels > 0].max())
         if not any_set(wide):  # it would be lost again with the next noise
-            detail = f"{radius_in_words(widest_m)} radius, {needed_m:.1f} m needed for a new site"
+            detail = f"{radius_in_words(widest_m)} m radius, {needed_m:.1f} m needed for a new site"
         else:
-            detail = f"{radius_in_words(widest_m)} radius but is farther than {reach_m:.0f} m"
+            detail = f"{radius_in_words(widest_m)} m radius but is farther than {reach_m:.0f} m"
         return NoSite(NoSiteReason.TOO_SMALL, f"widest clean disc has {detail}")
     score = score_m.ravel()[inside]
     best = inside[score >= score.max() - 1e-4]

@@ -182,5 +182,5 @@ class Intruder:
 
 
 def radius_in_words(radius_m: float) -> str:
-    """A radius to 0.1 m, rounded down: one that is too small never reads like the one that is needed."""
-    return f"{math.floor(10.0 * radius_m + 1e-3) / 10.0:.1f} m"
+    """A radius, m, to 0.1 m, rounded down: one that is too small never reads like the one that is needed."""
+    return f"{math.floor(10.0 * radius_m + 1e-3) / 10.0:.1f}"

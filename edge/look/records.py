@@ -55,5 +55,5 @@ def gap_words(gap: Gap, pose: Pose) -> str:
             f"{o.kind} {o.distance_m:.1f} m from it, {way_in_words(*way_to(o.north_m, o.east_m, pose))}{kept}"
         )
     where = way_in_words(*way_to(gap.north_m, gap.east_m, pose))
-    words = f"largest gap {radius_in_words(max(0.0, gap.radius_m))}, {where}"
+    words = f"largest gap {radius_in_words(max(0.0, gap.radius_m))} m, {where}"
     return f"{words}; bounded by {'; '.join(bounds)}" if bounds else words

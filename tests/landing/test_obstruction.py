@@ -62,4 +62,4 @@ def test_a_gap_that_just_fails_names_what_bounds_it_and_never_reads_like_the_nee
     gap, _ = gap_over(labels, needed_m=0.85)
     assert gap.radius_m < 0.85 < gap.obstructions[0].leaves_m and gap.obstructions[0].kind == "obstacle"
     assert "largest gap 0.8 m" in (words := gap_words(gap, pose_at(height=12.0))) and "bounded by obstacle" in words
-    assert [radius_in_words(r) for r in (0.96, 0.6999999, 1.0)] == ["0.9 m", "0.7 m", "1.0 m"]
+    assert [radius_in_words(r) for r in (0.96, 0.6999999, 1.0)] == ["0.9", "0.7", "1.0"]
