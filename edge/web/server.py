@@ -187,11 +187,11 @@ class WebServer:
         app = web.Application(middlewares=[self._guard])
         app.router.add_get("/", self._get_page)
         app.router.add_get(REGISTER, self._get_registration)
-        app.router.add_get("/live", self._get_live)
+        app.router.add_get("/live", self._get_live, allow_head=False)
         app.router.add_get("/history", self._get_history)
         app.router.add_get("/history/{at_ns:[0-9]{1,20}}", self._get_moment)
         app.router.add_get("/picture.jpg", self._get_picture)
-        app.router.add_get("/stream.mjpg", self._get_stream)
+        app.router.add_get("/stream.mjpg", self._get_stream, allow_head=False)
         app.router.add_get("/healthz", self._get_health)
         app.router.add_get("/readyz", self._get_ready)
         app.router.add_get("/metrics", self._get_metrics)
@@ -329,9 +329,9 @@ class WebServer:
     async def _get_live(self, request: web.Request) -> web.StreamResponse:
         self._refuse_a_crowd()
         assert self._door is not None
-        self._door.heard(request.transport, viewing=True)
         socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=1024)
-        await socket.prepare(request)
+        await socket.prepare(request)  # what is no handshake is refused here, and views nothing
+        self._door.heard(request.transport, viewing=True)
         viewer = _Viewer(socket, request)
         self._viewers.add(viewer)
         sender = asyncio.create_task(viewer.send())

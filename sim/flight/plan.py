@@ -288,7 +288,7 @@ class FlightResult:
             words += f", {self.person_m:.1f} m from a person"
         if self.reason:
             words += f", {self.reason}"
-        return words + (f", {self.manual_takeovers} manual takeovers" if self.manual_takeovers else "")
+        return words + (f", manual takeovers: {self.manual_takeovers}" if self.manual_takeovers else "")
 
     def to_json(self) -> dict[str, Any]:
         """As written to `result.json`."""

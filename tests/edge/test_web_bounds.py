@@ -118,6 +118,19 @@ def test_a_request_that_never_ends_is_cut_off(
         assert piped is not None
 
 
+@pytest.mark.parametrize("request_line", [b"GET /live", b"HEAD /live", b"HEAD /stream.mjpg"])
+def test_what_asks_for_a_view_and_takes_none_is_no_viewer(
+    request_line: bytes, tmp_path: Path, model_path: Path
+) -> None:
+    """A connection without an end to its answer is let be for long: only one that truly looks."""
+    with served(tmp_path, model_path) as (_, server), ExitStack() as stack:
+        client = stack.enter_context(asked(server.port, request_line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        assert client.recv(65536).startswith(b"HTTP/1.1 4")
+        guests = list(server._door._guests.values()) if server._door else []
+        assert [guest.viewing for guest in guests] == [False] * len(guests)
+        assert server._streams == 0
+
+
 def test_viewers_that_do_not_read_are_cut_off(
     tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
