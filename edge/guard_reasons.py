@@ -55,6 +55,7 @@ GUARD = (
     PilotText("<state> refused: <answer>; waits here", "In a failsafe: it holds where it is, then lands."),
     PilotText("searches on", "It is at the top of its climb and looks on."),
     PilotText("disarmed: armed again", "After this landing it may act again."),
+    PilotText("the vehicle is flown on", "Somebody flies it somewhere: no landing is begun before it stands."),
 )
 """Reasons of the authority while it acts."""
 

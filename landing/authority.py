@@ -240,6 +240,8 @@ class Authority:
     def _flown_away(self, now_ns: int) -> str | None:
         """Return in words that somebody flies the vehicle elsewhere in our mode; None where nobody does."""
         here, held = self._site.position_ned_m, self._state in IN_THE_AIR
+        if self._state is AuthorityState.ANNOUNCE:
+            return None  # it is the pilot's yet, see `_stands`
         if not held:
             self._stray.forget()
         if not held or here is None:
@@ -251,6 +253,13 @@ class Authority:
             return None
         away_m = self._stray.away_m(now_ns, here, to)
         return None if away_m is None else f"the vehicle was flown {away_m:.0f} m away"
+
+    def _stands(self, now_ns: int) -> bool:
+        """Return True where a vehicle that is the pilot's has stopped, and has not been flown on since."""
+        here = self._site.position_ned_m
+        if here is None or self._stray.away_m(now_ns, here, None) is not None:
+            self._stray.forget()
+        return self._stray.stands
 
     # --- how it begins and ends ---
 
@@ -276,8 +285,9 @@ class Authority:
             self._landing.leaves = vehicle.way_down is WayDown.MISSION
             return
         high = status.height_m is not None and status.height_m >= self._settings.start_height_m
+        stands = self._stands(now_ns) or vehicle.mode != modes.hold
         may_begin = self._settings.level is AuthorityLevel.LAND and self._ordered and not vehicle.failsafe
-        if may_begin and high and status.steady(now_ns):
+        if may_begin and high and stands and status.steady(now_ns):
             words = f"flies to the site in {self._settings.announce_s:g} s"
             self._engage(AuthorityState.ANNOUNCE, frozenset({vehicle.mode}), now_ns, words)
 
@@ -383,6 +393,8 @@ class Authority:
     def _announce(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         if inputs.output.target is None:
             self._rest(inputs.now_ns, inputs.output.reason)
+        elif inputs.vehicle.mode == modes.hold and not self._stands(inputs.now_ns):
+            self._rest(inputs.now_ns, "the vehicle is flown on")
         elif self._passed(inputs.now_ns, self._settings.announce_s) and not self._pilot.settling:
             if inputs.vehicle.mode == modes.hold:
                 self._go_on(inputs, modes)

@@ -32,6 +32,11 @@ class StrayWatch:
         self._from: Position | None = None
         self._to: Position | None = None
 
+    @property
+    def stands(self) -> bool:
+        """Whether it has stopped where it holds."""
+        return self._from is not None and self._to is None
+
     def moved(self, shift: FrameShift | None) -> None:
         """The local frame has moved; None: by an unknown step."""
         if shift is None:

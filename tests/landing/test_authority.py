@@ -868,6 +868,22 @@ def test_land_begins_only_in_a_mode_entered_in_the_air_and_says_so_first():
     assert w.requests == [FlyTo((12.0, -5.0, -10.0)), Land()]
 
 
+def test_land_does_not_take_a_vehicle_that_a_ground_station_flies_somewhere():
+    w = world(LAND, site=(12.0, -5.0, 0.0))
+    w.run(2.0)
+    w.mode = "GUIDED"
+    for k in range(200):
+        w.position = (0.2 * k, 0.0)
+        w.step()
+    assert w.requests == [] and w.state.value == "ready", w.log
+    w.until("announce", 2.0)
+    for k in range(40):
+        w.position = (w.position[0], 0.2 * k)
+        w.step()
+    assert w.requests == [] and w.state.value == "ready", w.log
+    assert w.reasons[-1] == "the vehicle is flown on"
+
+
 def test_land_leaves_the_way_home_where_that_is_allowed():
     w = world(LAND.model_copy(update={"start_modes": ("RTL",)}), site=(12.0, -5.0, 0.0))
     w.run(1.0)
