@@ -34,7 +34,7 @@ class StrayWatch:
 
     @property
     def stands(self) -> bool:
-        """Whether it has stopped where it holds."""
+        """Return True where it has stopped and holds."""
         return self._from is not None and self._to is None
 
     def moved(self, shift: FrameShift | None) -> None:
