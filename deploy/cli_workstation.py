@@ -136,6 +136,33 @@ def push(
     click.echo(f"{host}:{run(request, click.echo)}")
 
 
+@click.command(name="first-day")
+@click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=_FILE)
+@click.option("--root", "system", required=True, type=_FOLDER, help="Root folder of the board's system.")
+@click.option("--wheels", required=True, type=_FOLDER, help="What `deploy wheels` collected for the board.")
+@click.option("--trusted-key", required=True, type=_FILE, metavar="PUB", help="Public key that signed the bundles.")
+@click.option("--disk", type=_FOLDER, help="Keep here what the board writes; an empty folder.")
+@click.option("--link", default="", metavar="CONNECTION", help="Of an autopilot or a simulator on this network.")
+@click.option("--json", "report", type=_FILE, help="Write the steps here.")
+def first_day(disk: Path | None, report: Path | None, **choices: Any) -> None:
+    """Rehearse a new board's first day, without the board: install, serve, open the page, crash, update, go back.
+
+    On a root of the board's system, which is entered by bubblewrap; qemu runs another processor's programs. Each step
+    is timed. Of several bundles each is installed in turn, then the last one is rolled back.
+    """
+    import json
+    import tempfile
+
+    from deploy.durable import write_file
+    from deploy.first_day import DayRequest
+    from deploy.first_day import first_day as run
+
+    with tempfile.TemporaryDirectory(prefix="touchdown-day-") as scratch:
+        day = run(DayRequest(disk=(disk or Path(scratch)).resolve(), **choices), click.echo)
+    if report is not None:
+        write_file(report.resolve(), json.dumps(day.figures(), indent=1).encode() + b"\n")
+
+
 def _version(text: str) -> str:
     """A Python version from the command line."""
     import re

@@ -40,6 +40,9 @@ CAMERA_SECONDS = 4.0
 RATE_SECONDS = 3.0
 """Time that a ready link is listened to for its rates, s."""
 
+SLOW_MS = 2000.0
+"""A network that takes longer for a frame is timed once."""
+
 
 def example_text() -> str:
     """The commented example configuration."""
@@ -237,17 +240,18 @@ def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
         flight = resolve_flight(config, runtime.spec, read_kept(config.expert.link.parameters))
         flights.append(flight)
         taxonomy = flight.classes
-        runtime.warm_up()
-        times_ms = sorted(runtime.warm_up() for _ in range(5))
+        first_ms = runtime.warm_up()
+        times_ms = sorted(runtime.warm_up() for _ in range(5)) if first_ms < SLOW_MS else [first_ms]
+        frame_ms = times_ms[len(times_ms) // 2]
         spec = runtime.spec
         return Finding(
             "model",
             True,
             f"{config.model.path.name}: {spec.name}, {len(taxonomy)} classes of {taxonomy.name}, "
             f"{spec.input.width_px}x{spec.input.height_px}, {runtime.backend}, "
-            f"{times_ms[2]:.1f} ms a frame; "
+            f"{frame_ms:.1f} ms a frame; "
             f"{runtime.gate.describe() if runtime.gate else 'never verified (export verify)'}",
-            {"name": spec.name, "backend": runtime.backend, "frame_ms": times_ms[2]},
+            {"name": spec.name, "backend": runtime.backend, "frame_ms": frame_ms},
         )
 
 

@@ -26,7 +26,7 @@ RATIO = "times faster than ONNX Runtime"
 NOT_RUN = {
     "Raspberry Pi 5": (
         "ncnn, ONNX Runtime",
-        "no board at hand; `deploy wheels --target pi5` brings ncnn and the rest for it",
+        "no board at hand; emulated, both answer [as they do here](../benchmarks/results/board_answers.json)",
     ),
     "Jetson Orin": (
         "TensorRT",

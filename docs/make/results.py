@@ -359,6 +359,24 @@ def confidence(data: list[dict[str, Any]]) -> Iterator[Row]:
         )
 
 
+def board_answers() -> Row:
+    """Return how far the answers of an emulated board lie from this machine's."""
+    name = "board_answers.json"
+    data = figures(name)
+    words = [
+        f"{model}, {found['board']['runtime']}: probabilities within {found['max_difference'] * 255:.0f}/255, "
+        f"{percent(found['class_disagreement'], 2)} of the classes and {percent(found['site_differs'])} of the sites "
+        "differ"
+        for model, found in data["models"].items()
+    ]
+    return Row(
+        f"the same models and versions on {data['processor']} (emulated, Python {data['python']}) and x86-64, "
+        f"{len(data['pictures'])} photographs",
+        "; ".join(words),
+        name,
+    )
+
+
 def speed() -> Iterator[Row]:
     """Yield times, each a ratio where the machine matters."""
     ways = {way["way"]: way for way in figures("export_speed.json")["ways"]}
@@ -402,6 +420,7 @@ def speed() -> Iterator[Row]:
         f"{percent(1 - data['rate_ratio'], 1)} fewer decisions a second",
         "preview_cost.json",
     )
+    yield board_answers()
     data = figures("campaign_speed.json")
     yield Row("simulated campaigns, one core", f"{data['times_real_time']:.0f} times real time", "campaign_speed.json")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ import cv2
 import pytest
 
 from deploy import bundle as bundle_module
+from deploy import environment, selftest
 from deploy import release as release_module
-from deploy import selftest
 from deploy.errors import BundleError, InstallError
 from deploy.install import install, prune
 from deploy.keys import generate
@@ -417,3 +418,18 @@ def test_a_bundle_error_is_not_an_install_error(drone: Drone, tmp_path: Path) ->
     assert not issubclass(BundleError, InstallError)
     with pytest.raises(BundleError):
         drone.install(tmp_path / "none")
+
+
+def test_what_nothing_imports_is_not_compiled(tmp_path: Path) -> None:
+    """Dialects of MAVLink are half of a release's code; a module that does not compile ends nothing."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    dialects = "lib/pymavlink/dialects"
+    wanted = [f"{dialects}/__init__.py", f"{dialects}/v20/__init__.py", f"{dialects}/v20/ardupilotmega.py", "lib/a.py"]
+    left = [f"{dialects}/v20/common.py", f"{dialects}/v10/ardupilotmega.py", f"{dialects}/v10/__init__.py"]
+    for name in (*wanted, *left, "lib/broken.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("def" if "broken" in name else "")
+    environment.compile_modules(tmp_path)
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.pyc"))
+    assert [re.sub(r"__pycache__/(\w+)\..*", r"\1.py", name) for name in found] == sorted(wanted)

@@ -1,0 +1,106 @@
+"""A first day in a root: this machine's own system, entered as a board's would be, with a small wheelhouse."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from deploy import board_root, first_day
+from deploy.board_root import BoardRoot
+from deploy.errors import InstallError
+from tests.command import call
+from tests.deploy.rig import ROOT, Kit, fake_wheel
+
+
+def why_not() -> str:
+    """Reason why no root can be entered here; empty where one can."""
+    if shutil.which("bwrap") is None:
+        return "no bubblewrap (bwrap) here"
+    if not Path(board_root.PYTHON).is_file():
+        return f"no {board_root.PYTHON} here"
+    if any(ROOT.is_relative_to(place) for place in board_root.WRITTEN.values()):
+        return f"the checkout {ROOT} lies below a folder that a board gets anew"
+    done = subprocess.run(["bwrap", "--ro-bind", "/", "/", "--proc", "/proc", "true"], capture_output=True, text=True)
+    return f"bubblewrap may not work here: {done.stderr.strip()}" if done.returncode else ""
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Path:
+    """A folder with a Python, which nobody runs."""
+    python = tmp_path / "system" / board_root.PYTHON.lstrip("/")
+    python.parent.mkdir(parents=True)
+    python.touch()
+    return tmp_path / "system"
+
+
+def program(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """A bwrap of a test's own."""
+    folder.mkdir()
+    path = folder / "bwrap"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_what_it_needs_is_said(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InstallError, match="apt install bubblewrap"):
+        BoardRoot.prepare(system, tmp_path / "disk")
+    program(monkeypatch, tmp_path / "bin", "echo 'execvp: Exec format error' >&2; exit 1")
+    with pytest.raises(InstallError, match=r"is no system with /usr/bin/python3: docs/operate/deploy\.md"):
+        BoardRoot.prepare(tmp_path, tmp_path / "disk")
+    with pytest.raises(InstallError, match=r"Exec format error\. Those of another processor need qemu: apt install"):
+        BoardRoot.prepare(system, tmp_path / "disk").machine()
+    (tmp_path / "disk" / "home" / "wheels").mkdir()
+    with pytest.raises(InstallError, match="holds another day already"):
+        BoardRoot.prepare(system, tmp_path / "disk")
+
+
+def test_another_processor_is_named_as_emulated(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(monkeypatch, tmp_path / "bin", "echo s390x 3.11")
+    board = BoardRoot.prepare(system, tmp_path / "disk")
+    request = first_day.DayRequest(system, tmp_path / "disk", (), tmp_path, tmp_path / "key.pub")
+    day = first_day.FirstDay(request, board, *board.machine(), lambda _line: None)
+    assert day.emulated and day.figures()["python"] == "3.11"
+    assert not first_day.FirstDay(request, board, platform.machine(), "3.11", print).emulated
+
+
+def test_a_step_that_fails_ends_the_day(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(monkeypatch, tmp_path / "bin", "echo no space left >&2; exit 1")
+    board = BoardRoot.prepare(system, tmp_path / "disk")
+    request = first_day.DayRequest(system, tmp_path / "disk", (), tmp_path, tmp_path / "key.pub")
+    said: list[str] = []
+    day = first_day.FirstDay(request, board, "aarch64", "3.11", said.append)
+    with pytest.raises(InstallError, match="first day: pip install: exit status 1: no space left"):
+        day.types("pip install", "pip")
+    day.types("refused", "pip", refused=True)
+    assert [step.said for step in day.steps] == ["no space left"]
+    begun = board.running(["edge"], tmp_path / "log", {})
+    with pytest.raises(InstallError, match="does not start on the board: no space left"), begun:
+        pass
+
+
+@pytest.mark.packaging
+@pytest.mark.timeout(600)
+def test_a_whole_day(tmp_path: Path, kit: Kit) -> None:
+    """Two bundles are installed, served, crashed and opened, and the second is rolled back."""
+    if reason := why_not():
+        pytest.skip(reason)
+    wheels = tmp_path / "wheels"
+    fake_wheel(wheels)
+    first = kit.pack(out=tmp_path / "a.tar.zst", wheels=wheels)
+    second = kit.pack(out=tmp_path / "b.tar.zst")
+    report = tmp_path / "day.json"
+    words = ["--root", "/", "--wheels", wheels, "--trusted-key", kit.public, "--disk", tmp_path / "disk"]
+    call("deploy", "first-day", first, second, *words, "--json", report)
+    day = json.loads(report.read_text())
+    assert day["processor"] == platform.machine() and not day["emulated"]
+    names: Sequence[str] = [step["name"] for step in day["steps"]]
+    assert names.count("edge serve until READY") == names.count("open /metrics") == 3
+    assert "deploy install without a trusted key: refused" in names and names[-2:] == ["deploy rollback", "deploy list"]
