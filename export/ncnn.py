@@ -20,6 +20,7 @@ import onnx
 from onnx import numpy_helper
 
 from edge.runtimes import RuntimeOptions
+from edge.runtimes.archive import digests
 from edge.runtimes.ncnn import NcnnRuntime, open_ncnn
 from edge.runtimes.ncnn_file import (
     DECISION,
@@ -28,7 +29,6 @@ from edge.runtimes.ncnn_file import (
     WEIGHTS,
     NcnnFile,
     NcnnManifest,
-    digests,
     packed,
     read_ncnn,
 )

@@ -15,17 +15,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
+from edge.runtimes.decision import DecisionGraph
 from edge.runtimes.gate import require_gate
 from edge.runtimes.ncnn_file import DECISION, NETWORK, WEIGHTS, NcnnFile, NcnnManifest, read_ncnn
-from edge.runtimes.onnx_file import require_inside
-from edge.runtimes.onnxruntime import LOAD_ERRORS, RUN_ERRORS, session_options
 from landing.distribution import install_command
 from landing.errors import ModelError, first_line
 from landing.problems import Problem
-from landing.spec import ModelSpec
 from landing.types import ByteArray
 
 INPUT, OUTPUT = "in0", "out0"
@@ -46,15 +43,11 @@ class NcnnRuntime(Runtime):
     It does not overlap: the decision meanwhile would run on the very cores that the network needs.
     """
 
-    def __init__(self, path: Path, manifest: NcnnManifest, module: Any, network: Any, decision: Any) -> None:
+    def __init__(self, path: Path, manifest: NcnnManifest, module: Any, network: Any, decision: DecisionGraph) -> None:
         threads = network.opt.num_threads
         backend = f"ncnn {module.__version__} (CPU, {threads} threads, {manifest.weights} weights)"
         super().__init__(path, manifest.model, backend, manifest.gate)
         self._module, self._network, self._decision = module, network, decision
-        self._run_options = ort.RunOptions()
-        self._logits = decision.get_inputs()[0]
-        outputs = manifest.model.outputs
-        self._names = [outputs.class_id, outputs.landable, outputs.hazards]
         self._picture: ByteArray | None = None
 
     @classmethod
@@ -69,21 +62,15 @@ class NcnnRuntime(Runtime):
         require_gate(path, file.manifest.gate, options)
         module = open_ncnn()
         _require_version(path, file.manifest, module)
-        decision = _decision(path, file, options)
+        data, spec = file.parts[DECISION], file.manifest.model
+        decision = DecisionGraph.load(path, data, spec, options.threads, "touchdown export ncnn")
         return cls(path, file.manifest, module, _network(path, file, module, options), decision)
 
     def _start(self, picture: ByteArray) -> None:
         self._picture = picture
 
     def _finish(self) -> Outputs:
-        try:
-            logits = self._infer()
-            class_id, landable, hazards = self._decision.run(
-                self._names, {self._logits.name: logits}, self._run_options
-            )
-        except RUN_ERRORS as error:
-            raise ModelError(f"model {self.path} does not run: {first_line(error)}") from error
-        return Outputs(class_id, landable, hazards)
+        return self._decision.of(self._infer())
 
     def _infer(self) -> npt.NDArray[np.float32]:
         """Logits, float32 (1, classes, h, w)."""
@@ -97,20 +84,15 @@ class NcnnRuntime(Runtime):
             raise ModelError(f"model {self.path} does not run: ncnn gives status {status}, too little memory?")
         values = np.array(found, np.float32)
         del found, extractor  # ncnn's memory ends before its network, whatever is raised
-        logits = np.ascontiguousarray(values if values.ndim == 4 else values[None])
-        if list(logits.shape) != list(self._logits.shape):
-            raise ModelError(
-                f"model {self.path}: its network gives {list(logits.shape)}, its decision takes "
-                f"{list(self._logits.shape)}. Make it again with `touchdown export ncnn`."
-            )
-        return logits
+        return np.ascontiguousarray(values if values.ndim == 4 else values[None])
 
     def _cancel(self) -> None:
-        self._run_options.terminate = True  # of the decision; ncnn ends its network first
+        self._decision.cancel()  # ncnn ends its network first
 
     def _close(self) -> None:
         self._network.clear()
-        self._network = self._decision = self._picture = None
+        self._network = self._picture = None
+        self._decision.close()
 
 
 def open_ncnn() -> Any:
@@ -201,30 +183,3 @@ def _checked_text(path: Path, data: bytes) -> str:
     if not good or min(said) < 1:
         raise ModelError(f"model {path}: {NETWORK} is no network of ncnn. Make it again: `touchdown export ncnn`")
     return text
-
-
-def _decision(path: Path, file: NcnnFile, options: RuntimeOptions) -> Any:
-    """A session of the graph behind the logits, held against the description."""
-    data = file.parts[DECISION]
-    require_inside(data, path)
-    try:
-        session = ort.InferenceSession(
-            data, sess_options=session_options(options.threads), providers=["CPUExecutionProvider"]
-        )
-    except LOAD_ERRORS as error:
-        raise ModelError(f"model {path}: {DECISION} cannot be loaded. ({first_line(error)})") from error
-    _hold_against(path, file.manifest.model, session)
-    return session
-
-
-def _hold_against(path: Path, spec: ModelSpec, session: Any) -> None:
-    remedy = "Make it again: `touchdown export ncnn`"
-    inputs, named = session.get_inputs(), [one.name for one in session.get_outputs()]
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
-        found = [f"{one.type} {one.shape}" for one in inputs]
-        raise ModelError(f"model {path}: {DECISION} takes {found}, expected logits, float [1, K, h, w]. {remedy}")
-    for name in (spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards):
-        if name not in named:
-            raise ModelError(
-                f"model {path}: has no output {name!r} that its ModelSpec promises, only {named}. {remedy}"
-            )

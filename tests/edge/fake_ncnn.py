@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.runtimes.ncnn_file import DECISION, NETWORK, WEIGHTS, NcnnFile, NcnnManifest, digests, packed
+from edge.runtimes.archive import digests
+from edge.runtimes.ncnn_file import DECISION, NETWORK, WEIGHTS, NcnnFile, NcnnManifest, packed
 from landing.artefact import GateReport
 from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy

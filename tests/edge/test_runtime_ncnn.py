@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from edge.runtimes import RuntimeOptions, load_runtime, ncnn
-from edge.runtimes.ncnn_file import MANIFEST, NETWORK, WEIGHTS, packed, read_ncnn
+from edge.runtimes.archive import MANIFEST
+from edge.runtimes.ncnn_file import NETWORK, WEIGHTS, packed, read_ncnn
 from landing.errors import ModelError
 from landing.problems import Problem
 from landing.taxonomy import Taxonomy
