@@ -33,6 +33,9 @@ BOARDS: Mapping[str, Board] = {
     "jetson-jp6": Board("aarch64", "3.10"),
     "jetson-jp7": Board("aarch64", "3.12"),
     "pi5": Board("aarch64", "3.11", ("ncnn",), has_tensorrt=False),
+    "rk3588": Board("aarch64", "3.11", has_tensorrt=False),
+    "rk3576": Board("aarch64", "3.11", has_tensorrt=False),
+    "rk3566": Board("aarch64", "3.11", has_tensorrt=False),
 }
 RUNTIMES = ("ncnn", "openvino")
 """Extras that bring a runtime in wheels."""

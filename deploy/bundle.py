@@ -160,8 +160,8 @@ def _add_config(contents: Contents, request: BundleRequest) -> EdgeConfig:
 def _add_model(contents: Contents, request: BundleRequest, config: EdgeConfig) -> ModelEntry:
     if request.model.suffix not in CARRIED or (request.engine is not None and request.model.suffix != ".onnx"):
         raise ModelError(
-            f"model {request.model}: a bundle carries an .onnx or an .ncnn; an engine is built on the drone, of an "
-            ".onnx (--engine fp16)"
+            f"model {request.model}: a bundle carries an .onnx or an .ncnn, whose answers this machine can compute for "
+            "the self-test; an engine is built on the drone, of an .onnx (--engine fp16), and an .rknn is copied there"
         )
     with load_runtime(request.model, config.model.options) as runtime:
         taxonomy_for(runtime.spec, config.model.taxonomy)

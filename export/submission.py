@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.runtimes.ncnn_file import SUFFIX as NCNN
 from edge.runtimes.ncnn_file import read_ncnn
+from edge.runtimes.rknn_file import SUFFIX as RKNN
+from edge.runtimes.rknn_file import read_rknn
 from export.bench import BenchReport, Timed
 from export.files import gate_of, read_model
 from export.sustained import Sustained
@@ -205,6 +207,8 @@ def _origin(path: Path) -> str:
     """
     if path.suffix.lower() == NCNN:
         return read_ncnn(path).manifest.onnx_sha256
+    if path.suffix.lower() == RKNN:
+        return read_rknn(path).manifest.onnx_sha256
     if path.suffix.lower() == ".engine":
         return read_engine(path)[0].onnx_sha256
     if precision_of(path) != "quantised":

@@ -12,6 +12,8 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
 from edge.runtimes.ncnn_file import SUFFIX as NCNN
 from edge.runtimes.ncnn_file import read_ncnn
+from edge.runtimes.rknn_file import SUFFIX as RKNN
+from edge.runtimes.rknn_file import read_rknn
 from export.comparison import Comparison, report_of, same_meaning
 from export.files import gate_of, metadata_of, read_model, write_model
 from export.limits import Kind
@@ -148,6 +150,8 @@ def described(path: Path) -> ModelSpec | None:
         return read_engine(path)[0].model
     if path.suffix.lower() == NCNN:
         return read_ncnn(path).manifest.model
+    if path.suffix.lower() == RKNN:
+        return read_rknn(path).manifest.model
     return read_spec(path)
 
 
@@ -165,6 +169,8 @@ def precision_of(path: Path) -> Kind:
         return of[read_engine(path)[0].precision]
     if path.suffix.lower() == NCNN:
         return "half" if read_ncnn(path).manifest.weights == "fp16" else "exact"
+    if path.suffix.lower() == RKNN:
+        return "half" if read_rknn(path).manifest.precision == "fp16" else "quantised"
     if path.suffix.lower() != ".onnx":
         return "exact"
     model = read_model(path)
@@ -206,6 +212,10 @@ def store(report: GateReport, artefact: Path, precision: str = "auto") -> str:
         from export.ncnn import record_gate as record_in_ncnn
 
         record_in_ncnn(artefact, report)
+    elif artefact.suffix.lower() == RKNN:
+        from export.rknn.make import record_gate as record_in_rknn
+
+        record_in_rknn(artefact, report)
     elif artefact.suffix.lower() == ".onnx":
         model = read_model(artefact)
         gates = metadata_of(model)
@@ -251,6 +261,8 @@ def stored_gate(artefact: Path) -> GateReport | None:
         return read_engine(artefact)[0].gate
     if kind == NCNN:
         return read_ncnn(artefact).manifest.gate
+    if kind == RKNN:
+        return read_rknn(artefact).manifest.gate
     return gate_of(read_model(artefact), artefact) if kind == ".onnx" else None
 
 

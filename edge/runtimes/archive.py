@@ -40,20 +40,26 @@ class ArchiveKind:
         parts: Names of its parts beside the manifest.
         texts: Those of them that are texts, and so small.
         remedy: What to do with a damaged one.
+        foreign: First bytes of another form with the same suffix; empty without any.
+        foreign_words: What is said of that form.
     """
 
     suffix: str
     parts: tuple[str, ...]
     texts: tuple[str, ...]
     remedy: str
+    foreign: bytes = b""
+    foreign_words: str = ""
 
     def read(self, path: Path) -> tuple[str, dict[str, bytes]]:
         """Text of the manifest, and the parts by name.
 
         Raises:
-            ModelError: Missing, truncated, no such archive, or with other or packed parts.
+            ModelError: Missing, truncated, no such archive, the foreign form, or with other or packed parts.
         """
         data = read_bytes(path, "model", ModelError, MODEL_BYTES, MODEL_REMEDY)
+        if self.foreign and data.startswith(self.foreign):
+            raise ModelError(f"model {path} is {self.foreign_words}")
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 self._require_plain(archive, path, len(data))

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
-from edge.runtimes.decision import DecisionGraph
+from edge.runtimes.decision import DECISION, DecisionGraph
 from edge.runtimes.gate import require_gate
-from edge.runtimes.ncnn_file import DECISION, NETWORK, WEIGHTS, NcnnFile, NcnnManifest, read_ncnn
+from edge.runtimes.ncnn_file import NETWORK, WEIGHTS, NcnnFile, NcnnManifest, read_ncnn
 from landing.distribution import install_command
 from landing.errors import ModelError, first_line
 from landing.problems import Problem

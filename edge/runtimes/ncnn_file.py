@@ -14,12 +14,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.runtimes.archive import ArchiveKind
+from edge.runtimes.decision import DECISION
 from landing.artefact import GateReport
 from landing.document import parse_document
 from landing.spec import ModelSpec
 
 SUFFIX = ".ncnn"
-NETWORK, WEIGHTS, DECISION = "network.param", "network.bin", "decision.onnx"
+NETWORK, WEIGHTS = "network.param", "network.bin"
 
 _REMEDY = "Copy it again, or make it again with `touchdown export ncnn MODEL.onnx`."
 _KIND = ArchiveKind(SUFFIX, (NETWORK, WEIGHTS, DECISION), (NETWORK,), _REMEDY)

@@ -9,7 +9,8 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.runtimes.archive import digests
-from edge.runtimes.ncnn_file import DECISION, NETWORK, WEIGHTS, NcnnFile, NcnnManifest, packed
+from edge.runtimes.decision import DECISION
+from edge.runtimes.ncnn_file import NETWORK, WEIGHTS, NcnnFile, NcnnManifest, packed
 from landing.artefact import GateReport
 from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy

@@ -1,0 +1,210 @@
+"""`export rknn`: a file of `export onnx` for a Rockchip NPU, judged in the toolkit's simulator before the file appears.
+
+The graph is cut as for ncnn. The toolkit compiles the network, in float16 or in 8 bits, and simulates it on pictures
+that did not calibrate. ONNX Runtime decides on those logits, and the gate judges the decisions. In 8 bits the layers at
+both ends stay in float16 until it passes: there steps are widest, and the last ones are what is decided on.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import onnx
+
+from edge.runtimes import RuntimeOptions, load_runtime
+from edge.runtimes.archive import digests
+from edge.runtimes.decision import DECISION, DecisionGraph
+from edge.runtimes.rknn_file import NETWORK, SUFFIX, Chip, RknnFile, RknnManifest, packed, read_rknn
+from export.calibration import Chosen, choose, letterboxed
+from export.comparison import Comparison, report_of
+from export.cut import cut
+from export.files import read_model, replacing, require_onnx, spec_of
+from export.options import HEIGHT_AGL_M, HFOV_DEG
+from export.pictures import LabelFolder, read_picture
+from export.rknn.toolkit import Built, Job, run_toolkit
+from landing.artefact import GateReport
+from landing.distribution import VERSION
+from landing.errors import InvalidValueError
+from landing.progress import tracked
+from landing.reading import sha256_of
+from landing.spec import Letterbox, ModelSpec
+from landing.types import Frame, Segmentation
+
+Precision = Literal["fp16", "int8"]
+ALGORITHMS = ("normal", "mmse", "kl_divergence")
+SHARES = (0.0, 0.07, 0.15, 0.3)
+"""Of the convolutions, at each end, that stay in float16: tried in this order."""
+
+
+@dataclass(frozen=True)
+class RknnOptions:
+    """Choices of a conversion.
+
+    Attributes:
+        python: Interpreter of the environment with Rockchip's toolkit.
+        board: Chip.
+        calibrate: Folder of pictures: some calibrate 8 bits, others judge.
+        precision: Of the network.
+        algorithm: That chooses the steps of 8 bits, one of `ALGORITHMS`.
+        split, split_column: CSV that puts pictures into parts; only training pictures calibrate, `val` judges.
+        labels, labels_as: Folder of label maps, to judge by mIoU and recall too, and how to read them.
+        gate_data: Folder of pictures to judge by, when not that of `calibrate`.
+        pictures, gate_pictures: At most so many calibrate, and judge.
+        height_agl_m, hfov_deg: Of the camera the sites are chosen from.
+    """
+
+    python: Path
+    board: Chip
+    calibrate: Path
+    precision: Precision = "fp16"
+    algorithm: str = "normal"
+    split: Path | None = None
+    split_column: str = ""
+    labels: Path | None = None
+    labels_as: str = "auto"
+    gate_data: Path | None = None
+    pictures: int = 32
+    gate_pictures: int = 40
+    height_agl_m: float = HEIGHT_AGL_M
+    hfov_deg: float = HFOV_DEG
+
+
+@dataclass(frozen=True)
+class RknnReport:
+    """The best try: the file, or None where no try passed and nothing was written; its gate, and layers in float16."""
+
+    path: Path | None
+    manifest: RknnManifest
+
+
+def make_rknn(source: Path, output: Path, options: RknnOptions, say: Callable[[str], None]) -> RknnReport:
+    """Writes the form with fewest layers in float16 that passes the gate in the simulator, or none.
+
+    Raises:
+        ModelError: The file is no model of ours, gives classes without logits, or the toolkit is not there or fails.
+        DataError: No pictures to calibrate on or to judge by.
+        InvalidValueError: The output's name does not end in .rknn.
+        TouchdownError: The result cannot be written.
+    """
+    require_onnx(source, f"{SUFFIX} form")
+    if output.suffix != SUFFIX:
+        raise InvalidValueError(f"--out {output}: expected a name that ends in {SUFFIX}")
+    with tempfile.TemporaryDirectory(prefix="touchdown-rknn-") as scratch:
+        work = _Conversion(source, Path(scratch), options)
+        chosen = work.chosen
+        used = len(chosen.calibration) if options.precision == "int8" else 0
+        say(f"{chosen.note}; {used} calibrate, {len(chosen.gate)} judge")
+        for in_float in work.tries():
+            built = work.built(in_float)
+            file = work.judged(built, in_float)
+            gate = file.manifest.gate
+            assert gate is not None
+            say(f"{len(in_float)} tensors in float16: {gate.describe()}" if in_float else gate.describe())
+            if gate.passed:
+                with replacing(output) as partial:
+                    partial.write_bytes(packed(file))
+                return RknnReport(output, file.manifest)
+    return RknnReport(None, file.manifest)
+
+
+def record_gate(path: Path, gate: GateReport) -> None:
+    """Writes what `export verify` found on the board into a model.
+
+    Raises:
+        ModelError: The file is damaged.
+        TouchdownError: It cannot be written.
+    """
+    file = read_rknn(path)
+    changed = RknnFile(file.manifest.model_copy(update={"gate": gate}), file.parts)
+    with replacing(path) as partial:
+        partial.write_bytes(packed(changed))
+
+
+class _Conversion:
+    """One model's conversion: pictures and answers of the ONNX file once, then tries."""
+
+    def __init__(self, source: Path, folder: Path, options: RknnOptions) -> None:
+        self.source, self.options, self.folder = source, options, folder
+        model = read_model(source)
+        self.spec: ModelSpec = spec_of(model, source)
+        self.halves = cut(model, self.spec, source, "RKNN")
+        self.chosen: Chosen = choose(
+            options.calibrate,
+            options.split,
+            options.split_column,
+            options.pictures,
+            options.gate_data,
+            options.gate_pictures,
+        )
+        self.truth: LabelFolder | None = None
+        if options.labels is not None:
+            self.truth = LabelFolder.of_pictures(
+                options.labels, self.chosen.gate, self.spec.taxonomy, options.labels_as
+            )
+        onnx.save(self.halves.network, str(folder / "network.onnx"))
+        quantised = options.precision == "int8"
+        self.calibration = self._written(self.chosen.calibration, "calibration") if quantised else ()
+        self.shown = self._written(self.chosen.gate, "shown")
+
+    def _written(self, paths: list[Path], name: str) -> tuple[str, ...]:
+        """The pictures as the network's input, losslessly, for the toolkit to read."""
+        files = []
+        for number, picture in enumerate(letterboxed(paths, self.spec)):
+            files.append(str(self.folder / f"{name}-{number}.png"))
+            cv2.imwrite(files[-1], picture)
+        return tuple(files)
+
+    def tries(self) -> Iterator[tuple[str, ...]]:
+        """Tensors to keep in float16, the fewest first."""
+        nodes = self.halves.network.graph.node
+        if self.options.precision == "fp16":
+            yield ()
+            return
+        layers = [i for i, node in enumerate(nodes) if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")]
+        for share in SHARES:
+            count = round(share * len(layers))
+            ends = [*nodes[: layers[count]], *nodes[layers[len(layers) - count] :]] if count else []
+            yield tuple(name for node in ends for name in node.output)
+
+    def built(self, in_float: tuple[str, ...]) -> Built:
+        """What the toolkit makes of it."""
+        options = self.options
+        job = Job(options.board, options.algorithm, self.calibration, in_float, self.shown)
+        return run_toolkit(options.python, self.folder, job)
+
+    def judged(self, built: Built, in_float: tuple[str, ...]) -> RknnFile:
+        """The file with the gate's verdict on what the simulator computed."""
+        options, spec = self.options, self.spec
+        parts = {NETWORK: built.network, DECISION: self.halves.decision.SerializeToString()}
+        decision = DecisionGraph.load(self.source, parts[DECISION], spec, 0, "touchdown export rknn")
+        comparison = Comparison(spec, options.height_agl_m, options.hfov_deg)
+        with load_runtime(self.source, RuntimeOptions(allow_failed_gate=True)) as reference:
+            for number, path in enumerate(tracked("judging", self.chosen.gate, len(self.chosen.gate))):
+                image = read_picture(path)
+                size = image.shape[1], image.shape[0]
+                box = Letterbox.fit(size, spec)
+                maps = decision.of(built.logits_of(number))
+                found = Segmentation(box.crop(maps.class_id), box.crop(maps.landable), box.crop(maps.hazards), 0)
+                labels = None if self.truth is None else self.truth.read(path)
+                comparison.add(reference.segment(Frame(image, 0, 0)), found, labels, size)
+            ran = (reference.backend, f"rknn-toolkit2 {built.version} (simulator of {options.board})")
+        kind = "half" if options.precision == "fp16" else "quantised"
+        gate = report_of(comparison, kind, self.source, runtimes=ran)
+        manifest = RknnManifest(
+            model=spec,
+            board=options.board,
+            precision=options.precision,
+            in_float=in_float,
+            toolkit_version=built.version,
+            onnx_name=self.source.name,
+            onnx_sha256=sha256_of(self.source),
+            parts=digests(parts),
+            gate=gate,
+            touchdown_version=VERSION,
+        )
+        return RknnFile(manifest, parts)
