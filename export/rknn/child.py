@@ -1,8 +1,8 @@
 """Builds a network for a Rockchip NPU and runs it in the toolkit's simulator, in an environment of the user's own.
 
 It is run as ``PYTHON -I child.py FOLDER`` and imports nothing of ours: Rockchip's toolkit wants other releases of numpy
-and torch. ``FOLDER/job.json`` is `export.rknn.toolkit.Job`. Results lie beside it: ``network.rknn``, ``logits-N.npy`` for
-each picture to simulate (float32 (1, K, h, w)), and ``result.json``.
+and torch. ``FOLDER/job.json`` is `export.rknn.toolkit.Job`. Results lie beside it: ``network.rknn``, ``logits-N.npy``
+for each picture to simulate (float32 (1, K, h, w)), and ``result.json``.
 """
 
 from __future__ import annotations

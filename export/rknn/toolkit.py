@@ -52,7 +52,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Built:
-    """A network as the toolkit compiled it, the toolkit's version, and what its simulator computed, a file a picture."""
+    """A network as the toolkit compiled it, the toolkit's version, and a file of what was simulated of each picture."""
 
     network: bytes
     version: str
@@ -110,7 +110,7 @@ def run_toolkit(python: Path, folder: Path, job: Job) -> Built:
 
 def _missing(python: Path, why: str) -> ModelError:
     return ModelError(
-        f"--python {python}: {PACKAGE} does not run there ({why}). Its package has no licence text, so ask Rockchip what "
-        f"you may do with it. {_REMEDY}",
+        f"--python {python}: {PACKAGE} does not run there ({why}). Its package has no licence text, so ask Rockchip "
+        f"what you may do with it. {_REMEDY}",
         Problem.NOT_INSTALLED,
     )

@@ -1,4 +1,4 @@
-"""Promises of every runtime, asked of each: ONNX Runtime, OpenVINO, ncnn, TensorRT on a fake GPU.
+"""Promises of every runtime, asked of each: ONNX Runtime, OpenVINO, ncnn, RKNN on a fake NPU, TensorRT on a fake GPU.
 
 Where there is a GPU and TensorRT, the same questions go to a real engine.
 """
@@ -17,11 +17,11 @@ from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import ModelError
 from landing.taxonomy import Taxonomy
 from landing.types import HAZARD_ORDER, Frame, Segmentation
-from tests.edge import fake_model, fake_ncnn
+from tests.edge import fake_model, fake_ncnn, fake_rknn
 from tests.edge.conftest import FakeGpu, require_real_engine
 
 Load = Callable[..., Runtime]
-RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16", "ncnn", "tensorrt")
+RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16", "ncnn", "rknn", "tensorrt")
 SYNTHETIC = [c.name for c in Taxonomy.load("synthetic").classes]
 
 
@@ -36,6 +36,9 @@ def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> It
             pytest.skip("this CPU does not compute in bfloat16")
     if request.param == "ncnn":
         pytest.importorskip("ncnn")
+    npu = None
+    if request.param == "rknn":
+        npu = fake_rknn.board(request.getfixturevalue("monkeypatch"), tmp_path)
     if request.param == "tensorrt":
         gpu = request.getfixturevalue("fake_gpu")
 
@@ -47,6 +50,8 @@ def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> It
             path = fake_model.with_gate(model_path, tmp_path / "model.onnx", gate, key)
         elif backend == "ncnn":
             path = fake_ncnn.save(tmp_path / "model.ncnn", gate)
+        elif backend == "rknn":
+            path = fake_rknn.save(tmp_path / "model.rknn", gate)
         elif gpu is not None:
             path = gpu.engine(model_path, gate=gate)
         else:
@@ -57,6 +62,7 @@ def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> It
     yield make
     for runtime in opened:
         runtime.close()
+    assert npu is None or npu.live == 0, "networks were not given back"
     if gpu is not None:
         assert gpu.cuda.live == 0, "buffers or handles were not given back"
 
