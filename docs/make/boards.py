@@ -2,7 +2,8 @@
 
 Rows of this project's own machine are `benchmarks/results/boards-MODEL.json` (`benchmarks/boards.py`). Rows of other
 boards are the files of `touchdown export bench --submit` in `benchmarks/results/boards/`; each is read with the bounds
-of `export.submission`, and named as the source of its row. What nobody has run stands there as that.
+of `export.submission`, and named as the source of its row. Rows of Rockchip's simulator are
+`benchmarks/results/rknn-MODEL.json` (`benchmarks/rknn_gate.py`). What nobody has run stands there as that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from docs.make.markdown import escaped, table, write_or_compare
 from export.limits import LIMITS, PAYS
+from export.rknn.toolkit import TESTED
 from export.submission import Submission, SubmittedModel, read_submission
 from touchdown.models.registry import load_registry
 
@@ -32,7 +34,7 @@ NOT_RUN = {
         "TensorRT",
         "no GPU at hand: graphs are parsed and built, [none has been executed](../benchmarks/results/tensorrt.md)",
     ),
-    "RK3588, RK3576, RK3566": ("RKNN", "no export yet, see [below](#rockchip-and-hailo)"),
+    "RK3588, RK3576, RK3566 themselves": ("RKNN", "no board at hand, see [below](#rockchip-and-hailo)"),
     "Hailo-8, Hailo-8L, Hailo-10H": ("HailoRT", "no export yet, see [below](#rockchip-and-hailo)"),
 }
 """Boards without a row of their own: runtime, and what is missing."""
@@ -44,7 +46,8 @@ HEAD = """\
 
 One table: what runs each shipped model, whether it decides as the ONNX file does (`touchdown export verify`), and from
 frame to mask **how many times as fast as ONNX Runtime in float32** on the same machine, in the same run. Above 1 is
-faster. *Refused* is the gate's word, with the limit that was missed: such a form does not fly.
+faster. *Refused* is the gate's word, with the limit that was missed: such a form does not fly. Rows of a simulator have
+no speed.
 """
 OWN = """\
 "This project's machine" is {machine}. Each of its figures is a median of {rounds} runs in turn on a 1280x720 frame, by
@@ -77,13 +80,33 @@ throttling alone. The file names neither you nor your machine, but for `--source
 NEURAL = """\
 ## Rockchip and Hailo
 
-Neither runs yet. {rockchip}
+`touchdown export rknn` compiles a model for the NPU of an RK3588, RK3576 or RK3566, and the gate judges what Rockchip's
+simulator computes. A simulator says nothing of speed, and we had no board: **none of these files has run on an NPU**.
+
+| piece | state |
+| --- | --- |
+| compiler and simulator, `rknn-toolkit2` {toolkit}, x86-64 | run: the rows above |
+| file, digests, refusals of a wrong board or version | tested |
+| runtime, by `rknn-toolkit-lite2` on the board | tested on a fake, which answers as the simulator does; not run |
+| NPU, driver `librknnrt.so`, speed, heat | not run |
+
+Rockchip publishes both packages on PyPI without a licence in their metadata or wheels. So they are in none of our
+extras, and we ship nothing of them: read Rockchip's terms, and install them yourself. The compiler declares torch up to
+2.4.0 and numpy below 2, so it gets an environment of its own:
+
+<!-- not run: installs Rockchip's toolkit, 2 GB with torch -->
+```bash
+python3.11 -m venv rockchip
+rockchip/bin/pip install rknn-toolkit2=={toolkit}
+touchdown export rknn model.onnx --board rk3588 --python rockchip/bin/python --calibrate pictures
+```
+
+Our rows were made with torch 2.13 and numpy 1.26 in it: for ONNX the toolkit imports torch, and that is all.
+`--precision int8` quantises by training pictures. Layers at both ends of the network stay in float16 until the gate
+passes; if it never does, there is no file. Copy the `.rknn` file to the board, `pip install rknn-toolkit-lite2` there,
+and let the gate judge the NPU itself: `touchdown export verify model.onnx model.rk3588.rknn --data pictures`.
 
 Hailo's compiler is not on PyPI: it is given to registered developers. Nothing of it was tried.
-"""
-ROCKCHIP = """\
-`rknn-toolkit2` 2.5.0 and `rknn-toolkit-lite2` are on PyPI without a licence in their metadata or wheels. The
-compiler wants torch of at most 2.4.0 and numpy below 2, so it does not live in the environment of `export`.
 """
 
 
@@ -100,6 +123,27 @@ def own_rows(measured: dict[str, Any], names: list[str], digests: dict[str, str]
             cells.append(own_cell(found[0], first=found[0] is forms[0]) + older if found else "not run")
         files = ", ".join(f"[{name}](../benchmarks/results/boards-{name}.json)" for name in measured)
         yield ["this project's machine", f"{runtime}, {precision}", *cells, "", files]
+
+
+def simulated_rows(found: dict[str, Any], names: list[str], digests: dict[str, str]) -> Iterator[list[str]]:
+    """Yield a row for each chip and precision that Rockchip's simulator ran."""
+    ways = dict.fromkeys((form["board"], form["precision"]) for one in found.values() for form in one["forms"])
+    words = {"fp16": "RKNN, float16", "int8": "RKNN, INT8"}
+    files = ", ".join(f"[{name}](../benchmarks/results/rknn-{name}.json)" for name in found)
+    for board, precision in ways:
+        cells = []
+        for name in names:
+            forms = found[name]["forms"] if name in found else []
+            form = next((one for one in forms if (one["board"], one["precision"]) == (board, precision)), None)
+            older = "" if not forms or found[name]["sha256"] == digests[name] else " (an older file)"
+            cells.append(simulated_cell(form) + older if form else "not run")
+        yield [f"{board.upper()}, simulated", words[precision], *cells, "", files]
+
+
+def simulated_cell(form: dict[str, Any]) -> str:
+    """Return verdict of a form, and how much of its 8 bits stayed in float16."""
+    kept = form["tensors in float16"]
+    return verdict(form["passed"], form["failures"]) + (f", {kept} tensors in float16" if kept else "")
 
 
 def own_cell(form: dict[str, Any], first: bool) -> str:
@@ -168,13 +212,15 @@ def page() -> str:
     paths = {name: RESULTS / f"boards-{name}.json" for name in names}
     measured = {name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.exists()}
     sent = {path.name: read_submission(path) for path in sorted(SUBMITTED.glob("*.json"))}
-    rows = list(own_rows(measured, names, digests))
+    simulated = {name: RESULTS / f"rknn-{name}.json" for name in names}
+    found = {name: json.loads(path.read_text("utf-8")) for name, path in simulated.items() if path.exists()}
+    rows = [*own_rows(measured, names, digests), *simulated_rows(found, names, digests)]
     for file, submission in sent.items():
         rows += submitted_rows(file, submission, names, digests)
     rows += missing_rows([submission.board for submission in sent.values()], len(names))
     heads = ["board", "runtime, precision", *names, "power and heat", "source"]
     parts = [HEAD, table(heads, rows), own_words(measured), *([OTHERS] if sent else []), MEASURE]
-    return "\n".join([*parts, NEURAL.format(rockchip=ROCKCHIP.strip())])
+    return "\n".join([*parts, NEURAL.format(toolkit=TESTED)])
 
 
 def own_words(measured: dict[str, Any]) -> str:

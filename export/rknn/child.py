@@ -56,6 +56,8 @@ def build(job: dict[str, Any], folder: Path) -> None:
     ask("init_runtime", toolkit.init_runtime())
     for number, name in enumerate(job["simulated"]):
         picture = cv2.imread(name, cv2.IMREAD_COLOR)
+        if picture is None:
+            raise RuntimeError(f"{name} cannot be read")
         found = toolkit.inference(inputs=[picture[None]])
         if not found:
             raise RuntimeError("inference in the simulator gave nothing")

@@ -24,6 +24,7 @@ from export.calibration import Chosen, choose, letterboxed
 from export.comparison import Comparison, report_of
 from export.cut import cut
 from export.files import read_model, replacing, require_onnx, spec_of
+from export.limits import Kind
 from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import LabelFolder, read_picture
 from export.rknn.toolkit import Built, Job, run_toolkit
@@ -193,7 +194,7 @@ class _Conversion:
                 labels = None if self.truth is None else self.truth.read(path)
                 comparison.add(reference.segment(Frame(image, 0, 0)), found, labels, size)
             ran = (reference.backend, f"rknn-toolkit2 {built.version} (simulator of {options.board})")
-        kind = "half" if options.precision == "fp16" else "quantised"
+        kind: Kind = "half" if options.precision == "fp16" else "quantised"
         gate = report_of(comparison, kind, self.source, runtimes=ran)
         manifest = RknnManifest(
             model=spec,

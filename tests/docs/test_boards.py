@@ -98,6 +98,26 @@ def test_figures_are_whole(path) -> None:
     assert all(form["passed"] == (not form["failures"]) for form in others)
 
 
+def test_rows_of_a_simulator_have_a_verdict_and_no_speed() -> None:
+    form = {"board": "rk3588", "precision": "int8", "passed": True, "failures": [], "tensors in float16": 75}
+    refused = form | {
+        "board": "rk3566",
+        "precision": "fp16",
+        "passed": False,
+        "failures": ["x"],
+        "tensors in float16": 0,
+    }
+    found = {"m": {"sha256": DIGEST, "forms": [form, refused]}}
+    rows = list(boards.simulated_rows(found, ["m", "other"], {"m": "b" * 64, "other": DIGEST}))
+    assert rows[0][:4] == [
+        "RK3588, simulated",
+        "RKNN, INT8",
+        "passed, 75 tensors in float16 (an older file)",
+        "not run",
+    ]
+    assert rows[1][1:3] == ["RKNN, float16", "**refused** (x) (an older file)"]
+
+
 def test_figures_of_an_older_file_say_so() -> None:
     form = {
         "runtime": "ncnn",

@@ -106,7 +106,7 @@ def test_a_device_that_does_not_start(npu: FakeNpu, good: Path) -> None:
     error = refused(good)
     assert "the NPU does not take its network" in str(error) and error.problem is Problem.RUNTIME
     npu.starts, npu.loads = 0, -1
-    assert "cannot load its network" in str(refused(good))
+    assert "does not load its network" in str(refused(good))
     assert npu.live == 0
 
 
