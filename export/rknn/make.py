@@ -27,7 +27,7 @@ from export.files import read_model, replacing, require_onnx, spec_of
 from export.limits import Kind
 from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import LabelFolder, read_picture
-from export.rknn.toolkit import Built, Job, run_toolkit
+from export.rknn.toolkit import Job, SimulatedNetwork, run_toolkit
 from landing.artefact import GateReport
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError
@@ -172,13 +172,13 @@ class _Conversion:
             ends = [*nodes[: layers[count]], *nodes[layers[len(layers) - count] :]] if count else []
             yield tuple(name for node in ends for name in node.output)
 
-    def built(self, in_float: tuple[str, ...]) -> Built:
-        """What the toolkit makes of it."""
+    def built(self, in_float: tuple[str, ...]) -> SimulatedNetwork:
+        """Build it by the toolkit, and simulate it."""
         options = self.options
         job = Job(options.board, options.algorithm, self.calibration, in_float, self.shown)
         return run_toolkit(options.python, self.folder, job)
 
-    def judged(self, built: Built, in_float: tuple[str, ...]) -> RknnFile:
+    def judged(self, built: SimulatedNetwork, in_float: tuple[str, ...]) -> RknnFile:
         """The file with the gate's verdict on what the simulator computed."""
         options, spec = self.options, self.spec
         parts = {NETWORK: built.network, DECISION: self.halves.decision.SerializeToString()}

@@ -33,7 +33,7 @@ _REMEDY = f"Make an environment for it: `python3.11 -m venv RKNN; RKNN/bin/pip i
 
 @dataclass(frozen=True)
 class Job:
-    """What the toolkit is to do.
+    """Work for the toolkit.
 
     Attributes:
         board: Chip to build for.
@@ -51,7 +51,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Built:
+class SimulatedNetwork:
     """A network as the toolkit compiled it, the toolkit's version, and a file of what was simulated of each picture."""
 
     network: bytes
@@ -71,7 +71,7 @@ class _Result(BaseModel):
     error: str = ""
 
 
-def run_toolkit(python: Path, folder: Path, job: Job) -> Built:
+def run_toolkit(python: Path, folder: Path, job: Job) -> SimulatedNetwork:
     """Does a job on ``folder/network.onnx``.
 
     Args:
@@ -105,7 +105,7 @@ def run_toolkit(python: Path, folder: Path, job: Job) -> Built:
     network = (folder / "network.rknn").read_bytes()
     if chips_of(network) != (job.board,):
         raise ModelError(f"{PACKAGE} {told.version} built for {chips_of(network)}, asked was {job.board}")
-    return Built(network, told.version, tuple(folder / f"logits-{i}.npy" for i in range(len(job.simulated))))
+    return SimulatedNetwork(network, told.version, tuple(folder / f"logits-{i}.npy" for i in range(len(job.simulated))))
 
 
 def _missing(python: Path, why: str) -> ModelError:
