@@ -46,6 +46,18 @@ PIPE_BYTES = 1 << 20
 LINE_BYTES = 500
 LONGEST_LINE_BYTES = 20_000
 
+PACKAGE_OF = {
+    "rtspsrc": "gstreamer1.0-plugins-good",
+    "decodebin": "gstreamer1.0-plugins-base",
+    "videoscale": "gstreamer1.0-plugins-base",
+    "videoconvert": "gstreamer1.0-plugins-base",
+    "libcamerasrc": "gstreamer1.0-libcamera",
+    "nvarguscamerasrc": "nvidia-l4t-gstreamer, on a Jetson alone",
+}
+"""Packages of the elements that cameras come through."""
+_NO_ELEMENT = re.compile(r'no element "(\w+)"')
+_NO_ADDRESS = re.compile(r"[\s\"'\\\\]")
+
 
 class PipeCamera(Camera):
     """Runs a command and reads its frames; the newest wins, so it never lags behind.
@@ -96,7 +108,7 @@ class PipeCamera(Camera):
                 bufsize=0,
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a word with a null byte is a ValueError
             raise CameraError(f"camera command {shlex.join(self.command)}: {error}") from error
         assert self._process.stdout is not None
         with contextlib.suppress(OSError):  # only fewer system calls
@@ -173,6 +185,9 @@ class PipeCamera(Camera):
         if self._stderr_thread is not None:
             self._stderr_thread.join(0.3)
         last = self._stderr_tail[-1] if self._stderr_tail else "it printed no error"
+        absent = _NO_ELEMENT.search(last)
+        if absent is not None and absent[1] in PACKAGE_OF:
+            last += f" (Debian, Ubuntu: {PACKAGE_OF[absent[1]]})"
         height_px, width_px = self._empty.shape[:2]
         pixel = self._empty.nbytes // (height_px * width_px)
         size = f"{width_px}x{height_px}x{pixel} bytes"
@@ -267,6 +282,10 @@ def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | N
             "video/x-raw,format=BGRx",
         ]
     else:
+        if _NO_ADDRESS.search(source):  # it would be words of the pipeline
+            raise CameraError(
+                "camera.source rtsp://: an address holds no blank, quote or backslash; write them as %20, %22, %27, %5C"
+            )
         stages = [f"rtspsrc location={source} latency=100", "decodebin", "videoscale"]
     stages += ["videoconvert", f"video/x-raw,format=BGR,{size}", "fdsink fd=1 sync=false"]
     words: list[str] = ["gst-launch-1.0", "-q"]

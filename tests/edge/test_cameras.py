@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -188,6 +189,7 @@ BAD_SOURCES: list[tuple[str, dict[str, object], str]] = [
     ("csi://front", {"width_px": 64, "height_px": 48}, "expected csi:// and a number"),
     ("csi://0", {"width_px": 66, "height_px": 48}, "multiple of 4"),
     ("rtsp://host/x", {}, "needs camera.width_px"),
+    ("pipe:cat \0", {"width_px": 64, "height_px": 48}, "null byte"),
 ]
 
 
@@ -207,6 +209,28 @@ def test_gstreamer_commands_end_in_raw_frames_on_stdout() -> None:
     rtsp = gstreamer_command("rtsp://cam/live", 640, 480, None)
     assert "location=rtsp://cam/live" in rtsp
     assert "video/x-raw,format=BGR,width=640,height=480" in rtsp
+
+
+def test_an_element_that_is_not_installed_names_its_package() -> None:
+    said = 'WARNING: erroneous pipeline: no element "rtspsrc"'
+    source = "pipe:" + shlex.join(["sh", "-c", f"echo {shlex.quote(said)} >&2"])
+    wanted = pytest.raises(CameraError, match=r"Debian, Ubuntu: gstreamer1\.0-plugins-good")
+    with make_camera(CameraRequest(source, WIDTH, HEIGHT)) as camera, wanted:
+        camera.grab(20)
+
+
+@pytest.mark.parametrize("image", ["blueos", "edge"])
+def test_images_hold_what_network_cameras_need(image: str) -> None:
+    """Their stream is RTSP (plugins-good) of H.264, whose parser and decoder are in plugins-bad."""
+    text = (Path(__file__).parents[2] / "deploy" / "docker" / f"Dockerfile.{image}").read_text("utf-8")
+    needed = {"tools", "plugins-base", "plugins-good", "plugins-bad"}
+    assert needed <= set(re.findall(r"gstreamer1\.0-([a-z-]+)", text))
+
+
+@pytest.mark.parametrize("address", ["rtsp://x ! filesink location=f", 'rtsp://x/"', "rtsp://x\\y", "rtsp://x\ty"])
+def test_no_address_becomes_words_of_the_pipeline(address: str) -> None:
+    with pytest.raises(CameraError, match="write them as %20"):
+        gstreamer_command(address, 640, 480, None)
 
 
 def test_of_frames_that_wait_in_the_pipe_the_last_is_taken() -> None:
