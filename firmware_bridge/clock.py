@@ -64,6 +64,7 @@ class ClockMap:
         self._reorder_ms = reorder_ms
         self._step_ns = step_ns
         self._newest_ms: int | None = None
+        self._last_offset_ns: int | None = None
         self._upper = _Smallest(window_ns)
         self._lower = _Smallest(sync_window_ns)  # of the negated bounds
         self._late_in_a_row = 0
@@ -84,6 +85,12 @@ class ClockMap:
         return (upper_ns + lower_ns) // 2
 
     @property
+    def late_ns(self) -> int:
+        """Delay of the newest stamped message beyond the smallest: what came with it without a stamp is as old."""
+        offset_ns, last_ns = self.offset_ns, self._last_offset_ns
+        return 0 if offset_ns is None or last_ns is None else max(0, last_ns - offset_ns)
+
+    @property
     def uncertainty_ns(self) -> int | None:
         """Largest error of the offset but for drift; None while nothing bounds it from below."""
         upper_ns, lower_ns = self._upper.value, self._lower_ns
@@ -100,7 +107,7 @@ class ClockMap:
 
     def reset(self) -> None:
         """Forget everything, as after a reboot."""
-        self._newest_ms = None
+        self._newest_ms = self._last_offset_ns = None
         self._upper.clear()
         self._lower.clear()
         self._late_since, self._late_in_a_row = None, 0
@@ -123,7 +130,7 @@ class ClockMap:
             rebooted = self._is_steadily_late(offset_ns, arrival_ns)
         if rebooted:
             self.reset()
-        self._newest_ms = max(boot_ms, self._newest_ms or 0)
+        self._newest_ms, self._last_offset_ns = max(boot_ms, self._newest_ms or 0), offset_ns
         heard_ns = self._heard(arrival_ns)
         self._upper.add(offset_ns, heard_ns)
         self._lower.forget(heard_ns)

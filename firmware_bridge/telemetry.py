@@ -286,7 +286,7 @@ class Telemetry:
         if not alive:
             # First heard, or back after a silence in which it may have forgotten our requests.
             self.streams.restart(now_ns)
-        self.vehicle.on_heartbeat(message, now_ns)
+        self.vehicle.on_heartbeat(message, now_ns - self.clock.late_ns)
         self.command_tracker.on_mode(self.vehicle.mode, now_ns)
 
     def _on_attitude_quaternion(self, message: Any, now_ns: int) -> None:

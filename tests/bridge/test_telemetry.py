@@ -83,6 +83,21 @@ def test_a_height_that_was_held_up_is_as_old_as_its_stamp(stalled_ms):
     assert telemetry.reboots == 0
 
 
+@pytest.mark.parametrize("stalled_ms", [1500, 4000])
+def test_a_mode_that_was_held_up_is_as_old_as_what_came_with_it(stalled_ms):
+    """The line stands still, then brings at twice its pace what was held up; on an old mode nothing is commanded."""
+    telemetry, arrival_ms = listening(), 0.0
+    for boot_ms in range(5_000, 10_000 + 3 * stalled_ms, 20):
+        held = boot_ms >= 10_000
+        arrival_ms = max(boot_ms, arrival_ms + 10.0, 10_000 + stalled_ms if held else 0.0)
+        telemetry.feed(attitude(boot_ms, 0), round(arrival_ms * MS))
+        if boot_ms % 1000 == 0:
+            telemetry.feed(HEARTBEAT, round(arrival_ms * MS))
+            heard_ns = telemetry.vehicle.status(round(arrival_ms * MS)).heartbeat_ns
+            assert heard_ns == pytest.approx(boot_ms * MS, abs=25 * MS)
+    assert telemetry.reboots == 0
+
+
 def test_attitude_stands_in_only_without_the_quaternion():
     telemetry = listening()
     telemetry.feed(attitude(1000, 10), SECOND)
