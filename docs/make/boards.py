@@ -83,12 +83,13 @@ NEURAL = """\
 `touchdown export rknn` compiles a model for the NPU of an RK3588, RK3576 or RK3566, and the gate judges what Rockchip's
 simulator computes. A simulator says nothing of speed, and we had no board: **none of these files has run on an NPU**.
 
-| piece | state |
+| what | state |
 | --- | --- |
 | compiler and simulator, `rknn-toolkit2` {toolkit}, x86-64 | run: the rows above |
 | file, digests, refusals of a wrong board or version | tested |
 | runtime, by `rknn-toolkit-lite2` on the board | tested on a fake, which answers as the simulator does; not run |
 | NPU, driver `librknnrt.so`, speed, heat | not run |
+| Hailo: check of operators, calibration set, command, runtime by HailoRT | not there |
 
 Rockchip publishes both packages on PyPI without a licence in their metadata or wheels. So they are in none of our
 extras, and we ship nothing of them: read Rockchip's terms, and install them yourself. The compiler declares torch up to
@@ -104,7 +105,8 @@ touchdown export rknn model.onnx --board rk3588 --python rockchip/bin/python --c
 Our rows were made with torch 2.13 and numpy 1.26 in it: for ONNX the toolkit imports torch, and that is all.
 `--precision int8` quantises by training pictures. Layers at both ends of the network stay in float16 until the gate
 passes; if it never does, there is no file. Copy the `.rknn` file to the board, `pip install rknn-toolkit-lite2` there,
-and let the gate judge the NPU itself: `touchdown export verify model.onnx model.rk3588.rknn --data pictures`.
+and let the gate judge the NPU itself (`pip install onnx`): `touchdown export verify model.onnx model.rk3588.rknn --data
+pictures`. Until then `edge serve` warns that the gate saw a simulator.
 
 Hailo's compiler is not on PyPI: it is given to registered developers. Nothing of it was tried.
 """

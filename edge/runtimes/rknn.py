@@ -7,6 +7,7 @@ package has no licence text, so it is in none of our extras: who wants it instal
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import re
 from importlib import metadata
@@ -19,10 +20,12 @@ import numpy.typing as npt
 from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
 from edge.runtimes.decision import DECISION, DecisionGraph
 from edge.runtimes.gate import require_gate
-from edge.runtimes.rknn_file import NETWORK, RknnManifest, chips_of, read_rknn
+from edge.runtimes.rknn_file import NETWORK, SIMULATOR, RknnManifest, chips_of, read_rknn
 from landing.errors import ModelError, first_line
 from landing.problems import Problem
 from landing.types import ByteArray
+
+logger = logging.getLogger("edge")
 
 PACKAGE = "rknn-toolkit-lite2"
 COMPATIBLE = Path("/proc/device-tree/compatible")
@@ -66,6 +69,10 @@ class RknnRuntime(Runtime):
         except ModelError:
             device.release()
             raise
+        if manifest.gate is not None and any(ran.startswith(SIMULATOR) for ran in manifest.gate.runtimes):
+            logger.warning(
+                "model %s was judged in a simulator, never on an NPU: run `touchdown export verify` here", path
+            )
         return cls(path, manifest, device, decision, driver)
 
     def _start(self, picture: ByteArray) -> None:

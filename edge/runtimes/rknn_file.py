@@ -22,6 +22,9 @@ from landing.spec import ModelSpec
 
 SUFFIX = ".rknn"
 NETWORK = "network.rknn"
+SIMULATOR = "rknn-toolkit2"
+"""First word of the runtime in a gate's report that the toolkit's simulator gave, not an NPU."""
+
 Chip = Literal["rk3588", "rk3576", "rk3566"]
 CHIPS: tuple[Chip, ...] = ("rk3588", "rk3576", "rk3566")
 

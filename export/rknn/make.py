@@ -19,7 +19,7 @@ import onnx
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.archive import digests
 from edge.runtimes.decision import DECISION, DecisionGraph
-from edge.runtimes.rknn_file import NETWORK, SUFFIX, Chip, RknnFile, RknnManifest, packed, read_rknn
+from edge.runtimes.rknn_file import NETWORK, SIMULATOR, SUFFIX, Chip, RknnFile, RknnManifest, packed, read_rknn
 from export.calibration import Chosen, choose, letterboxed
 from export.comparison import Comparison, report_of
 from export.cut import cut
@@ -193,7 +193,7 @@ class _Conversion:
                 found = Segmentation(box.crop(maps.class_id), box.crop(maps.landable), box.crop(maps.hazards), 0)
                 labels = None if self.truth is None else self.truth.read(path)
                 comparison.add(reference.segment(Frame(image, 0, 0)), found, labels, size)
-            ran = (reference.backend, f"rknn-toolkit2 {built.version} (simulator of {options.board})")
+            ran = (reference.backend, f"{SIMULATOR} {built.version} (simulator of {options.board})")
         kind: Kind = "half" if options.precision == "fp16" else "quantised"
         gate = report_of(comparison, kind, self.source, runtimes=ran)
         manifest = RknnManifest(

@@ -10,6 +10,7 @@ import pytest
 
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.rknn_file import NETWORK, chips_of, packed, read_rknn
+from landing.artefact import GateReport
 from landing.errors import ModelError
 from landing.problems import Problem
 from landing.types import Frame
@@ -131,6 +132,14 @@ def test_answers_that_are_none(npu: FakeNpu, good: Path, answer, said: str) -> N
             runtime.segment(Frame(fake_model.paint(64, 64), 0, 0))
         npu.answer = lambda found: found
         runtime.segment(Frame(fake_model.paint(64, 64), 1, 0))
+
+
+def test_a_gate_of_the_simulator_is_said(npu: FakeNpu, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for ran, said in (("rknn-toolkit2 2.5.0 (simulator of rk3588)", True), ("rknn 2.5.0 (rk3588 NPU, fp16)", False)):
+        gate = GateReport(passed=True, frames=9, runtimes=("onnxruntime 1.23", ran))
+        caplog.clear()
+        load_runtime(fake_rknn.save(tmp_path / "m.rknn", gate)).close()
+        assert ("judged in a simulator" in caplog.text) == said
 
 
 def test_a_precision_is_refused(npu: FakeNpu, good: Path) -> None:
