@@ -12,6 +12,9 @@ from firmware_bridge.transport import NOTHING, READ_SIZE, Arrival, Outbox, Peer,
 from landing.errors import LinkError
 
 CONNECT_TIMEOUT_S = 3.0
+# What the network did not take for so long is thrown away with the connection: a command that comes later could be
+# against what a pilot did meanwhile
+STALLED_MS = 2000
 
 RECEIVE_BUFFER_BYTES = 1_000_000  # Asked of the kernel for a port that everybody can send to; it may give less
 MAX_CLIENTS = 32
@@ -173,7 +176,7 @@ def _tune_tcp(connected: socket.socket) -> None:
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 3)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
 
 
 class TcpClient(_SocketTransport):

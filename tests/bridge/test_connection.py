@@ -289,6 +289,14 @@ def test_tcp_refused_names_the_place():
         TcpClient("127.0.0.1", port).open()
 
 
+def test_tcp_brings_nothing_that_stood_in_a_stalled_network_for_longer_than_two_seconds():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = make_transport(parse_connection(f"tcp:127.0.0.1:{server.getsockname()[1]}"))
+        client.open()
+        assert client._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 2000
+        client.close()
+
+
 def test_unknown_host():
     with pytest.raises(LinkError, match="not found"):
         TcpClient("no-such-host.invalid", 5760).open()
