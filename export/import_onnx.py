@@ -30,7 +30,8 @@ from landing.types import ByteArray
 
 INPUT_NAME, OUTPUT_NAMES = "image", ("class_id", "landable", "hazards")
 _PICTURES = 3
-_OF_NCNN = (".ncnn", ".param", ".bin")
+_FORMS = {".ncnn": "ncnn", ".param": "ncnn", ".bin": "ncnn", ".rknn": "rknn"}
+"""Runtimes with a form of their own, by suffix."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ def import_onnx(source: str | Path, output: str | Path, options: ImportOptions) 
         TouchdownError: The result cannot be written.
     """
     require_sound(options)
-    if Path(source).suffix.lower() in _OF_NCNN:
+    form = _FORMS.get(Path(source).suffix.lower())
+    if form is not None:
         raise ModelError(
-            f"{source} is ncnn's own form, which holds nothing that its answers could be held against: adopt the ONNX "
-            "file that it was made from, then `touchdown export ncnn` makes ncnn's form of that"
+            f"{source} is {form}'s own form, which holds nothing that its answers could be held against: adopt the "
+            f"ONNX file that it was made from, then `touchdown export {form}` makes {form}'s form of that"
         )
     taxonomy = Taxonomy.load(options.taxonomy)
     original = modern(read_model(source), source)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from edge.runtimes.rknn_file import read_rknn
+from export.import_onnx import import_onnx
 from export.info import Info
 from export.onnx_export import export_onnx
+from export.onnx_probe import ImportOptions
 from export.rknn.make import SHARES, RknnOptions, make_rknn, record_gate
 from export.verify import described, precision_of, stored_gate
 from landing.errors import InvalidValueError, ModelError
@@ -95,6 +97,12 @@ def test_a_toolkit_that_fails(ours, tmp_path):
     python = fake_toolkit.environment(tmp_path, [], builds=-1)
     with pytest.raises(ModelError, match=r"rknn-toolkit2 2\.5\.0 does not build it for rk3588: .*build gave -1"):
         make_rknn(ours / "m.onnx", tmp_path / "m.rknn", options(ours, python=python), print)
+
+
+def test_files_of_ours_for_an_npu_are_not_adopted(tmp_path):
+    (tmp_path / "m.rknn").write_bytes(b"RKNN")
+    with pytest.raises(ModelError, match=r"adopt the ONNX file.*touchdown export rknn"):
+        import_onnx(tmp_path / "m.rknn", tmp_path / "x.onnx", ImportOptions("aeroscapes"))
 
 
 def test_names_and_graphs_that_are_refused(ours, tmp_path):
