@@ -35,8 +35,13 @@ DEFAULT_FPS = 10.0
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder, by name; numbers in names count as numbers."""
-    return sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES), key=_natural)
+    """The pictures of a folder, by name; numbers in names count as numbers. Hidden files are left out."""
+    return sorted(files_of(folder, PICTURE_SUFFIXES), key=_natural)
+
+
+def files_of(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files of a folder by name, hidden ones left out: macOS leaves a `._NAME` beside each file of a card."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
 
 
 def _natural(path: Path) -> tuple[tuple[bool, int, str], ...]:

@@ -21,7 +21,7 @@ from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.bag import SUFFIXES as BAG_SUFFIXES
 from edge.cameras.bag import is_bag
-from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
+from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, files_of, pictures_in, read_picture
 from edge.log import plain
 from edge.look.bag import BagTelemetry
 from edge.look.georeference import is_orthophoto
@@ -40,7 +40,7 @@ from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
 from landing.camera import CameraModel, Mount
-from landing.errors import CameraError, DataError
+from landing.errors import CameraError, DataError, PictureError
 from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
 from landing.pictures import TIFF_SUFFIXES
@@ -189,14 +189,17 @@ class Looker:
 
     def _folder(self, folder: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         pictures = pictures_in(folder)
-        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in RAW_SUFFIXES):
+        for path in files_of(folder, RAW_SUFFIXES):
             self._skip(path, "undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
-        videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+        videos = files_of(folder, VIDEO_SUFFIXES)
         if not pictures and not videos:
             raise DataError(f"{folder} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
         self._pictures(pictures, runtime, flies)
         for video in videos:
-            self._video(video, runtime, flies)
+            try:
+                self._video(video, runtime, flies)
+            except PictureError as error:
+                self._skip(video, str(error))
 
     def _pictures(self, paths: list[Path], runtime: Runtime, flies: ResolvedDecision) -> None:
         settings = flies.decision.single_look()

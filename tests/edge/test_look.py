@@ -310,6 +310,15 @@ def test_the_report_shows_every_picture_and_video_with_its_answer(model_path: Pa
         assert (out / os.fsdecode(unquote_to_bytes(html.unescape(name)))).exists()
 
 
+def test_a_card_as_macos_leaves_it_and_a_damaged_video_end_no_run(folder: Path, model_path: Path) -> None:
+    for name in ("._a.png", "._v.mp4", "v.mp4"):
+        (folder / name).write_bytes(b"\0\5\x16\7 no picture")
+    summary, _, _ = look(model_path, folder, height_agl_m=20.0, hfov_deg=70.0)
+    assert summary.looked == 3
+    assert len(summary.skipped) == 2 and not any("._" in line for line in summary.skipped)
+    assert "c.png" in summary.skipped[0] and "v.mp4 cannot be opened" in summary.skipped[1]
+
+
 def test_words_on_a_picture_never_lie_on_the_site(model_path: Path, tmp_path: Path) -> None:
     # Two lawns, each in one half of a dark wood: the site's ground keeps its colours in both.
     for name, lawn in (("above.png", (200, 0, 200, 110)), ("below.png", (200, 370, 200, 110))):
