@@ -116,7 +116,7 @@ def test_a_replay_can_begin_in_mid_flight(flight_folder: Path, tmp_path: Path) -
     first.unlink()
     result = Replay(Recording(tmp_path / "cut")).run()
     assert rest and result.same and result.decisions > 5
-    assert 1 <= result.skipped <= 5  # until the one after which the memory was written
+    assert 1 <= result.skipped <= 25  # until the one after which the memory was written, with those queued before it
     result = Replay(Recording(rest[-1])).run()
     assert result.identical == result.decisions
 
