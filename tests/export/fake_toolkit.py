@@ -1,6 +1,6 @@
 """An environment with Rockchip's toolkit, without it: ONNX Runtime in place of the simulator.
 
-`test_rknn_toolkit.py` holds it against the toolkit itself where that is installed.
+Its steps are those that `export.rknn.child` asks for; no test holds it against the toolkit.
 """
 
 from __future__ import annotations
