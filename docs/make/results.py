@@ -231,7 +231,7 @@ def proving_ground() -> Iterator[Row]:
     shares = data["touchdown"]["shares"]
     yield Row(
         f"`touchdown sim campaign`, {data['scenes']:,} test scenes, seen once: people who walk in, wind, sensor "
-        "errors, the measured mistakes of the former demo network (e9ff271)",
+        "errors, the measured mistakes of the demo network",
         f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; given up although "
         f"there was a site: {share(shares['false_no_site'])}; landed where none was promised: "
         f"{share(shares['landed_without_site'])}; a person within 2 m of the touchdown: "
@@ -252,10 +252,11 @@ def proving_ground() -> Iterator[Row]:
         f"the first {data['baselines']} of them by each way of choosing: safe where a site exists", policies, name
     )
     passed = sum(ok for ok, _ in data["scenarios"].values())
+    failed = len(data["scenarios"]) - passed
     unsafe = sum(end == "landed-unsafe" for _, end in data["scenarios"].values())
     yield Row(
         f"{len(data['scenarios'])} adversarial scenarios",
-        f"{passed} passed, {len(data['scenarios']) - passed} given up, {unsafe} landed unsafely",
+        f"{passed} passed, {failed - unsafe} given up, {unsafe} landed unsafely",
         name,
     )
 

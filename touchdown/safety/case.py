@@ -251,8 +251,7 @@ class Case:
         out.paragraph(
             f"Landings that ended where a site exists and were not safe, in simulation on {sets} "
             f"({figures['scenes_ours']} and {figures['scenes_straight']} scenes), with the measured mistakes of "
-            "the former demo network "
-            f"and not with those of `{self.spec.name}`; shares with Wilson's 95 % interval "
+            f"the demo network and not with those of `{self.spec.name}`; shares with Wilson's 95 % interval "
             f"({self._link(ours.file)}):"
         )
         rows = [["Touchdown", str(ours)], ["straight down", str(straight)]]
@@ -271,9 +270,8 @@ class Case:
                 "a person who "
                 f"walks in under `guard`: {figures['sitl_person']} safe, nearest person {figures['sitl_nearest_m']} m.",
                 f"The demo network itself, on its own pictures of {figures['network_scenes']} scenes: "
-                f"{figures['network_safe']} safe, {figures['network_given_up']} given up. The campaign above flew "
-                f"slopes as if the network knew them, which it does not: [SAFETY.md]({self.links}SAFETY.md), measured "
-                "limits.",
+                f"{figures['network_safe']} safe, {figures['network_given_up']} given up. What was not safe above "
+                f"lay on slopes, which look like lawn to it: [SAFETY.md]({self.links}SAFETY.md), measured limits.",
                 "No flight hours on real vehicles stand behind these figures.",
             ]
         )
