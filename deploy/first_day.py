@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from deploy.board_root import PYTHON, BoardRoot, Running
 from deploy.configuration import CALIBRATION, MODEL_PATH, TAXONOMY, Key, check_text, with_values
 from deploy.errors import InstallError
@@ -27,6 +25,7 @@ from deploy.layout import FLIGHT_CONFIG, VENV_FOLDER
 from deploy.selftest import generated_pictures
 from landing.distribution import DISTRIBUTION
 from landing.errors import last_lines
+from landing.pictures import write_picture
 from landing.progress import Progress
 
 ROOT = "/opt/touchdown"
@@ -34,8 +33,9 @@ CURRENT = f"{ROOT}/current"
 BOOTSTRAP = f"{ROOT}/bootstrap"
 CONFIG = "/root/first-day.toml"
 CAMERA = """import sys, time
-import cv2
-image = cv2.resize(cv2.imread("/root/ground.png"), (int(sys.argv[1]), int(sys.argv[2])))
+import cv2, numpy
+meadow = cv2.imdecode(numpy.fromfile("/root/ground.png", numpy.uint8), cv2.IMREAD_COLOR)
+image = cv2.resize(meadow, (int(sys.argv[1]), int(sys.argv[2])))
 while True:
     sys.stdout.buffer.write(image.tobytes())
     sys.stdout.buffer.flush()
@@ -252,7 +252,7 @@ def _configure(day: FirstDay) -> int:
     home = disk / "home"
     (home / Path(CONFIG).name).write_text(with_values(text, values, release / FLIGHT_CONFIG))
     (home / "camera.py").write_text(CAMERA)
-    cv2.imwrite(str(home / "ground.png"), generated_pictures()["meadow"])
+    write_picture(home / "ground.png", generated_pictures()["meadow"])
     return port
 
 

@@ -19,7 +19,7 @@ from landing.errors import InvalidValueError
 from landing.estimator import EstimatorFrame
 from landing.geometry import FloatArray, matrix_from_quaternion
 from landing.picture_pairs import STAMP_S
-from landing.types import Pose
+from landing.types import Pose, motion_between
 
 MOST_POINTS = 4096
 """Of one look; a sensor with more is thinned out by whoever reads it."""
@@ -140,7 +140,7 @@ def dated_ground(
     pose, before = pose_at(look.at_ns), pose_at(look.at_ns - round(STAMP_S * 1e9))
     if pose is not None and pose.frame != frame:
         return "no pose at its time in the frame of the map"
-    turned_rad = 0.0 if pose is None or before is None else math.radians(pose.motion_since(before)[1])
+    turned_rad = 0.0 if pose is None or before is None else math.radians(motion_between(before, pose)[1])
     return depth_ground(look, pose, turned_rad)
 
 

@@ -22,7 +22,7 @@ from landing.relief import Relief
 from landing.relief_report import ReliefReport
 from landing.repeats import Repeats
 from landing.site import NoSite, NoSiteReason
-from landing.types import ByteArray, Frame, Pose
+from landing.types import ByteArray, Frame, Pose, motion_between
 
 THUMBNAIL_PX = 160
 LEAST_ROWS = 360
@@ -224,7 +224,7 @@ class PictureMonitor:
         same_s = (frame.captured_at_ns - self._since_ns) * 1e-9
         if same_s < settings.frozen_after_s:
             return None
-        moved_m, turned_deg = pose.motion_since(self._pose)
+        moved_m, turned_deg = motion_between(self._pose, pose)
         if moved_m < settings.frozen_after_m and turned_deg < settings.frozen_after_deg:
             return None
         return f"the picture is frozen (since {moved_m:.1f} m and {turned_deg:.0f} degrees)"

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
 from landing.likeness import BLOCKS, Floats, block_sums, fitted, structure
-from landing.types import ByteArray, Pose
+from landing.types import ByteArray, Pose, motion_between
 
 CAPACITY = 128
 SPACING_S = 0.08
@@ -230,7 +230,7 @@ class Repeats:
     def _compared(self, view: _View, index: int, looped: bool) -> _Repeat | None:
         """A kept picture, if the new one is the same as far as the ground has moved."""
         kept = self._kept[index]
-        moved_m, turned_deg = view.pose.motion_since(kept.pose)
+        moved_m, turned_deg = motion_between(kept.pose, view.pose)
         if moved_m < self._least[0] and turned_deg < self._least[1]:
             return None
         old = kept.fine
@@ -381,7 +381,7 @@ def _words(repeat: _Repeat, at_ns: int, pose: Pose | None) -> str:
     what = "a loop of old ones" if repeat.looped else "frozen"
     if pose is None:
         return f"the picture is {what}"
-    moved_m, turned_deg = pose.motion_since(repeat.kept.pose)
+    moved_m, turned_deg = motion_between(repeat.kept.pose, pose)
     ago = f"{(at_ns - repeat.kept.at_ns) * 1e-9:.1f} s, " if repeat.looped else ""
     return f"the picture is {what} (since {ago}{moved_m:.1f} m and {turned_deg:.0f} degrees)"
 

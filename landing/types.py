@@ -122,18 +122,19 @@ class Pose:
             return None
         return self.position_ned_m[2] + self.height_agl_m
 
-    def motion_since(self, before: Pose) -> tuple[float, float]:
-        """Return the distance, m, and the angle, degrees, from an earlier pose; 0 for what is not known."""
-        moved_m = turned_deg = 0.0
-        if before.frame != self.frame:
-            return moved_m, turned_deg
-        if before.position_ned_m is not None and self.position_ned_m is not None:
-            moved_m = math.dist(before.position_ned_m, self.position_ned_m)
-        for then, now in ((before.ned_from_frd, self.ned_from_frd), (before.ned_from_gimbal, self.ned_from_gimbal)):
-            if then is not None and now is not None:
-                dot = abs(sum(p * q for p, q in zip(then, now, strict=True)))
-                turned_deg = max(turned_deg, math.degrees(2.0 * math.acos(min(1.0, dot))))
+
+def motion_between(before: Pose, after: Pose) -> tuple[float, float]:
+    """Return the distance, m, and the angle, degrees, from one pose to another; 0 for what is not known."""
+    moved_m = turned_deg = 0.0
+    if before.frame != after.frame:
         return moved_m, turned_deg
+    if before.position_ned_m is not None and after.position_ned_m is not None:
+        moved_m = math.dist(before.position_ned_m, after.position_ned_m)
+    for then, now in ((before.ned_from_frd, after.ned_from_frd), (before.ned_from_gimbal, after.ned_from_gimbal)):
+        if then is not None and now is not None:
+            dot = abs(sum(p * q for p, q in zip(then, now, strict=True)))
+            turned_deg = max(turned_deg, math.degrees(2.0 * math.acos(min(1.0, dot))))
+    return moved_m, turned_deg
 
 
 HAZARD_ORDER = ("obstacle", "water", "person", "vehicle")

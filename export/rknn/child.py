@@ -55,7 +55,7 @@ def build(job: dict[str, Any], folder: Path) -> None:
     ask("export_rknn", toolkit.export_rknn(str(folder / "network.rknn")))
     ask("init_runtime", toolkit.init_runtime())
     for number, name in enumerate(job["simulated"]):
-        picture = cv2.imread(name, cv2.IMREAD_COLOR)
+        picture = cv2.imdecode(np.fromfile(name, np.uint8), cv2.IMREAD_COLOR)
         if picture is None:
             raise RuntimeError(f"{name} cannot be read")
         found = toolkit.inference(inputs=[picture[None]])

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import onnx
 
 from edge.runtimes import RuntimeOptions, load_runtime
@@ -31,6 +30,7 @@ from export.rknn.toolkit import Job, SimulatedNetwork, run_toolkit
 from landing.artefact import GateReport
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError
+from landing.pictures import write_picture
 from landing.progress import tracked
 from landing.reading import sha256_of
 from landing.spec import Letterbox, ModelSpec
@@ -157,7 +157,7 @@ class _Conversion:
         files = []
         for number, picture in enumerate(letterboxed(paths, self.spec)):
             files.append(str(self.folder / f"{name}-{number}.png"))
-            cv2.imwrite(files[-1], picture)
+            write_picture(Path(files[-1]), picture)
         return tuple(files)
 
     def tries(self) -> Iterator[tuple[str, ...]]:
