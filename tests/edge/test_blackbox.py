@@ -93,6 +93,10 @@ def flight_folder(tmp_path_factory: pytest.TempPathFactory, model_path: Path) ->
         rig.link.frame = rig.link.frame.moved(shift)
         wait_for(lambda: rig.daemon.counters.decisions > 60)
     (kept,) = (folder / "rec" / "flights").iterdir()
+    for path in sorted(kept.iterdir()):  # on a busy machine the first file may end before the first decision
+        if Replay(Recording(path)).run().decisions:
+            break
+        path.unlink()
     assert kept.name.endswith("-armed") and len(list(kept.iterdir())) >= 2
     assert not list((folder / "rec" / "ring").iterdir())  # an orderly end leaves what was kept
     return kept

@@ -87,19 +87,21 @@ def test_old_pictures(
     keep(Row(order, fault, promise, happened, silence_s, recovery_s, bool(old) and silence_s <= 1))
 
 
-def test_slow_camera(bench: Bench, keep: Keep) -> None:
-    bench.order_camera("slow")
-    time.sleep(1.0)
-    count, gap_s = goes_on(bench, 4.0)
-    # Whatever is sent rests on a frame that is young enough.
-    frames = [int(t) for t in bench.frames_log.read_text().split()]
-    ages = [
-        (target.at_ns - max(f for f in frames if f <= target.at_ns)) * 1e-9
-        for target in bench.wire.targets
-        if target.at_ns > bench.since_ns
-    ]
-    bench.order_camera("good")
-    recovery_s = bench.wait_for_targets(5)
+def test_slow_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
+    with Bench(tmp_path, model_path) as bench:
+        bench.wait_for_targets(30)
+        bench.order_camera("slow")
+        time.sleep(1.0)
+        count, gap_s = goes_on(bench, 4.0)
+        # Whatever is sent rests on a frame that is young enough.
+        frames = [int(t) for t in bench.frames_log.read_text().split()]
+        ages = [
+            (target.at_ns - max(f for f in frames if f <= target.at_ns)) * 1e-9
+            for target in bench.wire.targets
+            if target.at_ns > bench.since_ns
+        ]
+        bench.order_camera("good")
+        recovery_s = bench.wait_for_targets(5)
     keep(
         Row(
             6,
