@@ -20,7 +20,8 @@ import click
 from benchmarks.boards import SHOWN, calibration_of, pictures_of
 from benchmarks.runner import ROOT, Figures, benchmark, table
 from edge.runtimes.rknn_file import CHIPS, Chip
-from export.rknn.make import ALGORITHMS, Precision, RknnOptions, make_rknn
+from export.rknn import ALGORITHMS
+from export.rknn.make import Precision, RknnOptions, make_rknn
 from landing.reading import sha256_of
 from touchdown.models.registry import load_registry
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from export.options import judging_options, size_of
+from export.options import calibrating_options, size_of
 from landing.errors import InvalidValueError
 from landing.progress import Progress
 
@@ -215,19 +215,7 @@ def range_command(
     type=click.Path(path_type=Path),
     help="Default: MODEL.int8.onnx, or MODEL.int8-trt.onnx.",
 )
-@judging_options
-@click.option(
-    "--gate-data",
-    default=None,
-    type=click.Path(path_type=Path),
-    help="Folder of pictures to judge by, when not that of --calibrate.",
-)
-@click.option(
-    "--pictures", default=64, show_default=True, type=click.IntRange(1, 100_000), help="At most so many calibrate."
-)
-@click.option(
-    "--gate-pictures", default=64, show_default=True, type=click.IntRange(1, 100_000), help="At most so many judge."
-)
+@calibrating_options(pictures=64, gate_pictures=64)
 @click.option("--tries", default=8, show_default=True, type=click.IntRange(1, 32))
 def int8_command(model: Path, out: Path | None, **choices: Any) -> None:
     """Quantise a model; layers stay in float until the gate passes. Exit 1 if it never does.

@@ -52,6 +52,32 @@ def judging_options(command: F) -> F:
     return command
 
 
+def calibrating_options(pictures: int, gate_pictures: int) -> Callable[[F], F]:
+    """Return what adds `judging_options`, and which pictures calibrate 8 bits; the numbers are the defaults."""
+
+    def add(command: F) -> F:
+        path = click.Path(path_type=Path)
+        many = click.IntRange(1, 100_000)
+        for option in (
+            click.option(
+                "--gate-pictures", default=gate_pictures, show_default=True, type=many, help="At most so many judge."
+            ),
+            click.option(
+                "--pictures", default=pictures, show_default=True, type=many, help="At most so many calibrate."
+            ),
+            click.option(
+                "--gate-data",
+                default=None,
+                type=path,
+                help="Folder of pictures to judge by, when not that of --calibrate.",
+            ),
+        ):
+            command = option(command)
+        return judging_options(command)
+
+    return add
+
+
 def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
     """A size as typed, or None for an empty text.
 

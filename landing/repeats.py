@@ -65,7 +65,7 @@ FROZEN_SHARE = 0.9
 """Share of likeness at or above which all pictures since count as the same."""
 
 FROZEN_FRAMES, LOOP_FRAMES = 4, 3
-"""So many repeats in a short time are no chance; a clear one counts as two frozen ones."""
+"""Numbers of repeats in a short time that are no chance; a clear one counts as two frozen ones."""
 
 WITHIN_S, WITHIN_FRAMES = 1.0, 6
 """The short time: the longer one of both."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from export.options import judging_options
-
-CHIPS = ("rk3588", "rk3576", "rk3566")
+from edge.runtimes.rknn_file import CHIPS
+from export.options import calibrating_options
+from export.rknn import ALGORITHMS
 
 
 @click.command(name="rknn")
@@ -34,22 +34,10 @@ CHIPS = ("rk3588", "rk3576", "rk3566")
     "--algorithm",
     default="normal",
     show_default=True,
-    type=click.Choice(("normal", "mmse", "kl_divergence")),
+    type=click.Choice(ALGORITHMS),
     help="Of 8 bits; mmse is the most exact and takes long.",
 )
-@judging_options
-@click.option(
-    "--gate-data",
-    default=None,
-    type=click.Path(path_type=Path),
-    help="Folder of pictures to judge by, when not that of --calibrate.",
-)
-@click.option(
-    "--pictures", default=32, show_default=True, type=click.IntRange(1, 10_000), help="At most so many calibrate."
-)
-@click.option(
-    "--gate-pictures", default=40, show_default=True, type=click.IntRange(1, 10_000), help="At most so many judge."
-)
+@calibrating_options(pictures=32, gate_pictures=40)
 def rknn_command(model: Path, out: Path | None, **choices: Any) -> None:
     """Compile a model for the NPU of a Rockchip chip, and judge it in the toolkit's simulator.
 

@@ -37,7 +37,6 @@ from landing.spec import Letterbox, ModelSpec
 from landing.types import Frame, Segmentation
 
 Precision = Literal["fp16", "int8"]
-ALGORITHMS = ("normal", "mmse", "kl_divergence")
 SHARES = (0.0, 0.07, 0.15, 0.3)
 """Of the convolutions, at each end, that stay in float16: tried in this order."""
 
@@ -51,7 +50,7 @@ class RknnOptions:
         board: Chip.
         calibrate: Folder of pictures: some calibrate 8 bits, others judge.
         precision: Of the network.
-        algorithm: That chooses the steps of 8 bits, one of `ALGORITHMS`.
+        algorithm: That chooses the steps of 8 bits, one of `export.rknn.ALGORITHMS`.
         split, split_column: CSV that puts pictures into parts; only training pictures calibrate, `val` judges.
         labels, labels_as: Folder of label maps, to judge by mIoU and recall too, and how to read them.
         gate_data: Folder of pictures to judge by, when not that of `calibrate`.

@@ -1,4 +1,4 @@
-"""Who comes to the site is told ahead at the rates of small boards, and who stays away is not."""
+"""People and cars who come to the site are told ahead at the rates of small boards; those who stay away are not."""
 
 from __future__ import annotations
 

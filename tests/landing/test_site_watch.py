@@ -1,4 +1,4 @@
-"""What must last before a site is given up or exchanged, at any rate of decisions."""
+"""Evidence that must last before a site is given up or exchanged, at any rate of decisions."""
 
 from __future__ import annotations
 
