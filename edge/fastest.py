@@ -14,8 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edge.runtimes import RuntimeOptions, load_runtime
-from edge.runtimes.ncnn_file import SUFFIX as NCNN
-from edge.runtimes.ncnn_file import read_ncnn
+from edge.runtimes.forms import ARCHIVES, archive_kind
 from edge.runtimes.onnx_file import metadata_of, read_onnx, without_metadata
 from edge.runtimes.openvino import has_bf16
 from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
@@ -28,7 +27,10 @@ WORTH = 1.2
 """Least speed-up of a form that is told of: less is within what a busy board varies."""
 
 _ROUNDS = 5
-_MODULES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn"}
+_MODULES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "rknn": "rknnlite"}
+"""Package of a runtime by its first word in a gate's report; a simulator is none."""
+
+FORMS = (".onnx", *ARCHIVES)
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,17 @@ def gated_forms(path: Path, runtime: str) -> Iterator[GatedForm]:
     """Forms of a model that passed their gate and can run here, the configured one left out.
 
     Args:
-        path: The configured file, ONNX or ncnn; an engine has no other form on its board.
+        path: The configured file; an engine has no other form on its board.
         runtime: That runs it as configured.
 
     Raises:
         ModelError: The configured file cannot be read.
     """
-    if path.suffix.lower() not in (".onnx", NCNN):
+    if path.suffix.lower() not in FORMS:
         return
     configured = _read(path)
     originals = {*configured.digests, *(gate.against_sha256 for _, gate in configured.gates if gate.passed)} - {""}
-    for other in sorted({path, *path.parent.glob("*.onnx"), *path.parent.glob(f"*{NCNN}")}):
+    for other in sorted({path, *(one for suffix in FORMS for one in path.parent.glob(f"*{suffix}"))}):
         try:
             file = _read(other)
         except ModelError:
@@ -90,7 +92,7 @@ def measured(forms: list[GatedForm], options: RuntimeOptions) -> list[GatedForm]
 
 @dataclass(frozen=True)
 class _ModelFile:
-    """Description of an ONNX or ncnn file by itself.
+    """Description of an ONNX file or an archive by itself.
 
     Attributes:
         rules: Classes, thresholds, range of ground and input: all of a `ModelSpec` that decides beside the numbers.
@@ -111,8 +113,8 @@ def _read(path: Path) -> _ModelFile:
     """
     digests = {sha256_of(path)}
     here: list[GateReport | None]
-    if path.suffix.lower() == NCNN:
-        manifest = read_ncnn(path).manifest
+    if kind := archive_kind(path):
+        manifest = kind.read(path).manifest
         spec, here = manifest.model, [manifest.gate]
     else:
         data = read_onnx(path)

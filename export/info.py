@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.runtimes.ncnn_file import SUFFIX as NCNN
-from edge.runtimes.ncnn_file import NcnnManifest, read_ncnn
-from edge.runtimes.rknn_file import SUFFIX as RKNN
-from edge.runtimes.rknn_file import RknnManifest, read_rknn
+from edge.runtimes.archive import ArchiveManifest
+from edge.runtimes.forms import archive_kind
 from export.files import gate_of, read_model, spec_of
 from export.roofline import Work, work_of
 from landing.artefact import BF16_GATE_KEY, GateReport
@@ -29,10 +27,10 @@ class Info:
     Attributes:
         spec: Its own description.
         gate, bf16_gate: Reports of its last verification, and of the one of OpenVINO's bfloat16.
-        layers: Nodes by kind; empty for an engine, ncnn and RKNN.
-        work: Of one inference; None for an engine, ncnn and RKNN.
+        layers: Nodes by kind; empty for an engine and an archive.
+        work: Of one inference; None for an engine and an archive.
         parameters, integer_weights: Numbers in its weights, and those of them stored in 8 bits.
-        extra: The rest of the manifest of an engine, ncnn's or RKNN's form.
+        extra: The rest of the manifest of an engine or an archive.
     """
 
     path: Path
@@ -57,10 +55,8 @@ class Info:
         source = Path(path)
         if source.suffix.lower() == ".engine":
             return cls._of_engine(source)
-        if source.suffix.lower() == NCNN:
-            return cls._of_archive(source, read_ncnn(source).manifest)
-        if source.suffix.lower() == RKNN:
-            return cls._of_archive(source, read_rknn(source).manifest)
+        if kind := archive_kind(source):
+            return cls._of_archive(source, kind.read(source).manifest)
         if source.suffix.lower() == ".pt":
             raise ModelError(f"{source} is a checkpoint; export it first: `touchdown export onnx`")
         model = read_model(source)
@@ -87,7 +83,7 @@ class Info:
         return cls(path, len(data), manifest.engine_sha256, manifest.model, manifest.gate, None, {}, None, 0, 0, extra)
 
     @classmethod
-    def _of_archive(cls, path: Path, manifest: NcnnManifest | RknnManifest) -> Info:
+    def _of_archive(cls, path: Path, manifest: ArchiveManifest) -> Info:
         extra = json.loads(manifest.model_dump_json(exclude={"model", "gate"}))
         size, digest = path.stat().st_size, sha256_of(path)
         return cls(path, size, digest, manifest.model, manifest.gate, None, {}, None, 0, 0, extra)

@@ -18,15 +18,14 @@ import numpy as np
 import onnx
 
 from edge.runtimes import RuntimeOptions
-from edge.runtimes.archive import digests
+from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION
 from edge.runtimes.ncnn import NcnnRuntime, open_ncnn
-from edge.runtimes.ncnn_file import NETWORK, SUFFIX, WEIGHTS, NcnnFile, NcnnManifest, packed, read_ncnn
+from edge.runtimes.ncnn_file import NCNN, NETWORK, WEIGHTS, NcnnManifest
 from export.cut import CutModel, cut
 from export.files import read_model, replacing, require_onnx, spec_of
 from export.parity import Maps, Parity, compare, require_close
 from export.runtime import runtime_maps
-from landing.artefact import GateReport
 from landing.distribution import VERSION, install_command
 from landing.errors import InvalidValueError, ModelError
 from landing.problems import Problem
@@ -62,9 +61,9 @@ def make_ncnn(source: Path, output: Path, precision: str) -> ConvertedModel:
         InvalidValueError: The output's name does not end in .ncnn.
         TouchdownError: The result cannot be written.
     """
-    require_onnx(source, f"{SUFFIX} form")
-    if output.suffix != SUFFIX:
-        raise InvalidValueError(f"--out {output}: expected a name that ends in {SUFFIX}")
+    require_onnx(source, f"{NCNN.suffix} form")
+    if output.suffix != NCNN.suffix:
+        raise InvalidValueError(f"--out {output}: expected a name that ends in {NCNN.suffix}")
     version = str(open_ncnn().__version__)
     model = read_model(source)
     spec = spec_of(model, source)
@@ -81,23 +80,10 @@ def make_ncnn(source: Path, output: Path, precision: str) -> ConvertedModel:
         touchdown_version=VERSION,
     )
     with replacing(output) as partial:
-        partial.write_bytes(packed(NcnnFile(manifest, parts)))
+        partial.write_bytes(NCNN.packed(ArchiveFile(manifest, parts)))
         parity = _parity(source, partial, spec)
         require_close(parity, f"ncnn's form of {source}", "Fly the ONNX file")
     return ConvertedModel(output, manifest, parity)
-
-
-def record_gate(path: Path, gate: GateReport) -> None:
-    """Writes what `export verify` found into a model for ncnn.
-
-    Raises:
-        ModelError: The file is damaged.
-        TouchdownError: It cannot be written.
-    """
-    file = read_ncnn(path)
-    changed = NcnnFile(file.manifest.model_copy(update={"gate": gate}), file.parts)
-    with replacing(path) as partial:
-        partial.write_bytes(packed(changed))
 
 
 def _converted(halves: CutModel, precision: str, source: Path) -> dict[str, bytes]:

@@ -13,10 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.runtimes.ncnn_file import SUFFIX as NCNN
-from edge.runtimes.ncnn_file import read_ncnn
-from edge.runtimes.rknn_file import SUFFIX as RKNN
-from edge.runtimes.rknn_file import read_rknn
+from edge.runtimes.forms import archive_kind
 from export.bench import BenchReport, Timed
 from export.files import gate_of, read_model
 from export.sustained import Sustained
@@ -205,10 +202,8 @@ def _origin(path: Path) -> str:
     Raises:
         ModelError: A file in 8 bits was never verified, so it does not name its origin.
     """
-    if path.suffix.lower() == NCNN:
-        return read_ncnn(path).manifest.onnx_sha256
-    if path.suffix.lower() == RKNN:
-        return read_rknn(path).manifest.onnx_sha256
+    if kind := archive_kind(path):
+        return str(kind.read(path).manifest.onnx_sha256)
     if path.suffix.lower() == ".engine":
         return read_engine(path)[0].onnx_sha256
     if precision_of(path) != "quantised":

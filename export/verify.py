@@ -9,13 +9,11 @@ from pathlib import Path
 import onnx
 
 from edge.runtimes import RuntimeOptions, load_runtime
+from edge.runtimes.archive import ArchiveFile
 from edge.runtimes.contract import Runtime
-from edge.runtimes.ncnn_file import SUFFIX as NCNN
-from edge.runtimes.ncnn_file import read_ncnn
-from edge.runtimes.rknn_file import SUFFIX as RKNN
-from edge.runtimes.rknn_file import read_rknn
+from edge.runtimes.forms import archive_kind
 from export.comparison import Comparison, report_of, same_meaning
-from export.files import gate_of, metadata_of, read_model, write_model
+from export.files import gate_of, metadata_of, read_model, replacing, write_model
 from export.limits import Kind
 from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import LabelFolder, of_split, pictures_in, read_picture, spread
@@ -148,11 +146,11 @@ def described(path: Path) -> ModelSpec | None:
         return None
     if path.suffix.lower() == ".engine":
         return read_engine(path)[0].model
-    if path.suffix.lower() == NCNN:
-        return read_ncnn(path).manifest.model
-    if path.suffix.lower() == RKNN:
-        return read_rknn(path).manifest.model
-    return read_spec(path)
+    kind = archive_kind(path)
+    if kind is None:
+        return read_spec(path)
+    spec: ModelSpec = kind.read(path).manifest.model
+    return spec
 
 
 def kind_of(a: Path, b: Path, bf16: bool = False) -> Kind:
@@ -167,10 +165,9 @@ def precision_of(path: Path) -> Kind:
     if path.suffix.lower() == ".engine":
         of: dict[str, Kind] = {"fp32": "exact", "fp16": "half", "int8": "quantised"}
         return of[read_engine(path)[0].precision]
-    if path.suffix.lower() == NCNN:
-        return "half" if read_ncnn(path).manifest.weights == "fp16" else "exact"
-    if path.suffix.lower() == RKNN:
-        return "half" if read_rknn(path).manifest.precision == "fp16" else "quantised"
+    if kind := archive_kind(path):
+        numbers: Kind = kind.read(path).manifest.numbers
+        return numbers
     if path.suffix.lower() != ".onnx":
         return "exact"
     model = read_model(path)
@@ -208,14 +205,11 @@ def store(report: GateReport, artefact: Path, precision: str = "auto") -> str:
         from export.manifest import record_gate
 
         record_gate(artefact, report)
-    elif artefact.suffix.lower() == NCNN:
-        from export.ncnn import record_gate as record_in_ncnn
-
-        record_in_ncnn(artefact, report)
-    elif artefact.suffix.lower() == RKNN:
-        from export.rknn.make import record_gate as record_in_rknn
-
-        record_in_rknn(artefact, report)
+    elif kind := archive_kind(artefact):
+        file = kind.read(artefact)
+        judged = ArchiveFile(file.manifest.model_copy(update={"gate": report}), file.parts)
+        with replacing(artefact) as partial:
+            partial.write_bytes(kind.packed(judged))
     elif artefact.suffix.lower() == ".onnx":
         model = read_model(artefact)
         gates = metadata_of(model)
@@ -256,14 +250,12 @@ def stored_gate(artefact: Path) -> GateReport | None:
     Raises:
         ModelError: It is damaged.
     """
-    kind = artefact.suffix.lower()
-    if kind == ".engine":
+    if kind := archive_kind(artefact):
+        stored: GateReport | None = kind.read(artefact).manifest.gate
+        return stored
+    if artefact.suffix.lower() == ".engine":
         return read_engine(artefact)[0].gate
-    if kind == NCNN:
-        return read_ncnn(artefact).manifest.gate
-    if kind == RKNN:
-        return read_rknn(artefact).manifest.gate
-    return gate_of(read_model(artefact), artefact) if kind == ".onnx" else None
+    return gate_of(read_model(artefact), artefact) if artefact.suffix.lower() == ".onnx" else None
 
 
 def table(report: GateReport) -> str:

@@ -12,9 +12,15 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Literal, TypeVar
 
+from pydantic import BaseModel, ConfigDict
+
+from landing.artefact import GateReport
+from landing.document import parse_document
 from landing.errors import ModelError
 from landing.reading import MODEL_BYTES, MODEL_REMEDY, TEXT_BYTES, read_bytes
+from landing.spec import ModelSpec
 
 MANIFEST = "manifest.json"
 
@@ -31,31 +37,79 @@ _ARCHIVE_ERRORS = (
 """Errors that zipfile raises of damaged, encrypted and unknown archives."""
 
 
+class ArchiveManifest(BaseModel):
+    """Description of a model inside its file: what all forms say of themselves.
+
+    Attributes:
+        format: Version of this description.
+        model: What the model says of itself.
+        onnx_name: The file it was made from.
+        onnx_sha256: Of that file.
+        parts: SHA-256 of each part, by its name.
+        gate: What `export verify` or the making command found; None until one has judged.
+        touchdown_version: That made it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    model: ModelSpec
+    onnx_name: str = ""
+    onnx_sha256: str = ""
+    parts: dict[str, str]
+    gate: GateReport | None = None
+    touchdown_version: str = ""
+
+    @property
+    def numbers(self) -> Literal["exact", "half", "quantised"]:
+        """Row of the gate's limits that its numbers ask for."""
+        raise NotImplementedError
+
+
+M = TypeVar("M", bound=ArchiveManifest)
+
+
 @dataclass(frozen=True)
-class ArchiveKind:
+class ArchiveFile(Generic[M]):
+    """The manifest and the parts that it vouches for, by name."""
+
+    manifest: M
+    parts: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class ArchiveKind(Generic[M]):
     """A type of model file.
 
     Attributes:
         suffix: Of its name.
+        manifest: Type of its description.
         parts: Names of its parts beside the manifest.
-        texts: Those of them that are texts, and so small.
-        remedy: What to do with a damaged one.
+        command: That makes such files.
+        texts: Those of the parts that are texts, and so small.
         foreign: First bytes of another form with the same suffix; empty without any.
         foreign_words: What is said of that form.
     """
 
     suffix: str
+    manifest: type[M]
     parts: tuple[str, ...]
-    texts: tuple[str, ...]
-    remedy: str
+    command: str
+    texts: tuple[str, ...] = ()
     foreign: bytes = b""
     foreign_words: str = ""
 
-    def read(self, path: Path) -> tuple[str, dict[str, bytes]]:
-        """Text of the manifest, and the parts by name.
+    @property
+    def remedy(self) -> str:
+        """Advice for a damaged one."""
+        return f"Copy it again, or make it again with `{self.command} MODEL.onnx`."
+
+    def read(self, path: Path) -> ArchiveFile[M]:
+        """Reads a model file and holds its parts against its manifest.
 
         Raises:
-            ModelError: Missing, truncated, no such archive, the foreign form, or with other or packed parts.
+            ModelError: Missing, truncated, no such archive, the foreign form, with other or packed parts, of another
+                format, or a part is not the one that the manifest names.
         """
         data = read_bytes(path, "model", ModelError, MODEL_BYTES, MODEL_REMEDY)
         if self.foreign and data.startswith(self.foreign):
@@ -63,19 +117,31 @@ class ArchiveKind:
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 self._require_plain(archive, path, len(data))
-                found = {name: archive.read(name) for name in (MANIFEST, *self.parts)}
+                parts = {name: archive.read(name) for name in (MANIFEST, *self.parts)}
         except _ARCHIVE_ERRORS as error:
             raise ModelError(
                 f"model {path} ({len(data)} bytes) cannot be loaded: it is truncated, damaged or no {self.suffix} "
                 f"file. {self.remedy}"
             ) from error
         try:
-            return found.pop(MANIFEST).decode("utf-8"), found
+            text = parts.pop(MANIFEST).decode("utf-8")
         except UnicodeDecodeError as error:
             raise ModelError(f"model {path}: its manifest is no text. {self.remedy}") from error
+        manifest = parse_document(self.manifest, text, f"model {path}: its manifest", self.remedy)
+        self._require_promised(path, parts, manifest.parts)
+        return ArchiveFile(manifest, parts)
 
-    def require_promised(self, path: Path, parts: Mapping[str, bytes], promised: Mapping[str, str]) -> None:
-        """Requires that each part is the one that the manifest names by its SHA-256.
+    def packed(self, file: ArchiveFile[M]) -> bytes:
+        """The bytes of a model file; equal ones for equal contents."""
+        stream = io.BytesIO()
+        contents = {MANIFEST: file.manifest.model_dump_json(indent=1).encode(), **file.parts}
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+            for name in (MANIFEST, *self.parts):
+                archive.writestr(zipfile.ZipInfo(name, _EPOCH), contents[name])
+        return stream.getvalue()
+
+    def _require_promised(self, path: Path, parts: Mapping[str, bytes], promised: Mapping[str, str]) -> None:
+        """Require that each part is the one that the manifest names by its SHA-256.
 
         Raises:
             ModelError: One is not.
@@ -87,15 +153,6 @@ class ArchiveKind:
                     f"model {path}: the SHA-256 of {name} is {found[:12]}..., its manifest promises "
                     f"{expected[:12] or 'none'}...: it is damaged, or its parts are of different models. {self.remedy}"
                 )
-
-    def packed(self, manifest: str, parts: Mapping[str, bytes]) -> bytes:
-        """The bytes of a model file; equal ones for equal contents."""
-        stream = io.BytesIO()
-        contents = {MANIFEST: manifest.encode(), **parts}
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-            for name in (MANIFEST, *self.parts):
-                archive.writestr(zipfile.ZipInfo(name, _EPOCH), contents[name])
-        return stream.getvalue()
 
     def _require_plain(self, archive: zipfile.ZipFile, path: Path, size: int) -> None:
         """Require the parts alone, each stored as it is: so none is larger than the file.
@@ -118,3 +175,8 @@ class ArchiveKind:
 def digests(parts: Mapping[str, bytes]) -> dict[str, str]:
     """SHA-256 of each part, for a manifest."""
     return {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Numbers of a release, as (2, 5, 0), to be compared; parts that are no numbers are left out."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

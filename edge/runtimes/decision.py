@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from edge.runtimes.contract import Outputs
+from edge.runtimes.archive import ArchiveManifest
+from edge.runtimes.contract import Outputs, Runtime
 from edge.runtimes.onnx_file import require_inside
 from edge.runtimes.onnxruntime import LOAD_ERRORS, RUN_ERRORS, session_options
 from landing.errors import ModelError, first_line
 from landing.spec import ModelSpec
+from landing.types import ByteArray
 
 DECISION = "decision.onnx"
 
@@ -76,3 +79,38 @@ class DecisionGraph:
     def close(self) -> None:
         """Releases the session."""
         self._session = None
+
+
+class LogitsRuntime(Runtime):
+    """A runtime that computes the network up to its logits, of a file that brings the rest as a `DecisionGraph`.
+
+    It does not overlap, unless a backend begins in `_start`.
+    """
+
+    def __init__(self, path: Path, manifest: ArchiveManifest, backend: str, decision: DecisionGraph) -> None:
+        super().__init__(path, manifest.model, backend, manifest.gate)
+        self._decision = decision
+        self._picture: ByteArray | None = None
+
+    def _start(self, picture: ByteArray) -> None:
+        self._picture = np.ascontiguousarray(picture)
+
+    def _finish(self) -> Outputs:
+        assert self._picture is not None
+        return self._decision.of(self._infer(self._picture))
+
+    def _cancel(self) -> None:
+        self._decision.cancel()  # the backend ends its network first
+
+    def _close(self) -> None:
+        self._picture = None
+        self._release()
+        self._decision.close()
+
+    @abstractmethod
+    def _infer(self, picture: ByteArray) -> npt.NDArray[np.float32]:
+        """Logits, float32 (1, K, h, w), of the picture given last, uint8 (H, W, 3)."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Releases what the backend holds."""

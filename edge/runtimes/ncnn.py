@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
-from edge.runtimes.decision import DECISION, DecisionGraph
+from edge.runtimes.archive import ArchiveFile, version_numbers
+from edge.runtimes.contract import RuntimeOptions
+from edge.runtimes.decision import DECISION, DecisionGraph, LogitsRuntime
 from edge.runtimes.gate import require_gate
-from edge.runtimes.ncnn_file import NETWORK, WEIGHTS, NcnnFile, NcnnManifest, read_ncnn
+from edge.runtimes.ncnn_file import NCNN, NETWORK, WEIGHTS, NcnnManifest
 from landing.distribution import install_command
 from landing.errors import ModelError, first_line
 from landing.problems import Problem
@@ -37,7 +38,7 @@ _REDUCED = (
 """Options that would compute with fewer digits than were proven, or on a GPU."""
 
 
-class NcnnRuntime(Runtime):
+class NcnnRuntime(LogitsRuntime):
     """A ``.ncnn`` file, on the CPU.
 
     It does not overlap: the decision meanwhile would run on the very cores that the network needs.
@@ -46,9 +47,8 @@ class NcnnRuntime(Runtime):
     def __init__(self, path: Path, manifest: NcnnManifest, module: Any, network: Any, decision: DecisionGraph) -> None:
         threads = network.opt.num_threads
         backend = f"ncnn {module.__version__} (CPU, {threads} threads, {manifest.weights} weights)"
-        super().__init__(path, manifest.model, backend, manifest.gate)
-        self._module, self._network, self._decision = module, network, decision
-        self._picture: ByteArray | None = None
+        super().__init__(path, manifest, backend, decision)
+        self._module, self._network = module, network
 
     @classmethod
     def load(cls, path: Path, options: RuntimeOptions) -> NcnnRuntime:
@@ -58,23 +58,15 @@ class NcnnRuntime(Runtime):
             ModelError: Missing, damaged, not as described, made for a newer ncnn or refused by its gate; or ncnn is not
                 installed.
         """
-        file = read_ncnn(path)
+        file = NCNN.read(path)
         require_gate(path, file.manifest.gate, options)
         module = open_ncnn()
         _require_version(path, file.manifest, module)
         data, spec = file.parts[DECISION], file.manifest.model
-        decision = DecisionGraph.load(path, data, spec, options.threads, "touchdown export ncnn")
+        decision = DecisionGraph.load(path, data, spec, options.threads, NCNN.command)
         return cls(path, file.manifest, module, _network(path, file, module, options), decision)
 
-    def _start(self, picture: ByteArray) -> None:
-        self._picture = picture
-
-    def _finish(self) -> Outputs:
-        return self._decision.of(self._infer())
-
-    def _infer(self) -> npt.NDArray[np.float32]:
-        """Logits, float32 (1, classes, h, w)."""
-        picture = np.ascontiguousarray(self._picture)
+    def _infer(self, picture: ByteArray) -> npt.NDArray[np.float32]:
         height, width, _ = picture.shape
         mat = self._module.Mat
         extractor = self._network.create_extractor()
@@ -86,13 +78,9 @@ class NcnnRuntime(Runtime):
         del found, extractor  # ncnn's memory ends before its network, whatever is raised
         return np.ascontiguousarray(values if values.ndim == 4 else values[None])
 
-    def _cancel(self) -> None:
-        self._decision.cancel()  # ncnn ends its network first
-
-    def _close(self) -> None:
+    def _release(self) -> None:
         self._network.clear()
-        self._network = self._picture = None
-        self._decision.close()
+        self._network = None
 
 
 def open_ncnn() -> Any:
@@ -130,7 +118,7 @@ def _waiting_passively() -> Iterator[None]:
 
 def _require_version(path: Path, manifest: NcnnManifest, module: Any) -> None:
     here = str(module.__version__)
-    if _numbers(here) < _numbers(manifest.ncnn_version):
+    if version_numbers(here) < version_numbers(manifest.ncnn_version):
         raise ModelError(
             f"model {path} was made for ncnn {manifest.ncnn_version}, this machine has {here}: an older one may "
             f"compute another network without saying so. {install_command('ncnn')}, or make the model again",
@@ -138,11 +126,7 @@ def _require_version(path: Path, manifest: NcnnManifest, module: Any) -> None:
         )
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
-def _network(path: Path, file: NcnnFile, module: Any, options: RuntimeOptions) -> Any:
+def _network(path: Path, file: ArchiveFile[NcnnManifest], module: Any, options: RuntimeOptions) -> Any:
     """The network with its weights.
 
     The weights go through a file in memory: from there ncnn notices when the network asks for more than there are, from

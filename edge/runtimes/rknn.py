@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
-from edge.runtimes.decision import DECISION, DecisionGraph
+from edge.runtimes.archive import version_numbers
+from edge.runtimes.contract import RuntimeOptions
+from edge.runtimes.decision import DECISION, DecisionGraph, LogitsRuntime
 from edge.runtimes.gate import require_gate
-from edge.runtimes.rknn_file import NETWORK, SIMULATOR, RknnManifest, chips_of, read_rknn
+from edge.runtimes.rknn_file import NETWORK, RKNN, SIMULATOR, RknnManifest, chips_of
 from landing.errors import ModelError, first_line
 from landing.problems import Problem
 from landing.types import ByteArray
@@ -36,7 +37,7 @@ _CALL_ERRORS = (RuntimeError, ValueError, OSError, MemoryError, AttributeError, 
 """Errors that its calls raise; most of its failures are a status or None instead."""
 
 
-class RknnRuntime(Runtime):
+class RknnRuntime(LogitsRuntime):
     """A ``.rknn`` file of ours, on the NPU.
 
     It does not overlap: the call of the NPU returns when the network is done.
@@ -44,9 +45,8 @@ class RknnRuntime(Runtime):
 
     def __init__(self, path: Path, manifest: RknnManifest, device: Any, decision: DecisionGraph, driver: str) -> None:
         backend = f"rknn {driver} ({manifest.board} NPU, {manifest.precision})"
-        super().__init__(path, manifest.model, backend, manifest.gate)
-        self._device, self._decision = device, decision
-        self._picture: ByteArray | None = None
+        super().__init__(path, manifest, backend, decision)
+        self._device = device
 
     @classmethod
     def load(cls, path: Path, options: RuntimeOptions) -> RknnRuntime:
@@ -56,14 +56,12 @@ class RknnRuntime(Runtime):
             ModelError: Missing, damaged, not as described, for another board, compiled by a newer toolkit, or refused
                 by its gate; there is no NPU; or rknn-toolkit-lite2 is not installed.
         """
-        file = read_rknn(path)
+        file = RKNN.read(path)
         manifest = file.manifest
         require_gate(path, manifest.gate, options)
         _require_board(path, manifest, file.parts[NETWORK])
         device = _open_device(path, manifest)
-        decision = DecisionGraph.load(
-            path, file.parts[DECISION], manifest.model, options.threads, "touchdown export rknn"
-        )
+        decision = DecisionGraph.load(path, file.parts[DECISION], manifest.model, options.threads, RKNN.command)
         try:
             driver = _start(path, manifest, device, file.parts[NETWORK])
         except ModelError:
@@ -75,17 +73,9 @@ class RknnRuntime(Runtime):
             )
         return cls(path, manifest, device, decision, driver)
 
-    def _start(self, picture: ByteArray) -> None:
-        self._picture = picture
-
-    def _finish(self) -> Outputs:
-        return self._decision.of(self._infer())
-
-    def _infer(self) -> npt.NDArray[np.float32]:
-        """Logits, float32 (1, K, h, w), of the picture as uint8 NHWC, which is what the package takes by default."""
-        assert self._picture is not None
+    def _infer(self, picture: ByteArray) -> npt.NDArray[np.float32]:
         try:
-            found = self._device.inference(inputs=[np.ascontiguousarray(self._picture)[None]])
+            found = self._device.inference(inputs=[picture[None]])  # uint8 NHWC is what the package takes by default
         except _CALL_ERRORS as error:
             raise ModelError(f"model {self.path} does not run on the NPU: {first_line(error)}") from error
         if not found or len(found) != 1:
@@ -95,13 +85,9 @@ class RknnRuntime(Runtime):
             raise ModelError(f"model {self.path}: the NPU gave numbers beyond float16. Fly the ONNX file")
         return logits
 
-    def _cancel(self) -> None:
-        self._decision.cancel()  # the NPU ends its network first
-
-    def _close(self) -> None:
+    def _release(self) -> None:
         self._device.release()
-        self._device = self._picture = None
-        self._decision.close()
+        self._device = None
 
 
 def _require_board(path: Path, manifest: RknnManifest, network: bytes) -> None:
@@ -182,13 +168,9 @@ def _start(path: Path, manifest: RknnManifest, device: Any, network: bytes) -> s
 
 
 def _require_version(path: Path, manifest: RknnManifest, what: str, here: str) -> None:
-    if _numbers(here) < _numbers(manifest.toolkit_version):
+    if version_numbers(here) < version_numbers(manifest.toolkit_version):
         raise ModelError(
             f"model {path} was compiled by rknn-toolkit2 {manifest.toolkit_version}, {what} here is {here}: an older "
             "one may compute another network. Update it, or compile the model with that version",
             Problem.RUNTIME,
         )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())

@@ -16,9 +16,9 @@ from typing import Literal
 import onnx
 
 from edge.runtimes import RuntimeOptions, load_runtime
-from edge.runtimes.archive import digests
+from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION, DecisionGraph
-from edge.runtimes.rknn_file import NETWORK, SIMULATOR, SUFFIX, Chip, RknnFile, RknnManifest, packed, read_rknn
+from edge.runtimes.rknn_file import NETWORK, RKNN, SIMULATOR, Chip, RknnManifest
 from export.calibration import Chosen, choose, letterboxed
 from export.comparison import Comparison, report_of
 from export.cut import cut
@@ -27,7 +27,6 @@ from export.limits import Kind
 from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import LabelFolder, read_picture
 from export.rknn.toolkit import Job, SimulatedNetwork, run_toolkit
-from landing.artefact import GateReport
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError
 from landing.pictures import write_picture
@@ -91,9 +90,9 @@ def make_rknn(source: Path, output: Path, options: RknnOptions, say: Callable[[s
         InvalidValueError: The output's name does not end in .rknn.
         TouchdownError: The result cannot be written.
     """
-    require_onnx(source, f"{SUFFIX} form")
-    if output.suffix != SUFFIX:
-        raise InvalidValueError(f"--out {output}: expected a name that ends in {SUFFIX}")
+    require_onnx(source, f"{RKNN.suffix} form")
+    if output.suffix != RKNN.suffix:
+        raise InvalidValueError(f"--out {output}: expected a name that ends in {RKNN.suffix}")
     with tempfile.TemporaryDirectory(prefix="touchdown-rknn-") as scratch:
         work = _Conversion(source, Path(scratch), options)
         chosen = work.chosen
@@ -107,22 +106,9 @@ def make_rknn(source: Path, output: Path, options: RknnOptions, say: Callable[[s
             say(f"{len(in_float)} tensors in float16: {gate.describe()}" if in_float else gate.describe())
             if gate.passed:
                 with replacing(output) as partial:
-                    partial.write_bytes(packed(file))
+                    partial.write_bytes(RKNN.packed(file))
                 return RknnReport(output, file.manifest)
     return RknnReport(None, file.manifest)
-
-
-def record_gate(path: Path, gate: GateReport) -> None:
-    """Writes what `export verify` found on the board into a model.
-
-    Raises:
-        ModelError: The file is damaged.
-        TouchdownError: It cannot be written.
-    """
-    file = read_rknn(path)
-    changed = RknnFile(file.manifest.model_copy(update={"gate": gate}), file.parts)
-    with replacing(path) as partial:
-        partial.write_bytes(packed(changed))
 
 
 class _Conversion:
@@ -177,11 +163,11 @@ class _Conversion:
         job = Job(options.board, options.algorithm, self.calibration, in_float, self.shown)
         return run_toolkit(options.python, self.folder, job)
 
-    def judged(self, built: SimulatedNetwork, in_float: tuple[str, ...]) -> RknnFile:
+    def judged(self, built: SimulatedNetwork, in_float: tuple[str, ...]) -> ArchiveFile[RknnManifest]:
         """The file with the gate's verdict on what the simulator computed."""
         options, spec = self.options, self.spec
         parts = {NETWORK: built.network, DECISION: self.halves.decision.SerializeToString()}
-        decision = DecisionGraph.load(self.source, parts[DECISION], spec, 0, "touchdown export rknn")
+        decision = DecisionGraph.load(self.source, parts[DECISION], spec, 0, RKNN.command)
         comparison = Comparison(spec, options.height_agl_m, options.hfov_deg)
         with load_runtime(self.source, RuntimeOptions(allow_failed_gate=True)) as reference:
             for number, path in enumerate(tracked("judging", self.chosen.gate, len(self.chosen.gate))):
@@ -207,4 +193,4 @@ class _Conversion:
             gate=gate,
             touchdown_version=VERSION,
         )
-        return RknnFile(manifest, parts)
+        return ArchiveFile(manifest, parts)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.runtimes.archive import digests
+from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION
-from edge.runtimes.ncnn_file import NETWORK, WEIGHTS, NcnnFile, NcnnManifest, packed
+from edge.runtimes.ncnn_file import NCNN, NETWORK, WEIGHTS, NcnnManifest
 from landing.artefact import GateReport
 from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy
@@ -66,5 +66,5 @@ def save(path: Path, gate: GateReport | None = None, version: str = VERSION, **c
     named = {"network": NETWORK, "weights": WEIGHTS, "decision": DECISION}
     contents = parts(taxonomy) | {named[name]: data for name, data in changed.items()}
     known = manifest(contents, fake_model.spec_of(taxonomy), gate, version)
-    path.write_bytes(packed(NcnnFile(known, contents)))
+    path.write_bytes(NCNN.packed(ArchiveFile(known, contents)))
     return path

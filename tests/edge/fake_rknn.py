@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from edge.runtimes import rknn
-from edge.runtimes.archive import digests
+from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION
-from edge.runtimes.rknn_file import NETWORK, RknnFile, RknnManifest, packed
+from edge.runtimes.rknn_file import NETWORK, RKNN, RknnManifest
 from landing.artefact import GateReport
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model, fake_ncnn
@@ -58,7 +58,7 @@ def save(
         parts=digests(contents),
         gate=gate,
     )
-    path.write_bytes(packed(RknnFile(manifest, contents)))
+    path.write_bytes(RKNN.packed(ArchiveFile(manifest, contents)))
     return path
 
 

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from edge import fastest
 from edge.check import forms_beside
 from edge.fastest import gated_forms, measured
 from edge.runtimes import RuntimeOptions
@@ -17,7 +18,7 @@ from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.reading import sha256_of
 from landing.spec import METADATA_KEY, GroundRange, ModelSpec, OperatingPoint
 from landing.taxonomy import Taxonomy
-from tests.edge import fake_model, fake_ncnn
+from tests.edge import fake_model, fake_ncnn, fake_rknn
 
 
 @pytest.fixture
@@ -46,6 +47,21 @@ def test_only_what_passed_counts_where_it_passed(folder: Path) -> None:
     expected = [("m.int8.onnx", "onnxruntime"), *([("m.ncnn", "ncnn")] if find_spec("ncnn") else [])]
     assert found == expected
     assert list(gated_forms(folder / "m.engine", "tensorrt")) == []
+
+
+@pytest.mark.parametrize(
+    ("judged_in", "package", "offered"),
+    [("rknn 2.5.0 (NPU)", True, True), ("rknn 2.5.0 (NPU)", False, False), ("rknn-toolkit2 2.5.0 (sim)", True, False)],
+)
+def test_a_form_for_an_npu_counts_where_its_package_is_and_the_npu_was_judged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, judged_in: str, package: bool, offered: bool
+) -> None:
+    words = ("onnxruntime", judged_in)
+    gate = GateReport(passed=True, against_sha256=sha256_of(folder / "m.onnx"), frames=3, runtimes=words)
+    fake_rknn.save(folder / "m.rk3588.rknn", gate)
+    monkeypatch.setattr(fastest, "find_spec", lambda name: (name == "rknnlite" and package) or None)
+    found = [(form.path.name, form.runtime) for form in gated_forms(folder / "m.onnx", "onnxruntime")]
+    assert found == ([("m.rk3588.rknn", "rknn")] if offered else [])
 
 
 def with_spec(path: Path, **changes: object) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from edge.runtimes import RuntimeOptions, load_runtime, ncnn
 from edge.runtimes.archive import MANIFEST
-from edge.runtimes.ncnn_file import NETWORK, WEIGHTS, packed, read_ncnn
+from edge.runtimes.ncnn_file import NCNN, NETWORK, WEIGHTS
 from landing.errors import ModelError
 from landing.problems import Problem
 from landing.taxonomy import Taxonomy
@@ -99,7 +99,7 @@ def test_a_flipped_byte(tmp_path: Path, good: Path) -> None:
 def test_fuzzed_bytes_are_refused_or_change_nothing(tmp_path: Path, good: Path) -> None:
     """300 files with bytes changed, cut out or doubled; what the archive says of dates does not matter."""
     rng = np.random.default_rng(22)
-    data, expected = good.read_bytes(), read_ncnn(good)
+    data, expected = good.read_bytes(), NCNN.read(good)
     refusals = 0
     for number in range(300):
         changed = bytearray(data)
@@ -114,7 +114,7 @@ def test_fuzzed_bytes_are_refused_or_change_nothing(tmp_path: Path, good: Path) 
         bad = tmp_path / "fuzzed.ncnn"
         bad.write_bytes(changed)
         try:
-            found = read_ncnn(bad)
+            found = NCNN.read(bad)
         except ModelError as error:
             assert str(bad) in str(error) and len(str(error).splitlines()) == 1
             refusals += 1
@@ -189,4 +189,4 @@ def test_without_ncnn_it_says_how_to_install_it(good: Path, monkeypatch: pytest.
 
 
 def test_equal_contents_give_equal_bytes(good: Path) -> None:
-    assert packed(read_ncnn(good)) == good.read_bytes()
+    assert NCNN.packed(NCNN.read(good)) == good.read_bytes()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.runtimes import RuntimeOptions, load_runtime
-from edge.runtimes.rknn_file import NETWORK, chips_of, packed, read_rknn
+from edge.runtimes.rknn_file import NETWORK, RKNN, chips_of
 from landing.artefact import GateReport
 from landing.errors import ModelError
 from landing.problems import Problem
@@ -148,6 +148,6 @@ def test_a_precision_is_refused(npu: FakeNpu, good: Path) -> None:
 
 
 def test_equal_contents_give_equal_bytes_and_chips_are_read(good: Path) -> None:
-    assert packed(read_rknn(good)) == good.read_bytes()
+    assert RKNN.packed(RKNN.read(good)) == good.read_bytes()
     assert chips_of(fake_rknn.network("rk3566")) == ("rk3566",)
     assert chips_of(b"RKNN" + b'"target_platform":[nonsense') == chips_of(b"") == ()

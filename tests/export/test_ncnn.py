@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.runtimes import load_runtime
-from edge.runtimes.ncnn_file import read_ncnn
+from edge.runtimes.ncnn_file import NCNN
 from export import ncnn as made_by
 from export.import_onnx import import_onnx
 from export.info import Info
@@ -69,9 +69,9 @@ def test_verify_keeps_its_report_in_the_file_and_info_shows_it(ours, tmp_path):
     copy.write_bytes((ours / "fp32.ncnn").read_bytes())
     done = call("export", "verify", str(ours / "m.onnx"), str(copy), "--data", str(folder))
     assert done.returncode == 0, done.stderr
-    gate = read_ncnn(copy).manifest.gate
+    gate = NCNN.read(copy).manifest.gate
     assert gate is not None and gate.passed and gate.runtimes[1].startswith("ncnn ")
-    assert read_ncnn(copy).parts == read_ncnn(ours / "fp32.ncnn").parts
+    assert NCNN.read(copy).parts == NCNN.read(ours / "fp32.ncnn").parts
     shown = Info.of(copy)
     assert shown.gate == gate and "weights       fp32" in shown.describe() and '"ncnn_version"' in shown.to_json()
     assert VerifyOptions(folder).runtime_b == "auto"
@@ -80,7 +80,7 @@ def test_verify_keeps_its_report_in_the_file_and_info_shows_it(ours, tmp_path):
 def test_the_command(ours, tmp_path):
     done = call("export", "ncnn", str(ours / "m.onnx"), "-o", str(tmp_path / "x.ncnn"))
     assert done.returncode == 0 and "fp16 weights" in done.stdout and "ONNX Runtime against ncnn" in done.stdout
-    assert read_ncnn(tmp_path / "x.ncnn").manifest.onnx_name == "m.onnx"
+    assert NCNN.read(tmp_path / "x.ncnn").manifest.onnx_name == "m.onnx"
 
 
 @pytest.mark.parametrize("kind", [{}, {"layout": "nhwc", "rank": 3, "last": True}, {"stride": 2, "ends": "softmax"}])

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.runtimes.rknn_file import read_rknn
+from edge.runtimes.rknn_file import RKNN
 from export.import_onnx import import_onnx
 from export.info import Info
 from export.onnx_export import export_onnx
 from export.onnx_probe import ImportOptions
-from export.rknn.make import SHARES, RknnOptions, make_rknn, record_gate
-from export.verify import described, precision_of, stored_gate
+from export.rknn.make import SHARES, RknnOptions, make_rknn
+from export.verify import described, precision_of, store, stored_gate
 from landing.errors import InvalidValueError, ModelError
 from landing.problems import Problem
 from tests.command import call
@@ -46,7 +46,7 @@ def options(ours, **changed):
 def test_float16_is_judged_and_keeps_what_it_was_made_of(ours, tmp_path):
     said = []
     report = make_rknn(ours / "m.onnx", tmp_path / "m.rknn", options(ours), said.append)
-    manifest = read_rknn(report.path).manifest
+    manifest = RKNN.read(report.path).manifest
     assert manifest == report.manifest and manifest.gate.passed and manifest.gate.frames == 2
     assert manifest.gate.runtimes[1] == "rknn-toolkit2 2.5.0 (simulator of rk3588)"
     assert manifest.gate.measured["class_disagreement"] < 0.001
@@ -55,7 +55,7 @@ def test_float16_is_judged_and_keeps_what_it_was_made_of(ours, tmp_path):
     assert precision_of(report.path) == "half" and described(report.path) == described(ours / "m.onnx")
     assert "board         rk3588" in Info.of(report.path).describe()
     other = manifest.gate.model_copy(update={"passed": False})
-    record_gate(report.path, other)
+    store(other, report.path)
     assert stored_gate(report.path) == other
 
 
