@@ -16,7 +16,8 @@ DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged,
 OFFBOARD only. It wants latitude and longitude: they are made from the site's offset to the vehicle and the vehicle's
 own global position, so that neither the local frame's origin nor the autopilot's model of the earth comes in (over 30 m
 models agree to centimetres). On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not
-overruled.
+overruled. On PX4, and for each change of mode, `firmware_bridge.current_mode` says whether the mode is known well
+enough to send a try, the first one and each repeat.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes
 ANSWER_WITHIN_NS = 300_000_000
 PROGRESS_WITHIN_NS = 3_000_000_000  # After IN_PROGRESS the autopilot has this long for its next word
 TRIES = 5
+# A request is given up after so long: what was right when it was made may be against what a pilot did since
+LONGEST_NS = 3_000_000_000
 OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
 GLOBAL_FRESH_NS = 1_000_000_000
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
@@ -114,7 +117,9 @@ class _Asked:
     message_of: Callable[[int], Any]
     command_id: int
     next_ns: int
+    until_ns: int
     tries: int = 0
+    last_ns: int | None = None
     said: str = ""
     mode: str = ""  # Reported, it was done; empty where that tells nothing
 
@@ -142,9 +147,10 @@ class _Overdue:
 class CommandTracker:
     """Follows one request at a time; a newer one takes its place.
 
-    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times. "Temporarily
-    rejected" is asked again, "in progress" waited for; any other refusal is final. A mode that is reported is not asked
-    for again, though its acknowledgement was lost: a pilot who leaves it at once is not overruled.
+    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times and for 3 s, and only
+    while the mode is known (`firmware_bridge.current_mode`). "Temporarily rejected" is asked again, "in progress"
+    waited for; any other refusal is final. A mode that is reported is not asked for again, though its acknowledgement
+    was lost: a pilot who leaves it at once is not overruled.
     """
 
     def __init__(self) -> None:
@@ -178,25 +184,35 @@ class CommandTracker:
             return
         if self._overdue.command_id != first.command:
             self._overdue = _Overdue()
-        self._asked = _Asked(number, message_of, int(first.command), now_ns)
+        self._asked = _Asked(number, message_of, int(first.command), now_ns, now_ns + LONGEST_NS)
 
     def withdraw(self) -> None:
         """Does not ask again."""
         self._asked = None
         self._answers = []
 
-    def due(self, now_ns: int) -> Any:
-        """The message to send now, or None."""
+    @property
+    def last_ns(self) -> int | None:
+        """Time of the last try of the present request; None before the first."""
+        return None if self._asked is None else self._asked.last_ns
+
+    def due(self, now_ns: int, *, may_ask: bool = True) -> Any:
+        """The message to send now, or None; nothing is sent while it may not be asked."""
         asked = self._asked
         if asked is None or now_ns < asked.next_ns:
             return None
+        said = f", the last answer was '{asked.said}'" if asked.said else ""
         if asked.tries >= TRIES:
-            said = f", the last answer was '{asked.said}'" if asked.said else ""
             self._close(AnswerKind.SILENT, f"not acknowledged in {TRIES} tries{said}")
+            return None
+        if now_ns > asked.until_ns:
+            self._close(AnswerKind.SILENT, f"not acknowledged in {LONGEST_NS / 1e9:g} s, {asked.tries} tries{said}")
+            return None
+        if not may_ask:
             return None
         message = asked.message_of(asked.tries)
         asked.tries += 1
-        asked.next_ns = now_ns + ANSWER_WITHIN_NS
+        asked.last_ns, asked.next_ns = now_ns, now_ns + ANSWER_WITHIN_NS
         return message
 
     def on_ack(self, message: Any, now_ns: int) -> None:
@@ -211,6 +227,7 @@ class CommandTracker:
             self._close(AnswerKind.ACCEPTED, words)
         elif message.result == mavlink.MAV_RESULT_IN_PROGRESS:
             asked.next_ns = now_ns + PROGRESS_WITHIN_NS
+            asked.until_ns = asked.next_ns + LONGEST_NS
             asked.said = words
         elif message.result == mavlink.MAV_RESULT_TEMPORARILY_REJECTED:
             asked.said = words

@@ -11,25 +11,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from firmware_bridge.battery import BATTERY_RATE_HZ, BATTERY_STREAM
 from firmware_bridge.clock import NS_PER_MS, ClockMap, SensorStamps
 from firmware_bridge.commands import CommandTracker, fix_of
 from firmware_bridge.depth import DepthReadings
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS, EstimatorState
-from firmware_bridge.fence import FENCE_RATE_HZ, FENCE_STREAM
+from firmware_bridge.estimator_state import EstimatorState
 from firmware_bridge.frames import ReceivedFrame
+from firmware_bridge.further_streams import further_streams
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.gimbal_manager import STATUS_STREAM, GimbalManager
 from firmware_bridge.identity import Identity, identity_of
-from firmware_bridge.mission import MISSION_RATE_HZ, MISSION_STREAM
 from firmware_bridge.peers import PeerTable
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.rangefinders import RangeReadings, stuck_words
 from firmware_bridge.report import Alarm, AlarmKind
 from firmware_bridge.selector import AutopilotSelector, ServedChange
-from firmware_bridge.settings import PLACE_RATE_HZ, STICK_RATE_HZ, LinkSettings
+from firmware_bridge.settings import LinkSettings
 from firmware_bridge.streams import SUBSTITUTES, StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
 from firmware_bridge.timesync import ClockAnswer
@@ -47,8 +45,6 @@ ATTITUDE_STANDS_IN_AFTER_NS = 500_000_000
 VERSION_PERIOD_NS = 2 * NS_PER_S
 # Our ids count as taken for so long after the last heartbeat of somebody else who uses them
 OWN_IDS_QUIET_NS = 5 * NS_PER_S
-# Streams of the pilot's sticks; ArduPilot protests aloud when asked for the other
-STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
 
 
 class Telemetry:
@@ -169,7 +165,7 @@ class Telemetry:
         """The command or stream request to send now, or None."""
         if self.alarms(now_ns):
             return None
-        command = self.command_tracker.due(now_ns) or self.gimbal_manager.tracker.due(now_ns)
+        command = self._command(now_ns) or self.gimbal_manager.tracker.due(now_ns)
         if command is not None:
             return command
         autopilot = self.autopilot
@@ -179,6 +175,14 @@ class Telemetry:
         if due is None:
             return self._version_request(autopilot, now_ns) or self.vehicle.mission_request(autopilot, now_ns)
         return set_message_interval(autopilot.system, autopilot.component, *due)
+
+    def _command(self, now_ns: int) -> Any:
+        """The command to send now, while the autopilot is heard and its mode is known; or None."""
+        served, tracker = self.selector.served, self.command_tracker
+        may_ask = served is not None and self.vehicle.modes.may_command(
+            now_ns, served.heard_ns, tracker.last_ns, told_at_once=self.vehicle.autopilot is Autopilot.ARDUPILOT
+        )
+        return tracker.due(now_ns, may_ask=may_ask)
 
     def _version_request(self, autopilot: AutopilotId, now_ns: int) -> Any:
         """Asks for AUTOPILOT_VERSION, where the form of a target hangs on it; or None."""
@@ -264,17 +268,8 @@ class Telemetry:
             self.clock.reset()
             self.fix = None
             self._start_anew(now_ns)
-        sticks = STICK_STREAMS.get(served.id.autopilot)
-        for name in ESTIMATOR_STREAMS.get(served.id.autopilot, ()):
-            self.streams.add(name, ESTIMATOR_RATE_HZ, 0, optional=True)
-        self.streams.add(MISSION_STREAM, MISSION_RATE_HZ, 0, optional=True)
-        if self._settings.commands and sticks is not None:
-            self.streams.add(sticks, STICK_RATE_HZ, 0)
-            self.streams.add(BATTERY_STREAM, BATTERY_RATE_HZ, 0, optional=True)
-            if served.id.autopilot is Autopilot.ARDUPILOT:
-                self.streams.add(FENCE_STREAM, FENCE_RATE_HZ, 0, optional=True)
-        if not self._settings.commands:
-            self.streams.add("GLOBAL_POSITION_INT", PLACE_RATE_HZ, 0, optional=True)
+        for name, rate_hz, optional in further_streams(self._settings, served.id.autopilot):
+            self.streams.add(name, rate_hz, 0, optional=optional)
         log.info("link: autopilot %s", served)
 
     def _on_heartbeat(self, message: Any, now_ns: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from firmware_bridge.battery import BATTERY_STREAM, BatteryWatch
 from firmware_bridge.clock import ClockMap
+from firmware_bridge.current_mode import MODE_STREAM, ModeWatch
 from firmware_bridge.dialect import enum_names, mavlink
 from firmware_bridge.fence import FENCE_STREAM, FenceWatch
 from firmware_bridge.mission import MISSION_STREAM, MissionWatch
@@ -206,6 +207,7 @@ class VehicleTracker:
         batteries: Flight time that they leave.
         fence: What its geofence began.
         takeover: Failsafes of PX4's that our commands took over.
+        modes: What is told of its mode, between heartbeats too.
         handlers: Of its messages but the heartbeat and its motion, by name.
     """
 
@@ -220,13 +222,14 @@ class VehicleTracker:
         self._landed_timeout_ns = landed_timeout_ns
         self._stick_channels = stick_channels
         self.mission, self.batteries = MissionWatch(), BatteryWatch()
-        self.fence, self.takeover = FenceWatch(clock), TakeoverWatch()
+        self.fence, self.takeover, self.modes = FenceWatch(clock), TakeoverWatch(), ModeWatch()
         self.handlers: dict[str, Callable[[Any, int], None]] = {
             "RC_CHANNELS": self.on_rc_channels,
             "MANUAL_CONTROL": self.on_manual_control,
             "MISSION_ITEM_INT": self.mission.on_item,
             "MISSION_ACK": self.mission.on_ack,
             MISSION_STREAM: self.mission.on_current,
+            MODE_STREAM: self.modes.on_current,
             BATTERY_STREAM: self.batteries.on_status,
             FENCE_STREAM: self.fence.on_status,
         }
@@ -246,6 +249,7 @@ class VehicleTracker:
         self.batteries.forget()
         self.fence.forget()
         self.takeover.forget()
+        self.modes.forget()
 
     @property
     def autopilot(self) -> Autopilot:
@@ -255,8 +259,11 @@ class VehicleTracker:
     @property
     def mode(self) -> str:
         """Name of the mode heard last; empty before."""
+        return "" if self._heartbeat is None else self._name_of(self._heartbeat.custom_mode)
+
+    def _name_of(self, custom_mode: int | None) -> str:
         beat = self._heartbeat
-        return "" if beat is None else mode_of(autopilot_of(beat), beat.type, beat.custom_mode)[0]
+        return "" if custom_mode is None else mode_of(autopilot_of(beat), beat.type, custom_mode)[0]
 
     def on_heartbeat(self, heartbeat: Any, at_ns: int) -> None:
         """Take a HEARTBEAT of the autopilot served.
@@ -275,6 +282,7 @@ class VehicleTracker:
         if autopilot_of(heartbeat) is Autopilot.PX4:
             critical = heartbeat.system_status in FAILSAFE_STATES
             self.takeover.on_heartbeat(mode, critical=critical, armed=is_armed(heartbeat))
+        self.modes.on_heartbeat(heartbeat.custom_mode, at_ns)
         self._heartbeat = heartbeat
         self._heartbeat_at_ns = at_ns
 
@@ -339,6 +347,7 @@ class VehicleTracker:
             airborne=self._airborne if landed_known else None,
             landing=lands_here or (ends_on_ground if touching_down is None else touching_down),
             mode=mode,
+            next_mode=self._name_of(self.modes.untold),
             touching_down=touching_down,
             failsafe=self._in_failsafe(battery),
             failsafe_mode=self.takeover.critical,

@@ -228,6 +228,8 @@ class Authority:
         its_own = (begun or vehicle.failsafe_mode) and vehicle.mode not in expected
         if vehicle.fence_open and not vehicle.failsafe and vehicle.mode not in expected:
             return  # the pilot's word or the fence's: nothing is commanded on either
+        if vehicle.next_mode and vehicle.next_mode not in expected and word is None:
+            return  # whose it is, the next heartbeat says
         if word is not None and not its_own:
             self._end(now_ns, f"the pilot has it: {word}")
         elif vehicle.failsafe and self._settings.failsafe == "advise":

@@ -97,6 +97,7 @@ class VehicleStatus:
         airborne: True or False from EXTENDED_SYS_STATE, None when the autopilot does not say.
         landing: It is on its way to the ground.
         mode: The mode's name in the autopilot's own words, e.g. ``LAND``.
+        next_mode: A mode told since that heartbeat: whose it is, and why, the next one says. Empty where none is.
         touching_down: It says that it is on its way to the ground now: RTL's last part, not its way home. None when it
             does not say.
         failsafe: One of the autopilot's own failsafes is in force, or its geofence began what it does.
@@ -126,6 +127,7 @@ class VehicleStatus:
     battery: Battery | None = field(default=None, compare=False)
     fence_open: bool = field(default=False, compare=False)
     failsafe_mode: bool = field(default=False, compare=False)
+    next_mode: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from edge.log import EventLog
 from edge.parameters import DaemonParameters
 from firmware_bridge import component, supplement
 from firmware_bridge.battery import BATTERY_RATE_HZ, BATTERY_STREAM
+from firmware_bridge.current_mode import MODE_STREAM, MODE_STREAM_RATE_HZ
 from firmware_bridge.depth import READERS as DEPTH_MESSAGES
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor import ardupilot, px4
@@ -26,6 +27,7 @@ from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.rules import Rule
 from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS
 from firmware_bridge.fence import FENCE_RATE_HZ, FENCE_STREAM
+from firmware_bridge.further_streams import STICK_STREAMS
 from firmware_bridge.gimbal import READERS
 from firmware_bridge.gimbal_manager import STATUS_STREAM
 from firmware_bridge.identity import version_text
@@ -33,7 +35,7 @@ from firmware_bridge.mission import MISSION_RATE_HZ, MISSION_STREAM
 from firmware_bridge.parameters import Writable
 from firmware_bridge.settings import STICK_RATE_HZ, LinkSettings
 from firmware_bridge.streams import MESSAGE_IDS, SUBSTITUTES
-from firmware_bridge.telemetry import STICK_STREAMS, Telemetry
+from firmware_bridge.telemetry import Telemetry
 from landing.settings import DecisionSettings, DirectorSettings
 
 SENT = {
@@ -81,6 +83,7 @@ READ = {
     "GLOBAL_POSITION_INT": "latitude and longitude: where known sites are, and flights to a place",
     "MISSION_ITEM_INT": "the mission item that ArduPilot flies: whether it lands",
     "MISSION_ACK": "the end of an upload: the mission may be another one",
+    "CURRENT_MODE": "PX4's mode, between two heartbeats too; read where something may be commanded",
     "COMMAND_ACK": "the answer to our commands",
     "RC_CHANNELS": "the pilot's sticks on ArduPilot; read where something may be commanded",
     "MANUAL_CONTROL": "the pilot's sticks on PX4; read where something may be commanded",
@@ -188,6 +191,8 @@ def streams() -> str:
     rows.append([_link(BATTERY_STREAM), f"{BATTERY_RATE_HZ:g}", "", "where something may be commanded"])
     when = "from ArduPilot, where something may be commanded"
     rows.append([_link(FENCE_STREAM), f"{FENCE_RATE_HZ:g}", "", when])
+    when = "from PX4, where something may be commanded"
+    rows.append([_link(MODE_STREAM), f"{MODE_STREAM_RATE_HZ:g}", "", when])
     for autopilot, name in STICK_STREAMS.items():
         when = f"from {_called(autopilot.value)}, where something may be commanded"
         rows.append([_link(name), f"{STICK_RATE_HZ:g}", "", when])

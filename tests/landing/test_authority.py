@@ -49,6 +49,7 @@ class World:
     failsafe: bool = False
     fence_open: bool = False
     failsafe_mode: bool = False
+    next_mode: str = ""
     touching_down: bool | None = None
     mission: MissionItem | None = None
     ground_known: bool = True
@@ -97,6 +98,7 @@ class World:
             failsafe=self.failsafe,
             fence_open=self.fence_open,
             failsafe_mode=self.failsafe_mode,
+            next_mode=self.next_mode,
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
             mission=self.mission,
@@ -637,6 +639,20 @@ def test_a_way_of_ours_that_somebody_else_changes_is_theirs():
         w.position = (-0.3 * k, 0.0)
         w.step()
     assert w.state.value == "ended" and "flown" in w.reasons[-1], w.reasons
+
+
+def test_a_mode_that_the_next_heartbeat_has_to_explain_lets_nothing_be_commanded():
+    w = world(autopilot=Autopilot.PX4)
+    w.land()
+    w.next_mode, w.intruder = "POSCTL", PERSON
+    w.run(0.9)
+    assert w.state is AuthorityState.GUARD and not w.requests
+    w.next_mode = ""
+    w.until("hold", 2.0)
+    w.next_mode = "AUTO.LOITER"  # what we asked for is no word of anybody's
+    w.intruder = None
+    w.run(0.5)
+    assert w.state is not AuthorityState.ENDED
 
 
 @pytest.mark.parametrize("failsafe", [True, False])
