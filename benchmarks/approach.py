@@ -18,14 +18,14 @@ import click
 import numpy as np
 
 from benchmarks.runner import benchmark
-from landing.approach import Approaches
 from landing.camera import CameraModel
+from landing.choice.approach import Approaches
+from landing.choice.picker import hazard_clearance_grid
+from landing.choice.tracker import INTRUSION_M
 from landing.geometry import quaternion_from_euler
-from landing.ground_view import MOVING_ROLES
-from landing.groundmap import GroundMap
-from landing.picker import hazard_clearance_grid
+from landing.ground.map import GroundMap
+from landing.ground.view import MOVING_ROLES
 from landing.settings import DecisionSettings
-from landing.tracker import INTRUSION_M
 from landing.types import Pose
 from sim.campaign.perception_errors import PerceptionErrorSampler, load_error_model
 from sim.world import World

@@ -22,7 +22,7 @@ from edge.control import Control
 from edge.pipeline import Pipeline
 from firmware_bridge.telemetry import Telemetry
 from landing.decider import Decider
-from landing.groundmap import GroundMap
+from landing.ground.map import GroundMap
 from sim.campaign import sensors, task
 from sim.campaign.perception_errors import PerceptionErrorSampler
 from sim.flight.link import InProcessLink

@@ -24,8 +24,8 @@ from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.decision_groups import Grid
-from landing.pad import PadSighting
-from landing.relief_report import ReliefReport
+from landing.pad.tag import PadSighting
+from landing.relief.report import ReliefReport
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation

@@ -32,7 +32,7 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
 from export.onnx_export import OWN_STRIDE, ExportOptions, export_onnx
 from export.pictures import LabelFolder, of_split, pictures_in, read_picture
-from landing.operating import thresholds_in_force
+from landing.model.operating import thresholds_in_force
 from landing.settings import DecisionSection
 from landing.taxonomy import HAZARD_ROLES
 from landing.types import ByteArray, Frame, Segmentation

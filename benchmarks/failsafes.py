@@ -4,7 +4,7 @@
 
 Two campaigns over the same scenes, half of them of each kind of failsafe: `authority.failsafe` "guard" over all,
 "advise" over the first. Safe: as in every campaign. What "guard" holds up is measured against the bound that
-`landing.failsafe` promises, by the true charge. Test seeds are reported once for a decision that is finished.
+`landing.command.failsafe` promises, by the true charge. Test seeds are reported once for a decision that is finished.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ import numpy as np
 
 from benchmarks.picture_motion import FPS, POSE_EVERY, STEP_S, Film, Pilot, film, wander
 from benchmarks.runner import Figures, benchmark, percentiles
-from landing.calibration_result import QUANTITIES, CalibrationError, SetupCalibration
 from landing.camera import CameraModel, Mount
 from landing.geometry import FloatArray, Quaternion, multiplied, quaternion_from_euler
-from landing.looks import LookCollector
-from landing.self_calibration import calibrate, turned
+from landing.motion.calibration_result import QUANTITIES, CalibrationError, SetupCalibration
+from landing.motion.looks import LookCollector
+from landing.motion.self_calibration import calibrate, turned
 from landing.types import Pose
 
 LIVELY = Pilot(("move", "move", "up", "down", "yaw"), (1.5, 3.5), (6.0, 15.0), 12.0, 4.0, 2.0)

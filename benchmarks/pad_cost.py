@@ -17,7 +17,7 @@ import cv2
 
 from benchmarks.runner import Figures, benchmark
 from landing.camera import CameraModel
-from landing.pad import SEARCH_EVERY, PadFinder, PadSettings
+from landing.pad.tag import SEARCH_EVERY, PadFinder, PadSettings
 from landing.types import Pose
 from sim.camera.render import render
 from sim.world import procedural

@@ -3,7 +3,7 @@
     python -m benchmarks.picture_checks FOLDER...       (any photographs from above; without labels)
 
 For each picture, at 640 px width with a little noise: sharpness as it is and after a Gaussian blur, and how many of
-each kind `landing.picture` refuses with its defaults. Then the time of one check.
+each kind `landing.picture.monitor` refuses with its defaults. Then the time of one check.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.runner import Figures, benchmark, in_turn
 from landing.camera import CameraModel
-from landing.picture import PictureMonitor, PictureSettings, sharpness, thumbnail
+from landing.picture.monitor import PictureMonitor, PictureSettings, sharpness, thumbnail
 from landing.types import ByteArray, Frame
 
 BLURS_PX = (0, 2, 4, 8, 16)

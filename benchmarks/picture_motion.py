@@ -3,9 +3,9 @@
     python -m benchmarks.picture_motion --flights 20 --good-minutes 60 --json FILE
 
 A multicopter in gusts moves, turns, hovers and descends over rendered worlds: dusk, snow, a crowd, an island in water.
-Each flight is filmed once; then `landing.picture` watches it as it is, and with each kind of mistake at random sizes
-beyond the stated ones. The poses believed have errors: attitude 0.4 degrees, position 0.15 m, height 1 %, mount 0.7
-degrees, stamps 6 ms (standard deviations).
+Each flight is filmed once; then `landing.picture.monitor` watches it as it is, and with each kind of mistake at random
+sizes beyond the stated ones. The poses believed have errors: attitude 0.4 degrees, position 0.15 m, height 1 %, mount
+0.7 degrees, stamps 6 ms (standard deviations).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import numpy as np
 from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel, Mount
 from landing.geometry import FloatArray, Quaternion, multiplied, quaternion_from_euler
-from landing.mistakes import KINDS, LOOPED, STATED
-from landing.motion import MotionReport
-from landing.picture import PictureMonitor, PictureSettings
+from landing.motion.check import MotionReport
+from landing.motion.mistakes import KINDS, LOOPED, STATED
+from landing.picture.monitor import PictureMonitor, PictureSettings
 from landing.site import NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose
 from sim.camera import Motion, render

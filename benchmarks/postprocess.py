@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.runner import Figures, benchmark, in_turn, percentiles, ratio
 from landing.camera import CameraModel
 from landing.decider import Decider
-from landing.merge import segmentation_from_labels
+from landing.ground.merge import segmentation_from_labels
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation

@@ -32,7 +32,7 @@ from edge.look.looker import Looker, LookOptions, parse_decision
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from landing.errors import DataError
-from landing.pictures import picture_size
+from landing.picture_files import picture_size
 from landing.reading import read_text, read_toml
 from landing.taxonomy import Taxonomy
 

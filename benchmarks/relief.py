@@ -24,9 +24,9 @@ from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel, Mount
 from landing.decision_groups import ReliefSettings
 from landing.geometry import Quaternion, multiplied, quaternion_from_euler
-from landing.motion import PictureMotion
-from landing.relief import Relief
-from landing.relief_report import CELL_M, ReliefReport
+from landing.motion.check import PictureMotion
+from landing.relief.parallax import Relief
+from landing.relief.report import CELL_M, ReliefReport
 from landing.types import ByteArray, Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects

@@ -20,8 +20,8 @@ from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.decision_groups import ReliefSettings
-from landing.merge import segmentation_from_labels
-from landing.picture import PictureMonitor, PictureSettings
+from landing.ground.merge import segmentation_from_labels
+from landing.picture.monitor import PictureMonitor, PictureSettings
 from landing.settings import DecisionSettings
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera import render

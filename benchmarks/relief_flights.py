@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 from benchmarks.runner import Figures, benchmark
-from landing.merge import segmentation_from_labels
+from landing.ground.merge import segmentation_from_labels
 from landing.taxonomy import Role
 from landing.types import Frame, Segmentation
 from sim.camera.sensor import CameraSensor

@@ -36,7 +36,7 @@ from edge.web.feed import Feed
 from edge.web.history import History
 from edge.web.preview_frame import draw_preview
 from edge.web.server import pack
-from landing.picture import PictureMonitor
+from landing.picture.monitor import PictureMonitor
 from landing.types import Frame
 from sim.campaign.landing import link_faults, link_settings
 from sim.campaign.ranges import draw_conditions

@@ -35,12 +35,12 @@ from edge.survey.command import LOOKS, SurveyOptions, run
 from edge.survey.merging import MergedSites, MergeRules, merge
 from edge.survey.photographs import PlacedPhoto, UnplacedError, judge
 from landing.camera import CameraModel
+from landing.choice.ground_evidence import fault_radii_m
+from landing.choice.known_sites import PLACE_ERROR_M
+from landing.choice.site_list import ListedSite
 from landing.geometry import quaternion_from_euler
 from landing.globe import GlobalPlace
-from landing.ground_evidence import fault_radii_m
-from landing.known_sites import PLACE_ERROR_M
 from landing.settings import DecisionSection
-from landing.site_list import ListedSite
 from landing.types import Frame, Pose, Segmentation
 from sim.camera import render
 from sim.camera.effects import Effects

@@ -4,9 +4,10 @@
     python -m benchmarks.sitl_failsafes px4 --jobs 2 --add-to FILE
 
 In turn a lost ground station and a low battery. `authority.failsafe` is "guard", and a person walks to the site below a
-height of the seed's. What holds the vehicle up is measured by its modes against what `landing.failsafe` allows by the
-battery's own word. ArduCopter flies home or lands where it is; PX4 flies home, its battery is critical from the first
-moment, and so nothing may be held up. The camera and what starves a flight are those of `benchmarks.sitl_landings`.
+height of the seed's. What holds the vehicle up is measured by its modes against what `landing.command.failsafe` allows
+by the battery's own word. ArduCopter flies home or lands where it is; PX4 flies home, its battery is critical from the
+first moment, and so nothing may be held up. The camera and what starves a flight are those of
+`benchmarks.sitl_landings`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from benchmarks.sitl_landings import (
     summary,
     world_of,
 )
-from landing.failsafe import LONGEST_S, may_hold_s
+from landing.command.failsafe import LONGEST_S, may_hold_s
 from landing.vehicle import FLIGHT_MODES, Battery
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
 from sim.vehicle.failsafes import PX4_ACTIONS, Failsafe

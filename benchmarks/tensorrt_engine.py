@@ -31,7 +31,7 @@ from export.trt.quantized import is_quantized
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.errors import TouchdownError
-from landing.manifest import read_manifest
+from landing.model.manifest import read_manifest
 from landing.settings import DecisionSettings
 from landing.types import Frame, Pose
 

@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError
-from landing.label_maps import decode_labels
-from landing.pictures import read_picture_bytes
+from landing.labels.maps import decode_labels
+from landing.picture_files import read_picture_bytes
 from landing.reading import read_text
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray

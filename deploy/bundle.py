@@ -41,8 +41,8 @@ from edge.runtimes import load_runtime, taxonomy_for
 from landing.camera import CameraModel
 from landing.distribution import DISTRIBUTION, VERSION
 from landing.errors import FileError, ModelError
-from landing.manifest import Precision
-from landing.pictures import read_picture_bytes, write_picture
+from landing.model.manifest import Precision
+from landing.picture_files import read_picture_bytes, write_picture
 
 UNITS = ("touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers")
 CARRIED = (".onnx", ".ncnn")

@@ -25,7 +25,7 @@ from deploy.layout import FLIGHT_CONFIG, VENV_FOLDER
 from deploy.selftest import generated_pictures
 from landing.distribution import DISTRIBUTION
 from landing.errors import last_lines
-from landing.pictures import write_picture
+from landing.picture_files import write_picture
 from landing.progress import Progress
 
 ROOT = "/opt/touchdown"

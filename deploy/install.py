@@ -16,7 +16,7 @@ from deploy.trial import Steps, Supervision, judge
 from deploy.unpack import damaged, require_fitting, require_space, verify_bundle
 from deploy.wheels import this_machine
 from landing.distribution import VERSION
-from landing.manifest import Precision
+from landing.model.manifest import Precision
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from deploy.durable import make_folder, remove_link, replace_link, sync_folder, write_file
 from deploy.errors import InstallError, disk_words
 from deploy.manifest import Environment
-from landing.manifest import Precision
+from landing.model.manifest import Precision
 
 Verdict = Literal["trial", "healthy", "failed", "rejected"]
 """Of a switch: under watch, found healthy, found unhealthy, or turned away by `deploy rollback`."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deploy.errors import BundleError
-from landing.artefact import GateReport
+from landing.model.artefact import GateReport
 
 FORMAT = 1
 """Raised when an older installer could no longer do the right thing with a bundle."""

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from deploy.manifest import JOB_FOLDER
-from landing.manifest import BuilderOptions, Precision
+from landing.model.manifest import BuilderOptions, Precision
 
 
 def prepare_job(model: Path, precision: Precision) -> dict[str, bytes]:

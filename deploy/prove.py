@@ -13,7 +13,7 @@ from deploy.errors import InstallError
 from deploy.layout import BUNDLE_FOLDER, ENGINE_FOLDER, FLIGHT_CONFIG, VENV_FOLDER
 from deploy.manifest import JOB_FOLDER, BundleManifest
 from landing.errors import ModelError
-from landing.manifest import Precision
+from landing.model.manifest import Precision
 from landing.problems import with_code
 
 _CHECK_TIMEOUT_S = 300.0

@@ -24,7 +24,7 @@ from deploy.prove import build_engine, check_release, self_test
 from deploy.units import render_unit
 from deploy.unpack import unpack
 from edge.config import EdgeConfig
-from landing.manifest import Precision
+from landing.model.manifest import Precision
 
 Say = Callable[[str], None]
 Reached = Callable[[str], None]

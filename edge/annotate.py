@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge.pipeline import Step
 from landing.camera import CameraModel
-from landing.merge import smoothed
+from landing.ground.merge import smoothed
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.taxonomy import Role

@@ -21,13 +21,13 @@ from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import Topic, step_from, tick_from
 from edge.exact import RecordingError
 from edge.resolved import ResolvedFlight
-from landing.calibration_result import SetupCalibration, SetupEstimate
 from landing.camera import CameraModel
 from landing.errors import FileError
 from landing.estimator import EstimatorFrame
-from landing.looks import LookCollector
-from landing.pictures import decode, require_picture
-from landing.self_calibration import calibrate
+from landing.motion.calibration_result import SetupCalibration, SetupEstimate
+from landing.motion.looks import LookCollector
+from landing.motion.self_calibration import calibrate
+from landing.picture_files import decode, require_picture
 from landing.types import ByteArray, Pose
 
 MOST_LATENCY_MS = 1000

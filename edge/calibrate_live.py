@@ -25,12 +25,12 @@ from edge.worker import Worker
 from firmware_bridge.claims import Claims
 from firmware_bridge.link import FlightLink
 from firmware_bridge.messages import HealthState
-from landing.calibration_result import CalibrationError, SetupCalibration
 from landing.camera import CameraModel
 from landing.errors import CameraError, ConfigError
-from landing.looks import LookCollector
+from landing.motion.calibration_result import CalibrationError, SetupCalibration
+from landing.motion.looks import LookCollector
+from landing.motion.self_calibration import LEAST_LOOKS
 from landing.problems import Problem
-from landing.self_calibration import LEAST_LOOKS
 from landing.types import Frame, Pose
 
 BEHIND_NS = 400_000_000

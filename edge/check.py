@@ -28,9 +28,9 @@ from edge.runtimes import BACKEND_OF_SUFFIX, load_runtime
 from edge.sections.model import ModelSection
 from firmware_bridge.link import FlightLink
 from firmware_bridge.settings import LinkExpert
+from landing.command.pointing import GimbalHolder
 from landing.errors import CameraError, ConfigError, TouchdownError
-from landing.ground_scale import UNKNOWN_RANGE, axis_down, metres_down
-from landing.pointing import GimbalHolder
+from landing.ground.scale import UNKNOWN_RANGE, axis_down, metres_down
 from landing.problems import Problem
 from landing.redaction import redact
 from landing.settings import AuthorityLevel

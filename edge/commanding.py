@@ -1,6 +1,6 @@
 """Steps the authority, sends its requests and reports them.
 
-In `advise` nothing in here runs. The rules are `landing.authority`'s.
+In `advise` nothing in here runs. The rules are `landing.command.authority`'s.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from edge.announcer import Announcer
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import Refusal, SendResult
-from landing.authority import Authority
-from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
-from landing.command import AnswerKind, CommandAnswer, CommandRequest
-from landing.director import DirectorOutput
+from landing.command.authority import Authority
+from landing.command.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
+from landing.command.orders import AnswerKind, CommandAnswer, CommandRequest
+from landing.guidance.director import DirectorOutput
 from landing.settings import AuthoritySettings, DirectorSettings
 from landing.types import Pose
 from landing.vehicle import VehicleStatus

@@ -21,8 +21,8 @@ from edge.sections.ros2 import Ros2Section
 from edge.sections.watch import HealthSection, LogSection, PreviewSection, RecorderSection
 from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
-from landing.pad import PadSettings
-from landing.picture import PictureSettings
+from landing.pad.tag import PadSettings
+from landing.picture.monitor import PictureSettings
 from landing.reading import read_toml
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSection, check_together
 from landing.validation import first_problem

@@ -17,16 +17,16 @@ from edge.log import EventLog
 from edge.pointing import GimbalLink, GimbalPointing
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
-from landing.authority import IN_THE_AIR
-from landing.authority_io import AuthorityOutput
+from landing.command.authority import IN_THE_AIR
+from landing.command.authority_io import AuthorityOutput
 from landing.decider import Decision
-from landing.descent import ORDERED_WAYS
-from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
-from landing.ground_scale import metres_down
-from landing.pad_track import PadState
+from landing.ground.scale import metres_down
+from landing.guidance.descent import ORDERED_WAYS
+from landing.guidance.director import Director, DirectorInput, DirectorOutput, DirectorState
+from landing.guidance.speed import Load, Slowness, SpeedMonitor
+from landing.pad.track import PadState
 from landing.settings import AuthorityLevel, AuthoritySettings, DirectorSettings
 from landing.site import LandingSite, NoSite
-from landing.speed import Load, Slowness, SpeedMonitor
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 

@@ -28,7 +28,7 @@ from edge.runtimes.contract import InferenceCancelledError
 from edge.sdnotify import ServiceNotifier
 from edge.worker import Worker
 from firmware_bridge.messages import HealthState, Severity
-from landing.depth_image import DepthFrame
+from landing.relief.depth_image import DepthFrame
 from landing.types import Frame, LandingTarget, Pose
 
 logger = logging.getLogger("edge")

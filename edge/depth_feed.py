@@ -6,8 +6,8 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from landing.depth import DepthLook
-from landing.depth_image import DepthCamera, DepthFrame, DepthLens
+from landing.relief.depth import DepthLook
+from landing.relief.depth_image import DepthCamera, DepthFrame, DepthLens
 
 WAITING = 4
 """Looks that wait; the oldest goes first."""
@@ -52,7 +52,7 @@ class DepthFeed:
             self._looks.clear()
 
     def take(self, until_ns: int) -> tuple[DepthLook, ...]:
-        """Take the looks up to a monotonic time: see `landing.depth.DepthSource`."""
+        """Take the looks up to a monotonic time: see `landing.relief.depth.DepthSource`."""
         with self._lock:
             taken = tuple(look for look in self._looks if look.at_ns <= until_ns)
             kept = [look for look in self._looks if look.at_ns > until_ns]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from edge.log import EventLog
-from landing.depth import DepthTaken
+from landing.relief.depth import DepthTaken
 
 logger = logging.getLogger("edge")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from edge.finding import Finding
 from edge.resolved import ResolvedFlight
-from landing.approach import DRIVERS_HZ, WALKERS_HZ
+from landing.choice.approach import DRIVERS_HZ, WALKERS_HZ
+from landing.guidance.speed import Slowness
 from landing.problems import Problem
-from landing.speed import Slowness
 
 
 def speed_finding(flight: ResolvedFlight, threads: int | None, frame_ms: float, fps: float | None) -> Finding | None:

@@ -17,11 +17,11 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.forms import ARCHIVES, archive_kind
 from edge.runtimes.onnx_file import metadata_of, read_onnx, without_metadata
 from edge.runtimes.openvino import has_bf16
-from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import ModelError
-from landing.operating import SETTING_OF
+from landing.model.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
+from landing.model.operating import SETTING_OF
+from landing.model.spec import ModelSpec
 from landing.reading import sha256_of
-from landing.spec import ModelSpec
 
 WORTH = 1.2
 """Least speed-up of a form that is told of: less is within what a busy board varies."""

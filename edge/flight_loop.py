@@ -26,13 +26,13 @@ from edge.sections.watch import HealthSection
 from edge.vitals import Vitals
 from firmware_bridge.messages import HealthState
 from firmware_bridge.report import LinkStatus, SendResult
+from landing.choice.known_sites import SiteBook
 from landing.decider import Decision
-from landing.descent import DescentWatch
-from landing.director import DirectorOutput
 from landing.globe import GlobalFix
-from landing.known_sites import SiteBook
+from landing.guidance.descent import DescentWatch
+from landing.guidance.director import DirectorOutput
+from landing.guidance.speed import Load
 from landing.settings import AuthoritySettings, DirectorSettings
-from landing.speed import Load
 from landing.types import Frame, Pose
 from landing.vehicle import VehicleStatus
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from edge.log import EventLog
 from edge.pipeline import Step
+from landing.choice.known_sites import SiteBook, SiteLook
+from landing.choice.site_list import ListedSite
 from landing.globe import GlobalFix
-from landing.ground_view import GroundView
-from landing.known_sites import SiteBook, SiteLook
-from landing.site_list import ListedSite
+from landing.ground.view import GroundView
 
 logger = logging.getLogger("edge")
 

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from edge.health import Health
 from edge.pipeline import Step
 from firmware_bridge.report import LinkStatus
-from landing.authority_io import AuthorityOutput
+from landing.choice.known_sites import SiteBook
+from landing.command.authority_io import AuthorityOutput
 from landing.decider import Decision
-from landing.director import DirectorOutput
 from landing.globe import GlobalFix
-from landing.known_sites import SiteBook
+from landing.guidance.director import DirectorOutput
 from landing.types import Pose
 from landing.vehicle import VehicleStatus
 

@@ -11,8 +11,8 @@ from edge.gimbal_reasons import GIMBAL, GIMBAL_TEXTS
 from edge.guard_reasons import ENDED, GUARD, REFUSED
 from edge.pilot_reasons import EVIDENCE, LAST_RESORT, NO_SITE, PAD, WAY_DOWN, PilotText
 from edge.relief_reasons import RELIEF
-from landing.authority_io import AuthorityState
-from landing.director import DirectorState
+from landing.command.authority_io import AuthorityState
+from landing.guidance.director import DirectorState
 
 CUT = "..."
 """End of a text that was longer than four chunks."""

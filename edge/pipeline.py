@@ -12,14 +12,14 @@ from typing import Protocol
 from edge.timings import Timings
 from landing.camera import CameraModel
 from landing.decider import Decision
-from landing.depth import DepthSource, DepthTaken
 from landing.errors import CameraError
-from landing.ground_view import GridOfFloat, GroundView
-from landing.motion import MotionReport
-from landing.pad import PadFinder, PadSighting
-from landing.picture import PictureMonitor
+from landing.ground.view import GridOfFloat, GroundView
+from landing.motion.check import MotionReport
+from landing.pad.tag import PadFinder, PadSighting
+from landing.picture.monitor import PictureMonitor
 from landing.problems import Problem
-from landing.relief_report import ReliefReport
+from landing.relief.depth import DepthSource, DepthTaken
+from landing.relief.report import ReliefReport
 from landing.site import NoSite
 from landing.types import Frame, Pose, Segmentation
 

@@ -1,6 +1,6 @@
 """Steps the pointing of the gimbal, sends its orders and reports them.
 
-The rules are `landing.pointing`'s. Where `camera.gimbal_down` is off nothing in here runs.
+The rules are `landing.command.pointing`'s. Where `camera.gimbal_down` is off nothing in here runs.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from edge.announcer import Announcer
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
-from landing.authority_io import AuthorityOutput, AuthorityState
-from landing.command import AnswerKind, CommandAnswer
-from landing.pointing import (
+from landing.command.authority_io import AuthorityOutput, AuthorityState
+from landing.command.orders import AnswerKind, CommandAnswer
+from landing.command.pointing import (
     GimbalReport,
     GimbalRequest,
     Pointing,

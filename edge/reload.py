@@ -21,7 +21,7 @@ from edge.log import EventLog
 from edge.parameters import read_kept
 from edge.resolved import ResolvedFlight, resolve_flight
 from landing.errors import TouchdownError
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 from landing.vehicle import VehicleStatus
 
 logger = logging.getLogger("edge")

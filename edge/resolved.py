@@ -20,17 +20,17 @@ from edge.parameters import LIMITS, with_kept
 from edge.runtimes import taxonomy_for
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
-from landing.confidence import SiteConfidence
+from landing.choice.known_sites import SiteBook
 from landing.decider import Decider
-from landing.depth_image import DepthLens
-from landing.ground_scale import GroundScale, axis_down
-from landing.known_sites import SiteBook
-from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
-from landing.pad import PadFinder, PadSettings
-from landing.picture import PictureSettings
+from landing.ground.scale import GroundScale, axis_down
+from landing.model.confidence import SiteConfidence
+from landing.model.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
+from landing.model.spec import GroundRange, ModelSpec
+from landing.pad.tag import PadFinder, PadSettings
+from landing.picture.monitor import PictureSettings
 from landing.redaction import redact
+from landing.relief.depth_image import DepthLens
 from landing.settings import AuthoritySettings, DecisionSection, DecisionSettings, DirectorSettings
-from landing.spec import GroundRange, ModelSpec
 from landing.taxonomy import Role, Taxonomy
 
 

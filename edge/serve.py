@@ -34,7 +34,7 @@ from firmware_bridge.link import FlightLink
 from landing.decider import Decider
 from landing.distribution import install_command
 from landing.errors import ConfigError, TouchdownError
-from landing.picture import PictureMonitor
+from landing.picture.monitor import PictureMonitor
 from landing.reading import sha256_of
 
 if TYPE_CHECKING:

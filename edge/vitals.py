@@ -13,7 +13,7 @@ from edge.log import EventLog
 from edge.sdnotify import ServiceNotifier
 from edge.sections.watch import HealthSection
 from firmware_bridge.messages import HealthState
-from landing.director import DirectorOutput, DirectorState
+from landing.guidance.director import DirectorOutput, DirectorState
 from landing.types import Pose
 from landing.vehicle import VehicleStatus
 

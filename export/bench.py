@@ -24,8 +24,8 @@ from export.roofline import Peak, PeakMeter, Work, work_of
 from export.sustained import Sustained, sustain
 from export.verify import opened
 from firmware_bridge.board import BoardSensors
-from landing.artefact import GateReport
 from landing.errors import FileError, InvalidValueError, ModelError
+from landing.model.artefact import GateReport
 from landing.progress import tracked
 from landing.reading import open_for_writing
 from landing.types import ByteArray, Frame

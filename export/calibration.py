@@ -14,8 +14,8 @@ from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
 
 from export.pictures import pictures_in, read_picture, split_parts, spread
 from landing.errors import DataError
+from landing.model.spec import Letterbox, ModelSpec
 from landing.progress import tracked
-from landing.spec import Letterbox, ModelSpec
 from landing.types import ByteArray
 
 TRAINING, HELD_OUT = "train", ("val", "test")

@@ -9,8 +9,8 @@ import torch
 from edge.runtimes.contract import Outputs, Runtime
 from export.graph import LandingGraph
 from export.onnx_export import ExportOptions, landing_graph
+from landing.model.spec import ModelSpec
 from landing.reading import sha256_of
-from landing.spec import ModelSpec
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
 

@@ -13,14 +13,14 @@ import numpy.typing as npt
 
 from export.limits import LIMITS, SAME_SITE_M, Kind
 from export.options import HEIGHT_AGL_M, HFOV_DEG
-from landing.artefact import GateReport
 from landing.camera import CameraModel
 from landing.decider import Decider
-from landing.operating import thresholds_in_force
+from landing.model.artefact import GateReport
+from landing.model.operating import thresholds_in_force
+from landing.model.spec import ModelSpec
 from landing.reading import sha256_of
 from landing.settings import DecisionSection
 from landing.site import LandingSite
-from landing.spec import ModelSpec
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 

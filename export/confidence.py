@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edge.runtimes import load_runtime
 from export.files import read_model, redescribe, require_onnx, spec_of, write_model
-from landing.confidence import SiteConfidence
 from landing.errors import DataError, FileError
+from landing.model.confidence import SiteConfidence
 from landing.settings import DecisionSettings
 from landing.types import Frame
 from trainer.data.choice import open_and_split

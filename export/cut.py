@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from export.runtime import open_session, run_session
 from landing.errors import ModelError
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 from landing.types import ByteArray
 
 _FRONT_OPS = ("Cast", "Transpose", "Unsqueeze", "Gather", "Mul", "Add", "Sub", "Div")

@@ -13,9 +13,9 @@ from google.protobuf.message import DecodeError
 
 from edge.runtimes.onnx_file import read_onnx
 from export.manifest import staging
-from landing.artefact import GATE_KEY, GateReport
 from landing.errors import InvalidValueError, ModelError, first_line
-from landing.spec import METADATA_KEY, ModelSpec
+from landing.model.artefact import GATE_KEY, GateReport
+from landing.model.spec import METADATA_KEY, ModelSpec
 
 OPSET = 18
 MAX_IR_VERSION = 10

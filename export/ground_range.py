@@ -9,8 +9,8 @@ from pathlib import Path
 from export.files import read_model, redescribe, spec_of, write_model
 from export.manifest import record_model
 from landing.errors import InvalidValueError
-from landing.manifest import read_engine
-from landing.spec import GroundRange, ModelSpec
+from landing.model.manifest import read_engine
+from landing.model.spec import GroundRange, ModelSpec
 from trainer.data.ground import GroundWidth, range_of
 from trainer.data.known_layouts import LAYOUTS
 from trainer.options import checked

@@ -23,8 +23,8 @@ from export.reference import reference_maps, resized
 from export.runtime import open_session, run_session, runtime_maps
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError, ModelError
+from landing.model.spec import InputSpec, ModelSpec, OutputSpec, Provenance
 from landing.reading import sha256_of
-from landing.spec import InputSpec, ModelSpec, OutputSpec, Provenance
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 

@@ -12,11 +12,11 @@ from edge.runtimes.archive import ArchiveManifest
 from edge.runtimes.forms import archive_kind
 from export.files import gate_of, read_model, spec_of
 from export.roofline import Work, work_of
-from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.errors import ModelError
-from landing.manifest import read_engine
+from landing.model.artefact import BF16_GATE_KEY, GateReport
+from landing.model.manifest import read_engine
+from landing.model.spec import ModelSpec
 from landing.reading import sha256_of
-from landing.spec import ModelSpec
 from landing.taxonomy import ClassInfo, Taxonomy
 
 

@@ -29,11 +29,11 @@ from export.int8_bias import Means, channel_means, convolutions, correct_biases,
 from export.int8_nodes import WEIGHTED, network_nodes, plain
 from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import LabelFolder, read_picture, spread
-from landing.artefact import GateReport
 from landing.errors import InvalidValueError, ModelError
+from landing.model.artefact import GateReport
+from landing.model.spec import ModelSpec
 from landing.progress import tracked
 from landing.reading import sha256_of
-from landing.spec import ModelSpec
 from landing.types import ByteArray, Frame, Segmentation
 
 Target = Literal["cpu", "openvino", "tensorrt"]

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from landing.artefact import GateReport
 from landing.errors import FileError, InvalidValueError
-from landing.manifest import EngineManifest, manifest_path, read_engine, read_manifest
-from landing.spec import ModelSpec
+from landing.model.artefact import GateReport
+from landing.model.manifest import EngineManifest, manifest_path, read_engine, read_manifest
+from landing.model.spec import ModelSpec
 
 __all__ = [
     "EngineManifest",

@@ -28,9 +28,9 @@ from export.parity import Maps, Parity, compare, require_close
 from export.runtime import runtime_maps
 from landing.distribution import VERSION, install_command
 from landing.errors import InvalidValueError, ModelError
+from landing.model.spec import ModelSpec
 from landing.problems import Problem
 from landing.reading import sha256_of
-from landing.spec import ModelSpec
 from landing.types import ByteArray, Frame
 
 PRECISIONS = ("fp16", "fp32")

@@ -29,10 +29,10 @@ from export.retaxonomy import same_classes
 from export.rewrite import rewritten, with_pooled_head
 from export.runtime import runtime_maps
 from export.to_onnx import to_onnx, with_half_weights
-from landing.confidence import SiteConfidence
 from landing.errors import InvalidValueError
+from landing.model.confidence import SiteConfidence
+from landing.model.spec import InputSpec, Letterbox, ModelSpec, OperatingPoint, OutputSpec, Provenance
 from landing.reading import sha256_of
-from landing.spec import InputSpec, Letterbox, ModelSpec, OperatingPoint, OutputSpec, Provenance
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from landing.errors import InvalidValueError
-from landing.label_maps import READINGS
+from landing.labels.maps import READINGS
 
 MOST_SIDE_PX = 16_384
 F = TypeVar("F", bound=Callable[..., Any])

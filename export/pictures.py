@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError
-from landing.label_files import LabelFiles
-from landing.label_maps import IGNORE, READINGS, decode_labels, read_mask_facts
-from landing.label_reading import decide
-from landing.pictures import decode, read_picture_bytes
+from landing.labels.files import LabelFiles
+from landing.labels.maps import IGNORE, READINGS, decode_labels, read_mask_facts
+from landing.labels.reading import decide
+from landing.picture_files import decode, read_picture_bytes
 from landing.progress import tracked
 from landing.reading import TABLE_BYTES, read_text
 from landing.taxonomy import Taxonomy

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from edge.runtimes import require_same_classes
 from export.files import describe, read_model, redescribe, spec_of, write_model
 from landing.errors import ModelError
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 from landing.taxonomy import Taxonomy
 
 

@@ -13,7 +13,7 @@ from edge.runtimes.onnx_file import metadata_of, read_onnx
 from edge.runtimes.onnxruntime import LOAD_ERRORS
 from export.parity import Maps
 from landing.errors import ModelError, first_line
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 from landing.types import ByteArray
 
 

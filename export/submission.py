@@ -20,9 +20,9 @@ from export.sustained import Sustained
 from export.verify import precision_of
 from firmware_bridge.board import board_name
 from landing.distribution import VERSION
-from landing.document import parse_document
 from landing.errors import FileError, InvalidValueError, ModelError
-from landing.manifest import read_engine
+from landing.model.document import parse_document
+from landing.model.manifest import read_engine
 from landing.reading import open_for_writing, read_text, sha256_of
 
 YARDSTICK = "onnxruntime"

@@ -14,9 +14,9 @@ from edge.runtimes import load_runtime
 from edge.runtimes.contract import Runtime
 from export.files import read_model, redescribe, require_onnx, spec_of, write_model
 from landing.errors import DataError
+from landing.model.spec import ModelSpec, OperatingPoint
 from landing.reading import sha256_of
 from landing.settings import DecisionSettings
-from landing.spec import ModelSpec, OperatingPoint
 from landing.types import ByteArray, Frame, Segmentation
 from trainer.data.choice import open_and_split
 from trainer.data.samples import LabeledSet, Sample

@@ -13,7 +13,7 @@ from export.files import MAX_IR_VERSION, OPSET
 from export.files import describe as put_description
 from export.graph import INPUT_NAME, MERGE_NAME, OUTPUT_NAMES, LandingGraph
 from landing.errors import ModelError, first_line
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 
 _HALF_FROM_VALUES = 256
 

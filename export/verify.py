@@ -18,12 +18,12 @@ from export.limits import Kind
 from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import LabelFolder, of_split, pictures_in, read_picture, spread
 from export.runtime import read_spec
-from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import InvalidValueError, ModelError
-from landing.manifest import read_engine
+from landing.model.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
+from landing.model.manifest import read_engine
+from landing.model.spec import ModelSpec
 from landing.progress import tracked
 from landing.reading import sha256_of
-from landing.spec import ModelSpec
 from landing.types import Frame
 
 

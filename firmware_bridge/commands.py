@@ -29,7 +29,7 @@ from typing import Any
 
 from firmware_bridge.dialect import command_long, enum_words, mavlink
 from firmware_bridge.vehicle import AutopilotId, mode_number
-from landing.command import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
+from landing.command.orders import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix, GlobalPlace
 from landing.types import Pose

@@ -17,8 +17,8 @@ import numpy as np
 
 from firmware_bridge.clock import SensorStamps
 from firmware_bridge.dialect import enum_names, mavlink
-from landing.depth import DepthLook
 from landing.geometry import Vector, matrix_from_quaternion
+from landing.relief.depth import DepthLook
 
 WAITING = 1024  # Points that wait; the oldest goes first
 TOGETHER_NS = 40_000_000  # Points of a source within this time are one look

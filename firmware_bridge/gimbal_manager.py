@@ -21,7 +21,7 @@ from firmware_bridge.commands import CommandTracker
 from firmware_bridge.dialect import command_long, mavlink
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.vehicle import AutopilotId
-from landing.pointing import GimbalHolder, GimbalOrder, GimbalReport, GimbalRequest
+from landing.command.pointing import GimbalHolder, GimbalOrder, GimbalReport, GimbalRequest
 
 STATUS_STREAM = "GIMBAL_MANAGER_STATUS"
 STATUS_RATE_HZ = 2.0

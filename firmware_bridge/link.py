@@ -30,11 +30,11 @@ from firmware_bridge.stamp_file import StampWriter, load_signing
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.transport import Transport
 from firmware_bridge.video import VIDEO_COMPONENT
-from landing.command import CommandAnswer, CommandRequest
-from landing.depth import DepthLook
+from landing.command.orders import CommandAnswer, CommandRequest
+from landing.command.pointing import GimbalOrder, GimbalReport, GimbalRequest
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix
-from landing.pointing import GimbalOrder, GimbalReport, GimbalRequest
+from landing.relief.depth import DepthLook
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
@@ -145,7 +145,7 @@ class FlightLink:
             return self._telemetry.fix
 
     def take_depth(self, until_ns: int) -> tuple[DepthLook, ...]:
-        """Take what depth sensors saw up to a monotonic time: see `landing.depth.DepthSource`."""
+        """Take what depth sensors saw up to a monotonic time: see `landing.relief.depth.DepthSource`."""
         with self._lock:
             depth = self._telemetry.depth
             return () if depth is None else depth.looks(until_ns)

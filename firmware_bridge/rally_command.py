@@ -16,9 +16,9 @@ from firmware_bridge.doctor.session import TOOL_COMPONENT, Session
 from firmware_bridge.rally import ACCEPTED, NO_SPACE, RallyError, RallyPoint, read_rally, refusal, without, write_rally
 from firmware_bridge.rally_memory import RallyMemory, default_path
 from firmware_bridge.settings import load_tool_config
+from landing.choice.site_list import ListedSite, read_features, spread
 from landing.errors import DataError
 from landing.reading import read_text
-from landing.site_list import ListedSite, read_features, spread
 from landing.vehicle import Autopilot
 
 ABOVE_GROUND_M = {Autopilot.ARDUPILOT: 15.0}

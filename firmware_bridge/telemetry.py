@@ -33,7 +33,7 @@ from firmware_bridge.target import TargetForm
 from firmware_bridge.timesync import ClockAnswer
 from firmware_bridge.transport import Arrival, Peer, peer_name
 from firmware_bridge.vehicle import AutopilotId, VehicleTracker, autopilot_of, is_autopilot_heartbeat
-from landing.command import CommandRequest
+from landing.command.orders import CommandRequest
 from landing.geometry import quaternion_from_euler
 from landing.globe import GlobalFix
 from landing.vehicle import Autopilot

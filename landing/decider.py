@@ -9,28 +9,29 @@ from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
-from landing.aside import aside_offered
 from landing.camera import CameraModel
-from landing.confidence import SiteConfidence, confidence_in
+from landing.choice.aside import aside_offered
+from landing.choice.last_resort import LastResort, ResortChooser
+from landing.choice.picker import hazard_clearance_grid
+from landing.choice.snapshot import snapshot
+from landing.choice.tracker import SiteTracker
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
-from landing.ground_scale import GroundScale, HeightLimit
-from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
-from landing.groundmap import GroundMap
-from landing.last_resort import LastResort, ResortChooser
-from landing.pad import PadSettings, PadSighting
-from landing.pad_track import PadReport
-from landing.pad_watch import PadWatch
-from landing.picker import hazard_clearance_grid
-from landing.plane import OTHER_HEIGHT, GroundPlane
+from landing.ground.map import GroundMap
+from landing.ground.plane import OTHER_HEIGHT, GroundPlane
+from landing.ground.scale import GroundScale, HeightLimit
+from landing.ground.site_score import confidence_in
+from landing.ground.view import MOVING_ROLES, GridOfFloat, GroundView
+from landing.model.confidence import SiteConfidence
+from landing.pad.tag import PadSettings, PadSighting
+from landing.pad.track import PadReport
+from landing.pad.watch import PadWatch
 from landing.pose_steps import impossible_step
-from landing.relief_ground import ReliefGround
-from landing.relief_report import ReliefReport
+from landing.relief.ground import ReliefGround
+from landing.relief.report import ReliefReport
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
-from landing.snapshot import snapshot
 from landing.taxonomy import Taxonomy
-from landing.tracker import SiteTracker
 from landing.types import FARTHEST_M, Pose, Segmentation
 
 _POSE: TypeAdapter[Pose | None] = TypeAdapter(Pose | None)
@@ -46,9 +47,8 @@ class Decision:
         decided_at_ns: Monotonic time of the decision.
         evidence_at_ns: Capture time of the frame it was made with.
         timings_ms: Parts of the time it took, if the decider was given a clock.
-        intruder: Who came too close to the site that was in use before this frame. It is told from the first frame on,
-            while the site itself is given up only after `lost_after_s`: to stop is cheap and may be wrong once, to lead
-            elsewhere is not.
+        intruder: Who came too close to the site in use before this frame, by this frame alone; the site itself is given
+            up only after `lost_after_s`, since to stop is cheap and may be wrong once.
         frame: Local frame of the site.
         restarted: Why the ground map began anew with this frame; None where it did not.
         pad: Word on the marked pad; None where none is configured.
@@ -202,8 +202,8 @@ class Decider:
             segmentation: Stamped with the frame's capture time.
             pose: At that capture time; None when it is not known.
             now_ns: Monotonic time of the decision.
-            sighting: Tags of the wanted pad in its picture, by `landing.pad.PadFinder`.
-            relief: Of the ground, by `landing.picture.PictureMonitor`; None where it is not measured.
+            sighting: Tags of the wanted pad in its picture, by `landing.pad.tag.PadFinder`.
+            relief: Of the ground, by `landing.picture.monitor.PictureMonitor`; None where it is not measured.
         """
         started = self._now()
         captured_ns = segmentation.captured_at_ns

@@ -210,7 +210,7 @@ class UsableView(Frozen):
 
 
 class ReliefSettings(Frozen):
-    """Limits of ground that is no longer flat, by parallax and depth (`landing.relief`)."""
+    """Limits of ground that is no longer flat, by parallax and depth (`landing.relief.parallax`)."""
 
     enabled: bool = Field(
         default=False, description="measure relief by parallax and depth sensors, and refuse ground that is not flat"

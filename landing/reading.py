@@ -2,7 +2,7 @@
 
 A file is named by users, packed by others and damaged by power cuts. So nothing here waits (a FIFO never answers),
 nothing reads without end (`/dev/zero`, a sparse file), and what a parser raises becomes an error that names the file
-and what to do. `landing.pictures` is the same for pictures.
+and what to do. `landing.picture_files` is the same for pictures.
 """
 
 from __future__ import annotations

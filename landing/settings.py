@@ -179,7 +179,7 @@ class DecisionSection(DecisionBase):
     """Decision: from frames to a ground map, from the map to a site.
 
     A threshold that is not set is that of `strictness`, or the model's own where that is stricter
-    (`landing.operating.thresholds_in_force`).
+    (`landing.model.operating.thresholds_in_force`).
     """
 
     strictness: Strictness = Field(
@@ -258,7 +258,7 @@ class AuthorityLevel(str, Enum):
 
 
 class AuthoritySettings(Frozen):
-    """Authority: its commands, their conditions, and its end (see `landing.authority`)."""
+    """Authority: its commands, their conditions, and its end (see `landing.command.authority`)."""
 
     level: AuthorityLevel = Field(
         default=AuthorityLevel.ADVISE,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from landing.confidence import Confidence
+from landing.model.confidence import Confidence
 from landing.problems import Problem
 from landing.taxonomy import Role, Surface
 

@@ -44,7 +44,7 @@ class PilotReport:
 
 
 class WayDown(str, Enum):
-    """Way on which a vehicle goes to the ground, see `landing.descent`.
+    """Way on which a vehicle goes to the ground, see `landing.guidance.descent`.
 
     LAND is a mode that lands where the vehicle is, HOME the last leg of a way home, MISSION a mission's landing item,
     HAND a pilot who sinks by stick, and UNNAMED any other sinking close to the ground.
@@ -105,7 +105,7 @@ class VehicleStatus:
         fence_open: The mode came a moment ago, and is not told yet from one that the geofence began.
         heartbeat_ns: Monotonic time of its last heartbeat, which is how old `mode` is.
         pilot: What it reports of the transmitter; None where it reports nothing.
-        way_down: Kind of its way to the ground; NONE until `landing.descent` has judged it.
+        way_down: Kind of its way to the ground; NONE until `landing.guidance.descent` has judged it.
         down_mps: Its speed towards the ground; None when it was not told lately.
         mission: The item of its mission; None where it tells of none.
         battery: What its batteries leave; None where it reports none.

@@ -23,8 +23,8 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
-from landing.ground_scale import axis_down
-from landing.pictures import write_picture
+from landing.ground.scale import axis_down
+from landing.picture_files import write_picture
 from landing.types import Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from landing.errors import ConfigError, DataError
-from landing.pictures import MOST_PIXELS, picture_size, size_of
+from landing.picture_files import MOST_PIXELS, picture_size, size_of
 from landing.reading import read_toml
 from tests.edge import fake_model
 from tests.trainer.fake_data import picture, write_pair

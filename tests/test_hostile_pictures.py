@@ -229,7 +229,7 @@ def test_a_hostile_folder_is_skipped_line_by_line(
 
 
 def test_no_path_reaches_opencv_by_its_name() -> None:
-    """`cv2.imread` and its like end the process at a name that is no UTF-8: `landing.pictures` opens instead."""
+    """`cv2.imread` and its like end the process at a name that is no UTF-8: `landing.picture_files` opens instead."""
     by_name = re.compile(r"cv2\.(imread|imwrite|VideoWriter|FileStorage)\(")
     house = Path(landing.__file__).parent.parent
     folders = ("landing", "firmware_bridge", "edge", "trainer", "export", "sim", "deploy", "touchdown")

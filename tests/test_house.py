@@ -20,9 +20,9 @@ LONG = {
     "edge/look/looker.py": "one command over one loop of pictures",
     "edge/web/server.py": "the pages and streams of one server share its limits",
     "sim/vehicle/autopilot/flight.py": "one flight controller, mode by mode",
-    "landing/authority.py": "one state machine, read as a whole by reviewers",
-    "landing/groundmap.py": "one map whose arrays are read and written together",
-    "landing/picker.py": "one choice from one map, step by step",
+    "landing/command/authority.py": "one state machine, read as a whole by reviewers",
+    "landing/ground/map.py": "one map whose arrays are read and written together",
+    "landing/choice/picker.py": "one choice from one map, step by step",
 }
 """Longer functions (FILE:NAME) and files, each with its reason."""
 

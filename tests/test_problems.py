@@ -16,7 +16,7 @@ from firmware_bridge.doctor.findings import PROBLEMS, DoctorFinding, Level
 from firmware_bridge.doctor.show import line_of
 from landing.decider import Decision
 from landing.errors import CameraError, ModelError, TouchdownError
-from landing.gates import Gate, gates
+from landing.guidance.gates import Gate, gates
 from landing.problems import Problem, with_code
 from landing.settings import DirectorSettings
 from landing.site import NoSite, NoSiteReason

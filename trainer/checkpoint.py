@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from landing.errors import ModelError, TouchdownError
+from landing.model.spec import GroundRange
 from landing.problems import Problem
-from landing.spec import GroundRange
 from landing.taxonomy import Taxonomy
 from trainer.files import is_full, whole_file
 from trainer.model import ModelConfig, build, load_tensors

@@ -10,7 +10,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from landing.errors import InvalidValueError
-from landing.label_maps import READINGS
+from landing.labels.maps import READINGS
 from trainer.data.layouts import LAYOUT_NAMES
 from trainer.recipe import OPTION_OF, DataChoice
 

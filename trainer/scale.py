@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from landing.spec import GroundRange
+from landing.model.spec import GroundRange
 from trainer.data.ground import GroundWidth, range_of
 from trainer.data.samples import LabeledSet, Sample
 from trainer.recipe import DataChoice, Recipe

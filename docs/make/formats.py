@@ -15,7 +15,7 @@ from docs.make.settings import model_of, row
 from edge.blackbox import views
 from edge.blackbox.records import FORMAT, Start, StepRecord, TickRecord, Topic
 from edge.blackbox.segment import CHUNK_BYTES
-from landing.spec import METADATA_KEY, InputSpec, ModelSpec, OutputSpec
+from landing.model.spec import METADATA_KEY, InputSpec, ModelSpec, OutputSpec
 from landing.taxonomy import Role, Taxonomy
 from landing.types import HAZARD_ORDER, Segmentation
 

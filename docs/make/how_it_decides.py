@@ -33,13 +33,13 @@ from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.web.preview_frame import ground_rgba, mask_of
 from landing.camera import CameraModel
-from landing.gates import Gate, gates
+from landing.choice.picker import Candidate
+from landing.choice.tracker import MapSnapshot, SiteTracker
 from landing.geometry import quaternion_from_euler
-from landing.picker import Candidate
+from landing.guidance.gates import Gate, gates
 from landing.settings import DecisionSection, DirectorSection, DirectorSettings
 from landing.site import LandingSite, Selection
 from landing.taxonomy import HAZARD_ROLES
-from landing.tracker import MapSnapshot, SiteTracker
 from landing.types import ByteArray, Frame, Pose
 from landing.vehicle import Autopilot, VehicleStatus
 from sim.camera import render

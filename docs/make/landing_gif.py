@@ -31,7 +31,7 @@ from edge.web.preview_frame import draw_preview
 from edge.web.server import pack
 from edge.web.status import describe
 from landing.camera import CameraModel
-from landing.director import DirectorOutput
+from landing.guidance.director import DirectorOutput
 from landing.settings import DecisionSettings, DirectorSettings
 from sim.cli import find_demo_model
 from sim.flight import simulated

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from landing.ground_scale import metres_down
-from landing.spec import ModelSpec
+from landing.ground.scale import metres_down
+from landing.model.spec import ModelSpec
 from touchdown.models.registry import (
     CARDS,
     LENS_DEG,

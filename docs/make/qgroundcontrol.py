@@ -10,7 +10,7 @@ from pathlib import Path
 from docs.make.svg import GROUND, INK, PANEL, PAPER, QUIET, SKY, Drawing
 from edge.pilot_texts import LANDING
 from firmware_bridge.settings import LinkExpert
-from landing.director import DirectorState
+from landing.guidance.director import DirectorState
 
 FILE = Path(__file__).resolve().parents[1] / "pictures" / "qgroundcontrol.svg"
 STATES = DirectorState.DESCEND, DirectorState.TRACK, DirectorState.CONFIRM, DirectorState.SEARCH

@@ -21,10 +21,10 @@ from edge.control import GRAVE
 from edge.pilot_reasons import PilotText
 from edge.pilot_texts import AUTHORITY, LANDING, OTHERS, REASONS
 from edge.runtimes.onnx_file import metadata_of, read_onnx
-from landing.authority_io import AuthorityState
 from landing.camera import CameraModel
-from landing.ground_scale import GroundScale, metres_down
-from landing.spec import ModelSpec
+from landing.command.authority_io import AuthorityState
+from landing.ground.scale import GroundScale, metres_down
+from landing.model.spec import ModelSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE_WH = (1280, 720)

@@ -24,7 +24,7 @@ from edge.resolved import ResolvedFlight, resolve_flight
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
 from landing.errors import ConfigError, DataError
-from landing.picture import PictureMonitor
+from landing.picture.monitor import PictureMonitor
 from landing.progress import Progress
 from landing.site import NoSite
 from landing.types import Frame, Pose

@@ -27,8 +27,8 @@ from edge.blackbox.replay import maps_of
 from edge.exact import RecordingError
 from edge.resolved import ResolvedFlight
 from landing.camera import CameraModel
-from landing.director import DirectorState
-from landing.pictures import size_of, write_picture
+from landing.guidance.director import DirectorState
+from landing.picture_files import size_of, write_picture
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose, Segmentation
 

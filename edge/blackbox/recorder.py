@@ -24,7 +24,7 @@ from edge.blackbox.segment import Segment
 from edge.observer import DaemonStatus
 from edge.pipeline import Step
 from firmware_bridge.messages import HealthState
-from landing.director import DirectorState
+from landing.guidance.director import DirectorState
 from landing.site import LandingSite
 
 logger = logging.getLogger("edge.blackbox")

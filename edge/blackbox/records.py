@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 
 from edge.exact import RecordingError, exact
 from landing.decider import Decision
-from landing.director import DirectorOutput
 from landing.globe import GlobalFix
-from landing.pad import PadSighting
-from landing.relief_report import ReliefReport
+from landing.guidance.director import DirectorOutput
+from landing.pad.tag import PadSighting
+from landing.relief.report import ReliefReport
 from landing.site import NoSite
 from landing.types import Pose, Segmentation
 from landing.vehicle import VehicleStatus

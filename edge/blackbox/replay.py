@@ -34,15 +34,15 @@ from edge.exact import RecordingError, exact
 from edge.parameters import read_kept
 from edge.resolved import ResolvedFlight, resolve_decision, resolve_flight
 from edge.runtimes import Runtime
+from landing.choice.known_sites import SiteBook, SiteLook
 from landing.decider import Decision
-from landing.director import Director, DirectorInput
 from landing.globe import GlobalFix
-from landing.ground_view import GroundView
-from landing.known_sites import SiteBook, SiteLook
-from landing.pictures import decode
+from landing.ground.view import GroundView
+from landing.guidance.director import Director, DirectorInput
+from landing.model.spec import ModelSpec
+from landing.picture_files import decode
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, Selection
-from landing.spec import ModelSpec
 from landing.types import Frame, Pose, Segmentation
 
 MOVED_M = 0.5

@@ -23,8 +23,8 @@ from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from landing.depth import DepthLook
-from landing.ground_view import GroundView
+from landing.ground.view import GroundView
+from landing.relief.depth import DepthLook
 from landing.site import LandingSite
 from landing.types import ByteArray, Pose, Segmentation
 

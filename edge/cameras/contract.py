@@ -11,9 +11,9 @@ from typing import Any
 import numpy.typing as npt
 
 from landing.camera import CameraModel
-from landing.depth_image import DepthFrame
 from landing.errors import CameraError, InvalidValueError
 from landing.problems import Problem
+from landing.relief.depth_image import DepthFrame
 from landing.types import Frame
 
 

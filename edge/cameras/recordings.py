@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream, Grabbed, Pacer
 from landing.distribution import install_command
 from landing.errors import PictureError
-from landing.pictures import DAMAGED, MOST_PIXELS, PICTURE_BYTES, decode, is_whole_jpeg, read_picture_bytes
+from landing.picture_files import DAMAGED, MOST_PIXELS, PICTURE_BYTES, decode, is_whole_jpeg, read_picture_bytes
 from landing.problems import Problem
 from landing.reading import open_file, require_file
 from landing.types import ByteArray

@@ -19,7 +19,7 @@ from edge.dds.graph import COMPRESSED, RosNode, RosReader, info_topic, sensor_da
 from edge.dds.pictures import bgr_of_compressed, bgr_of_image, depth_of_image
 from edge.dds.stamps import joined, wall_offset_ns
 from landing.errors import CameraError, LinkError
-from landing.pictures import size_of
+from landing.picture_files import size_of
 from landing.problems import Problem
 
 SCHEME = "ros2://"

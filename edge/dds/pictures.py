@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from landing.depth_image import DepthArray
 from landing.errors import PictureError
-from landing.pictures import MOST_PIXELS, decode, is_whole_jpeg, require_picture
+from landing.picture_files import MOST_PIXELS, decode, is_whole_jpeg, require_picture
+from landing.relief.depth_image import DepthArray
 from landing.types import ByteArray
 
 CHANNELS = {

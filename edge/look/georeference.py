@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from landing.errors import DataError, first_line
-from landing.pictures import TIFF_SUFFIXES, tiff_tags
+from landing.picture_files import TIFF_SUFFIXES, tiff_tags
 from landing.reading import read_text
 
 GEO_TAGS = frozenset({33550, 33922, 34264, 34735})

@@ -13,10 +13,10 @@ from edge.annotate import disc_px
 from edge.look.view import SAME_SHAPE
 from landing.camera import CameraModel
 from landing.errors import DataError
-from landing.label_files import LabelFiles
-from landing.label_maps import Reading, decode_labels, read_mask_facts
-from landing.label_reading import decide
-from landing.pictures import as_stored, orientation_of, read_header, read_picture_bytes
+from landing.labels.files import LabelFiles
+from landing.labels.maps import Reading, decode_labels, read_mask_facts
+from landing.labels.reading import decide
+from landing.picture_files import as_stored, orientation_of, read_header, read_picture_bytes
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray, Pose

@@ -40,10 +40,10 @@ from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
 from landing.camera import CameraModel, Mount
+from landing.choice.obstruction import Gap, largest_gap
 from landing.errors import CameraError, DataError, PictureError
-from landing.ground_scale import UNKNOWN_RANGE, axis_down
-from landing.obstruction import Gap, largest_gap
-from landing.pictures import TIFF_SUFFIXES
+from landing.ground.scale import UNKNOWN_RANGE, axis_down
+from landing.picture_files import TIFF_SUFFIXES
 from landing.progress import tracked
 from landing.reading import absence
 from landing.settings import DecisionSection

@@ -25,7 +25,7 @@ from edge.runtimes import Runtime
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.errors import DataError
-from landing.ground_view import GridOfBool, GroundView
+from landing.ground.view import GridOfBool, GroundView
 from landing.site import LandingSite
 from landing.types import ByteArray, Frame, Pose, Segmentation
 

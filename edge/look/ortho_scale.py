@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landing.errors import DataError
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 
 VIRTUAL_HFOV_DEG = 70.0
 """Field of view of the camera that a window stands for; with the scale it gives a height."""

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import cv2
 
 from landing.errors import FileError
-from landing.pictures import open_video, write_picture
+from landing.picture_files import open_video, write_picture
 from landing.types import ByteArray
 
 _PAGE = Template(resources.files("edge.look").joinpath("report.html").read_text("utf-8"))

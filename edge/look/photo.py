@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 
 from edge.cameras.recordings import HEIF_SUFFIXES, heif_opener
 from landing.errors import CameraError
-from landing.pictures import DAMAGED, PICTURE_BYTES
+from landing.picture_files import DAMAGED, PICTURE_BYTES
 from landing.reading import open_file
 
 XMP_BYTES = 4 << 20

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge.annotate import way_in_words, way_to
 from edge.look.view import View
-from landing.obstruction import Gap
+from landing.choice.obstruction import Gap
 from landing.site import radius_in_words
 from landing.types import Pose
 

@@ -16,9 +16,9 @@ from edge.dds.stamps import split
 from edge.observer import DaemonStatus
 from firmware_bridge.messages import HealthState
 from landing.camera import CameraModel, Mount
-from landing.gates import Gate
 from landing.geometry import FloatArray
-from landing.ground_view import GroundView
+from landing.ground.view import GroundView
+from landing.guidance.gates import Gate
 from landing.site import LandingSite, NoSite
 from landing.types import ByteArray, Pose
 

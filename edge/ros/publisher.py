@@ -17,7 +17,7 @@ from edge.pipeline import Step
 from edge.resolved import ResolvedFlight
 from edge.ros import answers
 from edge.sections.ros2 import Ros2Section
-from landing.gates import gates
+from landing.guidance.gates import gates
 from landing.site import LandingSite
 
 logger = logging.getLogger("edge.ros")

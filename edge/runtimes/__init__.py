@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edge.runtimes.contract import Runtime, RuntimeOptions
 from landing.errors import ModelError, TaxonomyError
+from landing.model.spec import ModelSpec
 from landing.problems import Problem
-from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy
 
 __all__ = ["BACKENDS", "Runtime", "RuntimeOptions", "load_runtime", "require_same_classes", "taxonomy_for"]

@@ -16,11 +16,11 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from landing.artefact import GateReport
-from landing.document import parse_document
 from landing.errors import ModelError
+from landing.model.artefact import GateReport
+from landing.model.document import parse_document
+from landing.model.spec import ModelSpec
 from landing.reading import MODEL_BYTES, MODEL_REMEDY, TEXT_BYTES, read_bytes
-from landing.spec import ModelSpec
 
 MANIFEST = "manifest.json"
 

@@ -12,9 +12,9 @@ from types import TracebackType
 
 import numpy as np
 
-from landing.artefact import GateReport
 from landing.errors import ModelError
-from landing.spec import Letterbox, ModelSpec
+from landing.model.artefact import GateReport
+from landing.model.spec import Letterbox, ModelSpec
 from landing.types import ByteArray, Frame, Segmentation
 
 

@@ -15,7 +15,7 @@ from edge.runtimes.contract import Outputs, Runtime
 from edge.runtimes.onnx_file import require_inside
 from edge.runtimes.onnxruntime import LOAD_ERRORS, RUN_ERRORS, session_options
 from landing.errors import ModelError, first_line
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 from landing.types import ByteArray
 
 DECISION = "decision.onnx"

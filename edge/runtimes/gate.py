@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from edge.runtimes.contract import RuntimeOptions
-from landing.artefact import GateReport
 from landing.errors import ModelError
+from landing.model.artefact import GateReport
 from landing.problems import Problem
 
 logger = logging.getLogger("edge")

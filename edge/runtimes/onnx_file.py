@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from landing.errors import ModelError
+from landing.model.spec import ModelSpec
 from landing.reading import MODEL_BYTES, MODEL_REMEDY, read_bytes
-from landing.spec import ModelSpec
 
 MOST_BYTES = 2**31 - 1
 """Protobuf's own limit for one message."""

@@ -11,10 +11,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
 from edge.runtimes.gate import require_gate
 from edge.runtimes.onnx_file import hold_against, metadata_of, read_onnx
-from landing.artefact import GateReport
 from landing.errors import ModelError, first_line
+from landing.model.artefact import GateReport
+from landing.model.spec import ModelSpec
 from landing.problems import Problem
-from landing.spec import ModelSpec
 from landing.types import ByteArray
 
 LOAD_ERRORS: tuple[type[Exception], ...] = (

@@ -1,7 +1,7 @@
 """ONNX models with OpenVINO: on a CPU that computes in bfloat16, about twice as fast.
 
 bfloat16 keeps 8 bits of a number, so a model flies in it by itself only after `export verify` found that it decides the
-same there (`landing.artefact.BF16_GATE_KEY`).
+same there (`landing.model.artefact.BF16_GATE_KEY`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from edge.runtimes.gate import require_gate
 from edge.runtimes.onnx_file import hold_against, metadata_of, read_onnx
 from edge.runtimes.openvino_stages import in_stages
 from edge.runtimes.signal_stack import kept_signal_stack
-from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.distribution import install_command
 from landing.errors import ModelError
+from landing.model.artefact import BF16_GATE_KEY, GateReport
+from landing.model.spec import ModelSpec
 from landing.problems import Problem
-from landing.spec import ModelSpec
 from landing.types import ByteArray
 
 logger = logging.getLogger("edge")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 
 EARLY_SHARE = 0.25
 """Of the layers with weights that stay in float32. Measured (`benchmarks/cpu_backends.py`): from here on more of them

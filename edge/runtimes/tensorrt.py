@@ -20,9 +20,9 @@ from edge.runtimes.cudart import CudaError, Cudart, Device, Gpu, find_library
 from edge.runtimes.gate import require_gate
 from edge.runtimes.tensorrt_api import Context, Engine, TensorRT, flavour_of, make_logger, open_tensorrt
 from landing.errors import ModelError
-from landing.manifest import EngineManifest, read_engine
+from landing.model.manifest import EngineManifest, read_engine
+from landing.model.spec import ModelSpec
 from landing.problems import Problem
-from landing.spec import ModelSpec
 from landing.types import ByteArray
 
 TIMEOUT_S = 5.0

@@ -10,7 +10,7 @@ from edge.cameras.contract import CameraRequest
 from edge.lens import camera_for_size
 from edge.sections.camera import MountSection
 from landing.camera import CameraModel
-from landing.depth_image import DepthLens, DepthSettings
+from landing.relief.depth_image import DepthLens, DepthSettings
 
 
 class DepthSection(DepthSettings):

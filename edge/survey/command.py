@@ -18,14 +18,14 @@ from edge.survey.merging import MergeRules, PhotoLook, merge
 from edge.survey.output import write_all
 from edge.survey.photographs import judge, open_photo
 from edge.survey.sources import sites_of_orthophoto, sites_of_recording
+from landing.choice.ground_evidence import fault_radii_m
+from landing.choice.known_sites import PLACE_ERROR_M
+from landing.choice.site_list import ListedSite, spread
 from landing.errors import CameraError, DataError
-from landing.ground_evidence import fault_radii_m
-from landing.known_sites import PLACE_ERROR_M
-from landing.pictures import TIFF_SUFFIXES
+from landing.picture_files import TIFF_SUFFIXES
 from landing.progress import tracked
 from landing.reading import absence, sha256_of
 from landing.settings import DecisionSection
-from landing.site_list import ListedSite, spread
 
 LOOKS = 3
 """Photographs that must show a site clear: a network that errs on one, or on two side by side, often does not on the

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landing.confidence import Confidence
+from landing.choice.ground_evidence import ClearPlace, GroundEvidence
+from landing.choice.site_list import ListedSite
 from landing.globe import GlobalPlace
-from landing.ground_evidence import ClearPlace, GroundEvidence
-from landing.site_list import ListedSite
+from landing.model.confidence import Confidence
 from landing.taxonomy import Role, Surface
 
 LEAST_DEGREE_M = 110_000.0

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from landing.choice.site_list import ListedSite, features, spread
 from landing.errors import FileError
-from landing.site_list import ListedSite, features, spread
 
 NAME = "sites"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

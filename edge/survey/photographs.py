@@ -14,14 +14,14 @@ from edge.pipeline import Pipeline
 from edge.resolved import ResolvedDecision
 from edge.runtimes import Runtime
 from edge.survey.merging import PhotoCandidate, PhotoLook
-from landing.confidence import confidence_in
+from landing.choice.ground_evidence import GroundEvidence
 from landing.errors import CameraError, InvalidValueError
 from landing.geometry import quaternion_from_euler
 from landing.globe import NEAREST_POLE_DEG, GlobalPlace
-from landing.ground_evidence import GroundEvidence
+from landing.ground.site_score import confidence_in
+from landing.ground.surface import surface_at
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
-from landing.surface import surface_at
 from landing.terminal import quiet_decoders
 from landing.types import ByteArray, Frame, Pose
 

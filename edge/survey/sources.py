@@ -14,11 +14,11 @@ from edge.look.raster import open_orthophoto
 from edge.look.view import Given
 from edge.resolved import ResolvedDecision
 from edge.runtimes import Runtime
+from landing.choice.known_sites import SiteBook
+from landing.choice.site_list import ListedSite
 from landing.errors import DataError
 from landing.globe import GlobalPlace
-from landing.known_sites import SiteBook
 from landing.progress import tracked
-from landing.site_list import ListedSite
 
 
 def sites_of_orthophoto(

@@ -10,7 +10,7 @@ from typing import Any
 
 from edge.observer import DaemonStatus
 from edge.pipeline import Step
-from landing.gates import Gate, gates
+from landing.guidance.gates import Gate, gates
 from landing.settings import DirectorSettings
 
 EVENTS = 100

@@ -13,9 +13,9 @@ from edge.observer import DaemonStatus
 from edge.web.feed import Feed
 from edge.web.status import alive, ready
 from firmware_bridge.messages import HealthState
-from landing.director import DirectorState
-from landing.mistakes import KINDS
-from landing.motion import MotionReport
+from landing.guidance.director import DirectorState
+from landing.motion.check import MotionReport
+from landing.motion.mistakes import KINDS
 from landing.site import LandingSite, NoSite, NoSiteReason
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -12,7 +12,7 @@ import numpy as np
 from edge.annotate import disc_px
 from edge.pipeline import Step
 from landing.camera import CameraModel
-from landing.ground_view import GroundView
+from landing.ground.view import GroundView
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.taxonomy import Role

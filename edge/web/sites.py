@@ -9,7 +9,7 @@ from aiohttp import web
 from edge.known import listed_sites
 from edge.log import utc_text
 from edge.web.feed import Feed
-from landing.site_list import features
+from landing.choice.site_list import features
 
 CONTENT_TYPE = "application/geo+json"
 

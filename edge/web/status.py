@@ -9,7 +9,7 @@ from edge.observer import DaemonStatus
 from edge.timings import Percentiles
 from edge.web.feed import HeldGate
 from firmware_bridge.messages import HealthState
-from landing.known_sites import SiteBook
+from landing.choice.known_sites import SiteBook
 from landing.site import LandingSite, NoSite
 
 READY_STATES = (HealthState.OK, HealthState.STANDBY)

@@ -29,10 +29,10 @@ from export.pictures import LabelFolder, read_picture
 from export.rknn.toolkit import Job, SimulatedNetwork, run_toolkit
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError
-from landing.pictures import write_picture
+from landing.model.spec import Letterbox, ModelSpec
+from landing.picture_files import write_picture
 from landing.progress import tracked
 from landing.reading import sha256_of
-from landing.spec import Letterbox, ModelSpec
 from landing.types import Frame, Segmentation
 
 Precision = Literal["fp16", "int8"]

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from edge.runtimes.rknn_file import Chip, chips_of
-from landing.document import parse_document
 from landing.errors import ModelError, last_lines
+from landing.model.document import parse_document
 from landing.problems import Problem
 
 PACKAGE = "rknn-toolkit2"

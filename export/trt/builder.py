@@ -14,7 +14,7 @@ from typing import Any
 from edge.runtimes.cudart import CudaError, Cudart, Gpu, describe_gpu, find_library
 from edge.runtimes.tensorrt_api import TensorRT, flavour_of, make_logger, open_tensorrt
 from landing.errors import ModelError
-from landing.manifest import BuilderOptions, Precision, TensorSpec
+from landing.model.manifest import BuilderOptions, Precision, TensorSpec
 
 MIB = 1 << 20
 L4T_RELEASE = Path("/etc/nv_tegra_release")

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from export.ssh import SshHost, ssh_options
-from landing.manifest import Precision
+from landing.model.manifest import Precision
 
 
 @click.command(name="trt")
@@ -70,7 +70,7 @@ def trt_command(
     """
     from export.trt.make import EngineRequest, make_engine
     from export.trt.remote import Remote
-    from landing.manifest import BuilderOptions
+    from landing.model.manifest import BuilderOptions
     from landing.progress import Progress
 
     if host and check_only:

@@ -12,9 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from landing.errors import ModelError
-from landing.manifest import BuilderOptions, Precision
+from landing.model.manifest import BuilderOptions, Precision
+from landing.model.spec import ModelSpec
 from landing.reading import MODEL_BYTES, read_bytes, read_text
-from landing.spec import ModelSpec
 
 GRAPH_NAME, JOB_NAME, CACHE_NAME = "graph.onnx", "job.json", "timing.cache"
 

@@ -17,7 +17,7 @@ from export.trt.job import CACHE_NAME, BuildJob, read_job, write_job
 from export.trt.remote import Remote
 from landing.distribution import VERSION
 from landing.errors import FileError, InvalidValueError, ModelError
-from landing.manifest import BuilderOptions, EngineManifest, Precision, manifest_path
+from landing.model.manifest import BuilderOptions, EngineManifest, Precision, manifest_path
 
 Say = Callable[[str], None]
 

@@ -19,9 +19,9 @@ from export.trt.half import copied, to_half
 from export.trt.job import BuildJob
 from export.trt.quantized import is_quantized, require_symmetric
 from landing.errors import ModelError, first_line
-from landing.manifest import BuilderOptions, Precision
+from landing.model.manifest import BuilderOptions, Precision
+from landing.model.spec import ModelSpec
 from landing.reading import sha256_of
-from landing.spec import ModelSpec
 
 MOVING = ("Slice", "Squeeze", "Unsqueeze", "Gather", "Reshape", "Transpose", "Flatten", "Identity")
 """Operators that move values without looking at them, from their first input."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from export.ssh import ConnectionLostError, SshError, SshHost
 from export.trt.job import CACHE_NAME, GRAPH_NAME, JOB_NAME, read_job
 from landing.errors import ModelError
-from landing.manifest import EngineManifest, manifest_path, read_engine
+from landing.model.manifest import EngineManifest, manifest_path, read_engine
 
 _GRACE_S = 30.0
 """Seconds that the connection may last beyond the build itself."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from landing.camera import CameraModel
-from landing.depth_image import DepthArray
+from landing.relief.depth_image import DepthArray
 from landing.types import Pose
 from sim.world import World
 from sim.world.heights import ground_places

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.camera import CameraModel
+from landing.choice.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick
 from landing.decider import Decision
 from landing.estimator import FIRST_FRAME, EstimatorFrame
-from landing.ground_view import GridOfFloat, GroundView
-from landing.groundmap import GroundMap
-from landing.pad import PadSighting
-from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick
-from landing.plane import GroundPlane
-from landing.relief_report import ReliefReport
+from landing.ground.map import GroundMap
+from landing.ground.plane import GroundPlane
+from landing.ground.view import GridOfFloat, GroundView
+from landing.pad.tag import PadSighting
+from landing.relief.report import ReliefReport
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Taxonomy

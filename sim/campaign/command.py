@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from edge.keys import MOVED
 from landing.distribution import install_command
 from landing.errors import DataError
-from landing.ground_scale import IN_USE
+from landing.ground.scale import IN_USE
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
 from sim.campaign.campaign import run_campaign
 from sim.campaign.emergency import EMERGENCIES

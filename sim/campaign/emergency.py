@@ -1,7 +1,7 @@
 """Landings that an autopilot's failsafe orders, with nobody at the sticks: low battery, lost ground station.
 
 The vehicle hovers, the failsafe comes and enters LAND. What the daemon then holds up is measured against what the
-battery allows (`landing.failsafe`).
+battery allows (`landing.command.failsafe`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader, packed
-from landing.failsafe import LONGEST_S, may_hold_s
+from landing.command.failsafe import LONGEST_S, may_hold_s
 from landing.vehicle import Battery
 from sim.campaign.ranges import Range, stream
 from sim.vehicle.autopilot.config import BatteryPack

@@ -15,12 +15,12 @@ from edge.pipeline import Pipeline
 from edge.resolved import authority_within
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
-from landing.authority import AuthorityState
 from landing.camera import CameraModel
-from landing.depth import DepthSource
-from landing.director import DirectorOutput
-from landing.ground_scale import GroundScale
-from landing.picture import PictureMonitor, PictureSettings
+from landing.command.authority import AuthorityState
+from landing.ground.scale import GroundScale
+from landing.guidance.director import DirectorOutput
+from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.relief.depth import DepthSource
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
 from sim.camera import Motion

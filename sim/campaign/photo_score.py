@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from landing.ground_scale import GroundScale
+from landing.ground.scale import GroundScale
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import believed_camera
 from sim.campaign.trace import Flown

@@ -13,7 +13,7 @@ from edge.pipeline import Decides
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.errors import InvalidValueError
-from landing.ground_scale import GroundScale
+from landing.ground.scale import GroundScale
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from sim.campaign.baselines import Dovesei, LargestCentroid, SingleFrame, StraightDown

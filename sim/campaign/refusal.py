@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from landing.ground_view import GroundView
-from landing.picker import clearance_grid, hazard_clearance_grid
+from landing.choice.picker import clearance_grid, hazard_clearance_grid
+from landing.ground.view import GroundView
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 
@@ -30,7 +30,7 @@ def refusal(
         view: The map.
         taxonomy: Whose clearances hold.
         settings: Sizes and limits.
-        standing_share: See `landing.picker.hazard_clearance_grid`.
+        standing_share: See `landing.choice.picker.hazard_clearance_grid`.
 
     Returns:
         ``cause``: a hazard role, `DOUBT`, `SEVERAL` or `NO_ROOM`; None where the ground is wide enough.

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from landing.geometry import quaternion_from_euler
-from landing.pictures import write_picture
+from landing.picture_files import write_picture
 from landing.types import ByteArray, Pose
 from sim.camera import render
 from sim.campaign.ranges import stream

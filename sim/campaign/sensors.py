@@ -31,7 +31,7 @@ PICTURE_PX = (640, 480)
 """Of the onboard camera, as the daemon is set up for it."""
 
 SEEN_PX = (320, 240)
-"""Of the pictures beside drawn labels: `landing.corners` looks at no larger ones."""
+"""Of the pictures beside drawn labels: `landing.motion.corners` looks at no larger ones."""
 
 USUAL_NOISE_SD, USUAL_BLUR_PX = 2.5, 0.6
 """Camera faults that the measured model has in it already."""

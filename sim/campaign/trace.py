@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.log import EventLog, plain
-from landing.ground_scale import GroundScale
+from landing.ground.scale import GroundScale
 from sim.flight.plan import TrackPoint
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
-from landing.depth import DepthLook
-from landing.depth_image import DepthCamera, DepthLens, DepthSettings
-from landing.picture import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.relief.depth import DepthLook
+from landing.relief.depth_image import DepthCamera, DepthLens, DepthSettings
 from landing.site import NoSite
 from landing.types import Frame, Pose
 from sim.camera.depth import depth_image
@@ -53,7 +53,7 @@ class SimulatedDepth:
         self._looks.append(self._camera.look(image, now_ns + late_ns))
 
     def take(self, until_ns: int) -> tuple[DepthLook, ...]:
-        """See `landing.depth.DepthSource`."""
+        """See `landing.relief.depth.DepthSource`."""
         taken = []
         while self._looks and self._looks[0].at_ns <= until_ns:
             taken.append(self._looks.popleft())

@@ -19,11 +19,11 @@ from firmware_bridge.report import LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
-from landing.command import CommandAnswer, CommandRequest
-from landing.depth import DepthLook
+from landing.command.orders import CommandAnswer, CommandRequest
+from landing.command.pointing import GimbalReport, GimbalRequest
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix
-from landing.pointing import GimbalReport, GimbalRequest
+from landing.relief.depth import DepthLook
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 from sim.vehicle.autopilot.core import LinkId, StandInAutopilot

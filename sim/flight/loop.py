@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge.flight_loop import FlightLoop
-from landing.director import DirectorOutput
+from landing.guidance.director import DirectorOutput
 from landing.types import Frame, Pose
 from sim.camera.render import Motion
 from sim.flight.link import InProcessLink

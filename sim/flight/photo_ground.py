@@ -20,7 +20,7 @@ from edge.runtimes import Runtime
 from landing.camera import CameraModel, Mount
 from landing.errors import DataError
 from landing.geometry import FloatArray
-from landing.shown_cells import mask_camera
+from landing.ground.shown_cells import mask_camera
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.render import render

@@ -20,9 +20,9 @@ import numpy as np
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
-from landing.ground_scale import GroundScale
-from landing.picture import PictureMonitor, PictureSettings
-from landing.shown_cells import mask_camera
+from landing.ground.scale import GroundScale
+from landing.ground.shown_cells import mask_camera
+from landing.picture.monitor import PictureMonitor, PictureSettings
 from landing.site import NoSite
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.sensor import CameraSensor

@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from landing.authority_io import AuthorityState
-from landing.director import DirectorState
+from landing.command.authority_io import AuthorityState
+from landing.guidance.director import DirectorState
 
 STEADY_S = 1.0
 """A site must have been tracked for so long before the pilot trusts it with a landing."""
@@ -39,7 +39,7 @@ WORTH_GOING_M = 5.0
 ARRIVED_M = 1.0
 
 NOT_IN_COMMAND = (AuthorityState.OFF, AuthorityState.READY, AuthorityState.HAND_BACK, AuthorityState.ENDED)
-"""States of the authority in which the vehicle is the pilot's, see `landing.authority`."""
+"""States of the authority in which the vehicle is the pilot's, see `landing.command.authority`."""
 
 
 class ModeOrder(str, Enum):

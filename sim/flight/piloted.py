@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from firmware_bridge.dialect import mavlink
-from landing.authority import HOLDS_IN
-from landing.authority_io import AuthorityState
-from landing.director import DirectorState
+from landing.command.authority import HOLDS_IN
+from landing.command.authority_io import AuthorityState
+from landing.guidance.director import DirectorState
 from sim.camera.orders import Stall, give_order
 from sim.flight.daemon import ORDERS, DaemonEvents
 from sim.flight.pilot import HANDED_BACK_S, HOLD_PATIENCE_S, ModeOrder, Phase, Pilot, Seen

@@ -26,7 +26,7 @@ from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.transport import Arrival, Peer
-from landing.picture import PictureMonitor
+from landing.picture.monitor import PictureMonitor
 from landing.types import Pose
 from sim.camera import Motion
 from sim.camera.effects import Effects

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from landing.geometry import FloatArray
-from landing.pad import tag_dictionary
+from landing.pad.tag import tag_dictionary
 from landing.types import ByteArray
 
 MODULE_PX = 12
@@ -23,7 +23,7 @@ class GroundPad:
     """A tag on the ground as a function of the world time.
 
     Attributes:
-        dictionary, id, edge_m: Of the tag, as in `landing.pad.PadSettings`.
+        dictionary, id, edge_m: Of the tag, as in `landing.pad.tag.PadSettings`.
         middle_ne_m: Of its circle; the pad's own place where it stands.
         radius_m: Of its circle; 0 where it stands.
         speed_mps: On the circle.

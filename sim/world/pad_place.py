@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from landing.errors import DataError, InvalidValueError
-from landing.pad import PadSettings
+from landing.pad.tag import PadSettings
 from landing.validation import first_problem
 from sim.world.model import World
 from sim.world.pad import GroundPad

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import DataError, TouchdownError
-from landing.pictures import decode, read_picture_bytes
+from landing.picture_files import decode, read_picture_bytes
 from landing.taxonomy import Taxonomy
 from sim.world.actors import Sun, actor_from_json, actor_to_json
 from sim.world.model import World

@@ -16,7 +16,7 @@ from firmware_bridge.vehicle import (
     sticks_of_channels,
     sticks_of_manual_control,
 )
-from landing.command import AnswerKind, CommandRequest, FlyTo, Hold, Land
+from landing.command.orders import AnswerKind, CommandRequest, FlyTo, Hold, Land
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix, GlobalPlace
 from landing.types import Pose

@@ -12,8 +12,8 @@ from firmware_bridge.depth import WAITING, DepthReadings
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
-from landing.depth import MOST_POINTS
 from landing.geometry import quaternion_from_euler
+from landing.relief.depth import MOST_POINTS
 
 NOW_NS = 9_000_000_000
 CUSTOM = mavlink.MAV_SENSOR_ROTATION_CUSTOM

@@ -12,8 +12,8 @@ from firmware_bridge.gimbal_manager import GimbalManager, order_message
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
 from firmware_bridge.vehicle import AutopilotId
-from landing.command import AnswerKind, CommandRequest, Hold
-from landing.pointing import GimbalHolder, GimbalOrder, GimbalRequest
+from landing.command.orders import AnswerKind, CommandRequest, Hold
+from landing.command.pointing import GimbalHolder, GimbalOrder, GimbalRequest
 from landing.vehicle import Autopilot
 from tests.bridge.test_gimbal import on_the_wire, quaternion, status
 

@@ -14,9 +14,9 @@ from firmware_bridge.doctor.session import Session, tool_settings
 from firmware_bridge.rally import ACCEPTED, NO_SPACE, RallyError, RallyPoint, read_rally, without, write_rally
 from firmware_bridge.rally_command import RallyOptions, publish
 from firmware_bridge.rally_memory import RallyMemory
+from landing.choice.site_list import ListedSite, features
 from landing.errors import DataError
 from landing.globe import GlobalPlace
-from landing.site_list import ListedSite, features
 from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
 from sim.vehicle.autopilot.rally import MOST_POINTS, RALLY, StoredPoint
 from sim.vehicle.home import Home

@@ -17,7 +17,7 @@ from firmware_bridge.peers import MAX_PEERS, STRANGER_BYTES_PER_S, PeerTable
 from firmware_bridge.report import AlarmKind, Refusal
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.transport import Arrival
-from landing.command import CommandRequest, Hold
+from landing.command.orders import CommandRequest, Hold
 from landing.errors import LinkError
 from landing.types import LandingTarget
 from tests.bridge.fake_autopilot import PX4, FakeAutopilot

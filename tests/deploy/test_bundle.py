@@ -22,9 +22,9 @@ from deploy.keys import generate, load_private, load_public
 from deploy.manifest import BundleManifest, Target, parse_manifest
 from deploy.unpack import verify_bundle
 from edge.check import example_text
-from landing.artefact import GateReport
 from landing.distribution import VERSION
 from landing.errors import ConfigError, ModelError, TouchdownError
+from landing.model.artefact import GateReport
 from tests.deploy.rig import ROOT, Kit, config_text, fake_wheel
 from tests.edge import fake_model
 

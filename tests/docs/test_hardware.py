@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from docs.make import card, mounting, wiring, written
-from landing.spec import GroundRange
+from landing.model.spec import GroundRange
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"

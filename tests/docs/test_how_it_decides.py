@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from landing.picker import Candidate
+from landing.choice.picker import Candidate
 from landing.site import LandingSite
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from docs.make.qgroundcontrol import FILE, draw
 from edge.pilot_texts import LANDING
-from landing.director import DirectorState
+from landing.guidance.director import DirectorState
 
 
 def test_the_drawing_is_new_and_says_what_we_send() -> None:

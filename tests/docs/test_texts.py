@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.pilot_texts import AUTHORITY, LANDING, OTHERS, REASONS, explain
-from landing.authority_io import AuthorityState
-from landing.director import DirectorState
+from landing.command.authority_io import AuthorityState
+from landing.guidance.director import DirectorState
 from landing.problems import Problem
 from tests.command import call
 from tests.flight.test_guard import Intrusion, descending
@@ -21,28 +21,28 @@ ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("landing", "edge", "firmware_bridge")
 
 SOURCES = (
-    "landing/authority.py",
-    "landing/command_handshake.py",
+    "landing/command/authority.py",
+    "landing/command/handshake.py",
     "landing/decider.py",
-    "landing/director.py",
-    "landing/gates.py",
-    "landing/ground_scale.py",
-    "landing/mistakes.py",
-    "landing/last_resort.py",
-    "landing/pad_fit.py",
-    "landing/pad_track.py",
-    "landing/pad_watch.py",
-    "landing/picker.py",
-    "landing/plane.py",
-    "landing/picture.py",
-    "landing/pilot.py",
-    "landing/pointing.py",
-    "landing/relief_ground.py",
-    "landing/relief_report.py",
-    "landing/repeats.py",
+    "landing/guidance/director.py",
+    "landing/guidance/gates.py",
+    "landing/ground/scale.py",
+    "landing/motion/mistakes.py",
+    "landing/choice/last_resort.py",
+    "landing/pad/fit.py",
+    "landing/pad/track.py",
+    "landing/pad/watch.py",
+    "landing/choice/picker.py",
+    "landing/ground/plane.py",
+    "landing/picture/monitor.py",
+    "landing/command/pilot.py",
+    "landing/command/pointing.py",
+    "landing/relief/ground.py",
+    "landing/relief/report.py",
+    "landing/picture/repeats.py",
     "landing/site.py",
-    "landing/speed.py",
-    "landing/tracker.py",
+    "landing/guidance/speed.py",
+    "landing/choice/tracker.py",
     "edge/alarms.py",
     "edge/commanding.py",
     "edge/control.py",
@@ -175,7 +175,7 @@ def test_every_text_of_a_disturbed_flight_is_explained() -> None:
 
 def test_a_reason_has_the_code_of_its_gate() -> None:
     codes = {}
-    for node in ast.walk(tree_of("landing/gates.py")):
+    for node in ast.walk(tree_of("landing/guidance/gates.py")):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "Gate" and len(node.args) == 3:
             problem = re.fullmatch(r"Problem\.(\w+)", ast.unparse(node.args[2]))
             words = [part for part in ast.walk(node.args[1]) if isinstance(part, ast.Constant) and part.value]

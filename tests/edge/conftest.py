@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from edge.runtimes import tensorrt
-from landing.artefact import GateReport
 from landing.errors import ModelError
+from landing.model.artefact import GateReport
 from tests.edge import fake_model
 from tests.edge.fake_cuda import FakeCudart
 from tests.edge.fake_tensorrt import FakeTensorRT, save_engine

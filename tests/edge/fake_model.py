@@ -9,8 +9,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from landing.artefact import GATE_KEY, GateReport
-from landing.spec import METADATA_KEY, InputSpec, ModelSpec, OutputSpec
+from landing.model.artefact import GATE_KEY, GateReport
+from landing.model.spec import METADATA_KEY, InputSpec, ModelSpec, OutputSpec
 from landing.taxonomy import Taxonomy
 
 SIDE_PX = 128

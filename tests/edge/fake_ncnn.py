@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION
 from edge.runtimes.ncnn_file import NCNN, NETWORK, WEIGHTS, NcnnManifest
-from landing.artefact import GateReport
-from landing.spec import ModelSpec
+from landing.model.artefact import GateReport
+from landing.model.spec import ModelSpec
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 

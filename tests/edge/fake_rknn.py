@@ -20,7 +20,7 @@ from edge.runtimes import rknn
 from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION
 from edge.runtimes.rknn_file import NETWORK, RKNN, RknnManifest
-from landing.artefact import GateReport
+from landing.model.artefact import GateReport
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model, fake_ncnn
 

@@ -14,9 +14,9 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from landing.artefact import GateReport
-from landing.manifest import EngineManifest, manifest_path
-from landing.spec import METADATA_KEY, ModelSpec
+from landing.model.artefact import GateReport
+from landing.model.manifest import EngineManifest, manifest_path
+from landing.model.spec import METADATA_KEY, ModelSpec
 from tests.edge.fake_cuda import FakeCudart
 
 VERSION = "10.3.0"

@@ -12,7 +12,7 @@ from edge.sections.watch import HealthSection
 from edge.vitals import Vitals
 from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import Alarm, AlarmKind, SendResult
-from landing.director import DirectorOutput, DirectorState
+from landing.guidance.director import DirectorOutput, DirectorState
 from landing.vehicle import VehicleStatus
 
 SECOND = 1_000_000_000

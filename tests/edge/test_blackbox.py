@@ -38,7 +38,7 @@ from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from firmware_bridge.dialect import mavlink
 from landing.estimator import FrameShift
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
 from tests.command import call

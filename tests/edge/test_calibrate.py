@@ -21,12 +21,12 @@ from edge.calibrate import stamp_of
 from edge.check import _calibrated
 from edge.exact import RecordingError
 from edge.resolved import resolve_flight
-from landing.calibration_result import CalibrationError
 from landing.camera import CameraModel, Mount
 from landing.decider import Decision
 from landing.geometry import quaternion_from_euler
-from landing.looks import LookCollector
-from landing.self_calibration import calibrate, turned
+from landing.motion.calibration_result import CalibrationError
+from landing.motion.looks import LookCollector
+from landing.motion.self_calibration import calibrate, turned
 from landing.site import NoSite, NoSiteReason
 from landing.types import ByteArray, Pose
 from tests.command import call

@@ -16,8 +16,8 @@ from edge.calibrate import FlightCalibration
 from edge.calibrate_live import LiveEstimate, LiveLooks
 from edge.resolved import ResolvedFlight, resolve_flight
 from firmware_bridge.settings import LinkSettings
-from landing.calibration_result import CalibrationError
 from landing.camera import CameraModel
+from landing.motion.calibration_result import CalibrationError
 from landing.types import Frame, Pose
 from sim.camera import Motion
 from sim.camera.effects import Effects

@@ -21,10 +21,10 @@ from edge.log import EventLog
 from edge.resolved import resolve_flight
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
-from landing.depth import DepthLook, DepthTaken
-from landing.depth_image import DepthFrame, DepthLens, DepthSettings
 from landing.errors import CameraError, ConfigError, PictureError
-from landing.picture import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.relief.depth import DepthLook, DepthTaken
+from landing.relief.depth_image import DepthFrame, DepthLens, DepthSettings
 
 SIZE = (32, 24)
 IMAGE = (np.arange(24 * 32, dtype=np.uint16) * 13 + 300).reshape(24, 32)

@@ -11,9 +11,9 @@ from edge.config import parse_config
 from edge.expected_speed import speed_finding
 from edge.resolved import ResolvedFlight, resolve_flight
 from landing.decider import Decision
+from landing.guidance.speed import Load, SpeedMonitor
 from landing.problems import Problem
 from landing.site import NoSite, NoSiteReason
-from landing.speed import Load, SpeedMonitor
 from tests.edge.test_depth_feed import BASE
 
 FRAME_MS, TICK_NS, S = 60.0, 50_000_000, 1_000_000_000

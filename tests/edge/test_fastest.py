@@ -14,9 +14,9 @@ from edge.check import forms_beside
 from edge.fastest import gated_forms, measured
 from edge.runtimes import RuntimeOptions
 from edge.sections.model import ModelSection
-from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
+from landing.model.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
+from landing.model.spec import METADATA_KEY, GroundRange, ModelSpec, OperatingPoint
 from landing.reading import sha256_of
-from landing.spec import METADATA_KEY, GroundRange, ModelSpec, OperatingPoint
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model, fake_ncnn, fake_rknn
 

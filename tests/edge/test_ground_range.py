@@ -13,9 +13,9 @@ from edge.control import Control
 from edge.log import EventLog
 from edge.resolved import ResolvedFlight, resolve_flight
 from landing.decider import Decision
+from landing.model.spec import GroundRange
 from landing.settings import DirectorSettings
 from landing.site import NoSite, NoSiteReason
-from landing.spec import GroundRange
 from landing.taxonomy import Taxonomy
 from landing.types import Pose
 from landing.vehicle import Autopilot, VehicleStatus

@@ -9,11 +9,11 @@ import pytest
 
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, run
-from landing import known_sites
+from landing.choice import known_sites
+from landing.choice.known_sites import NO_FIX
+from landing.choice.site_list import read_features
 from landing.globe import GlobalFix, GlobalPlace
-from landing.known_sites import NO_FIX
 from landing.settings import DecisionSection
-from landing.site_list import read_features
 from tests.command import call
 from tests.edge.test_blackbox import flown
 from tests.edge.test_daemon import Rig, wait_for

@@ -19,7 +19,7 @@ from edge.look.photo import read_facts
 from edge.look.view import Given, view_of
 from edge.runtimes import RuntimeOptions
 from landing.errors import ConfigError, DataError
-from landing.pictures import upright
+from landing.picture_files import upright
 from landing.settings import DecisionSection
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model

@@ -19,8 +19,8 @@ from edge.look.raster import open_orthophoto
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from landing.errors import DataError
+from landing.model.spec import GroundRange, ModelSpec
 from landing.settings import DecisionSection
-from landing.spec import GroundRange, ModelSpec
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 

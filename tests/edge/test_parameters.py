@@ -16,7 +16,7 @@ from edge.parameters import LIMITS, DaemonParameters, read_kept, with_kept
 from edge.resolved import resolve_flight
 from firmware_bridge.parameters import ParameterKind, ParameterServer, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
-from landing.spec import ModelSpec
+from landing.model.spec import ModelSpec
 from landing.vehicle import Autopilot
 from tests.edge.test_config import MINIMAL, load
 from tests.edge.test_resolved import CAREFUL, PLAIN

@@ -16,9 +16,9 @@ from edge.log import EventLog
 from edge.pointing import GimbalPointing
 from firmware_bridge.dialect import command_long, mavlink
 from firmware_bridge.settings import LinkSettings
-from landing.authority_io import AuthorityOutput, AuthorityState
-from landing.descent import DescentWatch
+from landing.command.authority_io import AuthorityOutput, AuthorityState
 from landing.errors import ConfigError
+from landing.guidance.descent import DescentWatch
 from landing.settings import AuthoritySettings
 from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, TICK_NS

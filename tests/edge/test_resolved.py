@@ -16,9 +16,9 @@ from edge.config import EdgeConfig
 from edge.parameters import LIMITS
 from edge.resolved import ResolvedFlight, resolve_decision, resolve_flight
 from landing.errors import ConfigError
-from landing.operating import SETTING_OF
+from landing.model.operating import SETTING_OF
+from landing.model.spec import OperatingPoint
 from landing.settings import DecisionSection, DecisionSettings
-from landing.spec import OperatingPoint
 from landing.taxonomy import Role, Taxonomy
 from tests.command import run
 from tests.edge import fake_model

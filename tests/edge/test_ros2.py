@@ -31,7 +31,7 @@ from edge.ros import answers
 from edge.ros.publisher import RosPublisher
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, PictureError, TouchdownError
-from landing.ground_view import GroundView
+from landing.ground.view import GroundView
 from landing.taxonomy import Role
 from landing.types import Pose
 from tests.command import call

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime, openvino
-from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import ModelError
+from landing.model.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.taxonomy import Taxonomy
 from landing.types import HAZARD_ORDER, Frame, Segmentation
 from tests.edge import fake_model, fake_ncnn, fake_rknn

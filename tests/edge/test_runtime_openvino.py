@@ -16,8 +16,8 @@ from edge.runtimes import RuntimeOptions, load_runtime, openvino
 from edge.runtimes.openvino import choose_precision, open_openvino
 from edge.runtimes.openvino_stages import in_stages
 from edge.sections.model import ModelSection
-from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.errors import ModelError
+from landing.model.artefact import BF16_GATE_KEY, GateReport
 from landing.taxonomy import Taxonomy
 from landing.types import Frame
 from tests.edge import fake_model

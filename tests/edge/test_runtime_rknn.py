@@ -10,8 +10,8 @@ import pytest
 
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.rknn_file import NETWORK, RKNN, chips_of
-from landing.artefact import GateReport
 from landing.errors import ModelError
+from landing.model.artefact import GateReport
 from landing.problems import Problem
 from landing.types import Frame
 from tests.edge import fake_model, fake_rknn

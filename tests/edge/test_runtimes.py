@@ -10,7 +10,7 @@ import pytest
 
 from edge.runtimes import RuntimeOptions, load_runtime, taxonomy_for
 from landing.errors import ModelError, TaxonomyError
-from landing.spec import METADATA_KEY, InputSpec
+from landing.model.spec import METADATA_KEY, InputSpec
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 

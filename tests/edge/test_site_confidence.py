@@ -13,11 +13,11 @@ from edge.log import plain
 from edge.resolved import resolve_decision
 from edge.web.metrics import _of_decision
 from edge.web.status import _site
-from landing.confidence import SiteConfidence
 from landing.decider import Decision
+from landing.model.confidence import SiteConfidence
+from landing.model.spec import ModelSpec
 from landing.settings import DecisionSection
 from landing.site import LandingSite
-from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 

@@ -13,11 +13,11 @@ from edge.control import Control
 from edge.log import EventLog
 from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import SendResult
-from landing.command import CommandAnswer, CommandRequest
+from landing.command.orders import CommandAnswer, CommandRequest
 from landing.decider import Decision
+from landing.guidance.speed import Load
 from landing.settings import DirectorSettings
 from landing.site import Intruder, LandingSite
-from landing.speed import Load
 from landing.taxonomy import Role
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot, VehicleStatus

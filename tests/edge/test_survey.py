@@ -18,10 +18,10 @@ from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, SurveyReport, run
 from edge.survey.output import write_all
+from landing.choice.site_list import ListedSite, features, read_features
 from landing.errors import DataError
 from landing.globe import GlobalPlace
 from landing.settings import DecisionSection
-from landing.site_list import ListedSite, features, read_features
 from tests.command import call
 from tests.edge import fake_model
 from tests.edge.geotagged import save_geotagged

@@ -10,8 +10,8 @@ import pytest
 from edge.look.view import Given
 from edge.survey.merging import MergeRules, PhotoCandidate, PhotoLook, merge
 from edge.survey.photographs import UnplacedError, open_photo
+from landing.choice.ground_evidence import GroundEvidence, fault_radii_m
 from landing.globe import GlobalPlace
-from landing.ground_evidence import GroundEvidence, fault_radii_m
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 from tests.edge.geotagged import save_geotagged

@@ -14,9 +14,9 @@ import pytest
 from edge.check import check
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime, tensorrt, tensorrt_api
 from edge.runtimes.cudart import SIGNATURES, CudaError, Cudart, Device, find_library
-from landing.artefact import GateReport
 from landing.errors import ModelError
-from landing.manifest import manifest_path
+from landing.model.artefact import GateReport
+from landing.model.manifest import manifest_path
 from landing.types import Frame
 from tests.edge import fake_cuda, fake_model, fake_tensorrt
 from tests.edge.conftest import FakeGpu

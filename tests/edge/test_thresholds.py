@@ -11,8 +11,8 @@ from edge.check import check
 from edge.look.looker import Looker, LookOptions
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
+from landing.model.spec import OperatingPoint
 from landing.settings import DecisionSection
-from landing.spec import OperatingPoint
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 

@@ -19,8 +19,8 @@ from export.onnx_export import ExportOptions, check_pictures, export_onnx
 from export.retaxonomy import retaxonomy
 from export.rewrite import SummedPyramid, rewritten
 from export.runtime import runtime_maps
-from landing.confidence import ConfidenceStep, SiteConfidence
 from landing.errors import InvalidValueError, ModelError, TaxonomyError, TouchdownError
+from landing.model.confidence import ConfidenceStep, SiteConfidence
 from landing.taxonomy import Taxonomy
 from landing.types import Frame
 from trainer.checkpoint import Checkpoint

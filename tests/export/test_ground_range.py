@@ -11,10 +11,10 @@ from export.ground_range import RangeChoice, ground_range_of
 from export.info import Info
 from export.manifest import read_manifest, write_pair
 from export.onnx_export import ExportOptions, describe
-from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import InvalidValueError, ModelError
-from landing.manifest import EngineManifest
-from landing.spec import METADATA_KEY, GroundRange, ModelSpec, Provenance
+from landing.model.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
+from landing.model.manifest import EngineManifest
+from landing.model.spec import METADATA_KEY, GroundRange, ModelSpec, Provenance
 from landing.taxonomy import Taxonomy
 from tests.command import call
 from tests.edge import fake_model

@@ -18,7 +18,7 @@ from export.onnx_export import ExportOptions, check_pictures, export_onnx
 from export.parity import compare, require_close, require_exact
 from export.runtime import open_session, read_spec, runtime_maps
 from landing.errors import DataError, InvalidValueError, ModelError
-from landing.spec import METADATA_KEY
+from landing.model.spec import METADATA_KEY
 from landing.taxonomy import Taxonomy
 from landing.types import HAZARD_ORDER, Segmentation
 from trainer.checkpoint import Checkpoint

@@ -11,8 +11,8 @@ from export import bench as measuring
 from export.submission import read_submission
 from export.sustained import sustain
 from firmware_bridge.board import BoardSensors
-from landing.artefact import GateReport
 from landing.errors import ModelError
+from landing.model.artefact import GateReport
 from landing.reading import sha256_of
 from landing.types import Frame
 from tests.bridge.test_board import ORIN, PI_5, tree

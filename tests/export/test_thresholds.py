@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 import pytest
 
-from landing.artefact import GATE_KEY, GateReport
-from landing.spec import METADATA_KEY, ModelSpec
+from landing.model.artefact import GATE_KEY, GateReport
+from landing.model.spec import METADATA_KEY, ModelSpec
 from landing.taxonomy import Taxonomy
 from tests.command import call
 from tests.edge import fake_model

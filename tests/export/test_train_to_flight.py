@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from export.cli import cli as export_cli
 from export.runtime import read_spec, runtime_maps
-from landing.spec import Letterbox
+from landing.model.spec import Letterbox
 from landing.types import Segmentation
 from tests.trainer import fake_data
 from trainer.cli import cli as trainer_cli

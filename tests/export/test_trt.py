@@ -21,9 +21,9 @@ from export.trt import builder
 from export.trt.builder import find_gpu, l4t_release
 from export.trt.job import GRAPH_NAME, BuildJob, read_job, write_job
 from export.trt.make import EngineRequest, make_engine
-from landing.artefact import GateReport
 from landing.errors import InvalidValueError, ModelError, TouchdownError
-from landing.manifest import BuilderOptions, EngineManifest, read_engine
+from landing.model.artefact import GateReport
+from landing.model.manifest import BuilderOptions, EngineManifest, read_engine
 from tests.export.fake_board import with_gpu
 from tests.export.trt_models import SPEC, quantized, small
 

@@ -18,7 +18,7 @@ from export.trt import remote as module
 from export.trt.make import EngineRequest, make_engine
 from export.trt.remote import Remote
 from landing.errors import ModelError
-from landing.manifest import BuilderOptions, read_engine
+from landing.model.manifest import BuilderOptions, read_engine
 from tests.export.trt_models import small
 from tests.ssh_server import ssh_server
 

@@ -18,10 +18,10 @@ from export.files import gate_of, read_model, write_model
 from export.limits import LIMITS
 from export.pictures import LabelFolder
 from export.verify import VerifyOptions, kind_of, verify
-from landing.artefact import BF16_GATE_KEY
 from landing.errors import DataError, InvalidValueError, ModelError
-from landing.label_reading import voc_colour
-from landing.merge import segmentation_from_labels
+from landing.ground.merge import segmentation_from_labels
+from landing.labels.reading import voc_colour
+from landing.model.artefact import BF16_GATE_KEY
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 from tests.export import tiny

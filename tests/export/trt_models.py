@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from landing.spec import METADATA_KEY, InputSpec, ModelSpec, OutputSpec
+from landing.model.spec import METADATA_KEY, InputSpec, ModelSpec, OutputSpec
 from landing.taxonomy import Taxonomy
 
 SIDE = 64

@@ -19,9 +19,9 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.report import SendResult
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel, Mount
+from landing.choice.known_sites import SiteBook
 from landing.decider import Decider
 from landing.decision_groups import Grid
-from landing.known_sites import SiteBook
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Frame, Pose, Segmentation
 from sim.flight.link import InProcessLink, LinkFaults

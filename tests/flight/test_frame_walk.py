@@ -21,7 +21,7 @@ from edge.pipeline import Pipeline
 from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from landing.decider import Decider
-from landing.picture import PictureMonitor
+from landing.picture.monitor import PictureMonitor
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.types import Frame
 from sim.flight.link import InProcessLink, LinkFaults

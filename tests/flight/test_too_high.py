@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from landing.spec import GroundRange
+from landing.model.spec import GroundRange
 from landing.taxonomy import Taxonomy
 from sim.flight.fly import fly_one
 from tests.edge import fake_model

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.runner import RESULTS
-from landing.approach import DRIVERS_HZ, WALKERS_HZ, Approaches
+from landing.choice.approach import DRIVERS_HZ, WALKERS_HZ, Approaches
 from landing.settings import DecisionSettings
 from landing.taxonomy import Role
 

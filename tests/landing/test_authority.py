@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from landing.authority import Authority
-from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
-from landing.command import AnswerKind, CommandAnswer, FlyTo, Hold, Land
-from landing.descent import DescentWatch
-from landing.director import DirectorOutput, DirectorState
+from landing.command.authority import Authority
+from landing.command.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
+from landing.command.orders import AnswerKind, CommandAnswer, FlyTo, Hold, Land
 from landing.estimator import FIRST_FRAME, EstimatorFrame
+from landing.guidance.descent import DescentWatch
+from landing.guidance.director import DirectorOutput, DirectorState
 from landing.settings import AuthoritySettings
 from landing.site import Intruder
 from landing.taxonomy import Role

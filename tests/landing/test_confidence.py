@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from landing.camera import CameraModel
-from landing.confidence import SiteConfidence, site_score
 from landing.decider import Decider
+from landing.ground.site_score import site_score
+from landing.model.confidence import SiteConfidence
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.types import Segmentation

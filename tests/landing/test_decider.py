@@ -12,9 +12,9 @@ from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.errors import InvalidValueError
 from landing.geometry import quaternion_from_euler
-from landing.groundmap import GroundMap
-from landing.merge import merge_probabilities, remove_small_objects, smoothed
-from landing.plane import GroundPlane
+from landing.ground.map import GroundMap
+from landing.ground.merge import merge_probabilities, remove_small_objects, smoothed
+from landing.ground.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Role

@@ -10,14 +10,14 @@ import pytest
 
 from landing.camera import CameraModel, Mount
 from landing.decision_groups import ReliefSettings
-from landing.depth import MOST_POINTS, DepthGround, DepthLook, depth_ground
-from landing.depth_image import DepthCamera, DepthSettings
 from landing.errors import InvalidValueError
 from landing.estimator import EstimatorFrame
 from landing.geometry import FloatArray, quaternion_from_euler
-from landing.picture import PictureMonitor, PictureSettings
-from landing.relief import Relief
-from landing.relief_report import ReliefReport
+from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.relief.depth import MOST_POINTS, DepthGround, DepthLook, depth_ground
+from landing.relief.depth_image import DepthCamera, DepthSettings
+from landing.relief.parallax import Relief
+from landing.relief.report import ReliefReport
 from landing.types import Frame, Pose
 
 HEIGHT_M, AT_NS = 10.0, 5_000_000_000

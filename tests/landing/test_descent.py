@@ -11,11 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.camera import CameraModel
+from landing.choice.picker import (
+    Candidate,
+    LostPlace,
+    clean_regions,
+    clearance_grid,
+    hazard_clearance_grid,
+    pick,
+    score_grid,
+)
 from landing.decider import Decider
 from landing.decision_groups import Grid, StandingClearance, UnsafeMemory
 from landing.errors import InvalidValueError
-from landing.groundmap import GroundMap
-from landing.picker import Candidate, LostPlace, clean_regions, clearance_grid, hazard_clearance_grid, pick, score_grid
+from landing.ground.map import GroundMap
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role

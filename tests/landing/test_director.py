@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.decider import Decision
-from landing.director import SENDING, Director, DirectorInput, DirectorState
 from landing.geometry import quaternion_from_euler
+from landing.guidance.director import SENDING, Director, DirectorInput, DirectorState
 from landing.settings import DirectorSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Role

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.decision_groups import Grid
-from landing.director import Director, DirectorInput
 from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
 from landing.geometry import multiplied, quaternion_from_euler
+from landing.guidance.director import Director, DirectorInput
 from landing.settings import DecisionSettings, DirectorSettings
 from landing.site import LandingSite
 from landing.types import Pose

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landing.command import AnswerKind, FlyTo, Hold, Land
-from landing.failsafe import LONGEST_S, MARGIN_S, SHARE, SLOWEST_DESCENT_MPS, HoldBound, may_hold_s
+from landing.command.failsafe import LONGEST_S, MARGIN_S, SHARE, SLOWEST_DESCENT_MPS, HoldBound, may_hold_s
+from landing.command.orders import AnswerKind, FlyTo, Hold, Land
 from landing.vehicle import Autopilot, Battery, Sticks
 from tests.landing.test_authority import GUARD, PERSON, S, world
 

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from landing.ground_view import MOVING_ROLES, GroundView
-from landing.groundmap import GroundMap
-from landing.merge import segmentation_from_labels, smoothed
-from landing.picker import clean_regions, clearance_grid, distance_m, hazard_clearance_grid, score_grid
+from landing.choice.picker import clean_regions, clearance_grid, distance_m, hazard_clearance_grid, score_grid
+from landing.ground.map import GroundMap
+from landing.ground.merge import segmentation_from_labels, smoothed
+from landing.ground.shown_cells import Extent, mask_camera, shown_cells
+from landing.ground.view import MOVING_ROLES, GroundView
 from landing.settings import DecisionSettings
-from landing.shown_cells import Extent, mask_camera, shown_cells
 from landing.taxonomy import HAZARD_ROLES
 from landing.types import Pose, Segmentation
 from tests.landing.worlds import CAMERA, TAXONOMY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landing.frame_times import CLEARED_AT, NEVER_NS, FrameTimes
+from landing.ground.frame_times import CLEARED_AT, NEVER_NS, FrameTimes
 
 
 @pytest.mark.parametrize("ordered", [True, False])

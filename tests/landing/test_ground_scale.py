@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.geometry import quaternion_from_euler
-from landing.ground_scale import IN_USE, GroundScale, axis_down, metres_down
+from landing.ground.scale import IN_USE, GroundScale, axis_down, metres_down
+from landing.model.spec import GroundRange
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
-from landing.spec import GroundRange
 from tests.landing.worlds import CAMERA, GRASS, PERSON, TAXONOMY, pose_at, seen
 
 S = 1_000_000_000

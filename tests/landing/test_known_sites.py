@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 
 from landing.camera import CameraModel
-from landing.confidence import ConfidenceStep, SiteConfidence
-from landing.errors import DataError, InvalidValueError
-from landing.estimator import FIRST_FRAME, FrameShift
-from landing.globe import GlobalFix, GlobalPlace, metres_per_degree
-from landing.ground_evidence import BAD_GROUND, GroundEvidence, fault_radii_m
-from landing.ground_view import GroundView
-from landing.known_sites import (
+from landing.choice.ground_evidence import BAD_GROUND, GroundEvidence, fault_radii_m
+from landing.choice.known_sites import (
     CONFIRMED_LOOKS,
     LASTING_FAULTS,
     MOST_A_LOOK,
@@ -27,9 +22,14 @@ from landing.known_sites import (
     SiteBook,
     SiteLook,
 )
-from landing.picker import clearance_grid, hazard_clearance_grid
+from landing.choice.picker import clearance_grid, hazard_clearance_grid
+from landing.choice.site_list import ListedSite, features, read_features, spread
+from landing.errors import DataError, InvalidValueError
+from landing.estimator import FIRST_FRAME, FrameShift
+from landing.globe import GlobalFix, GlobalPlace, metres_per_degree
+from landing.ground.view import GroundView
+from landing.model.confidence import ConfidenceStep, SiteConfidence
 from landing.settings import DecisionSettings
-from landing.site_list import ListedSite, features, read_features, spread
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import Pose, Segmentation
 

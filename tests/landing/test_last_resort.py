@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from edge.control import Control
 from edge.log import EventLog
 from firmware_bridge.report import SendResult
+from landing.choice.last_resort import STRUCK_M, LastResort, ResortChooser
+from landing.choice.picker import hazard_clearance_grid
 from landing.decider import Decision
-from landing.director import Director, DirectorInput
-from landing.ground_view import MOVING_ROLES, GroundView
-from landing.last_resort import STRUCK_M, LastResort, ResortChooser
-from landing.picker import hazard_clearance_grid
+from landing.ground.view import MOVING_ROLES, GroundView
+from landing.guidance.director import Director, DirectorInput
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role

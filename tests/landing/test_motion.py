@@ -13,8 +13,8 @@ import pytest
 
 from landing.camera import CameraModel, Mount
 from landing.geometry import quaternion_from_euler
-from landing.mistakes import KINDS, STATED
-from landing.motion import MotionReport, PictureMotion
+from landing.motion.check import MotionReport, PictureMotion
+from landing.motion.mistakes import KINDS, STATED
 from landing.types import ByteArray, Pose
 
 CAMERA = CameraModel.from_hfov(320, 240, 75.0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge.look.records import gap_words
+from landing.choice.obstruction import NOT_LANDABLE, UNSEEN, largest_gap
 from landing.decider import Decider
-from landing.obstruction import NOT_LANDABLE, UNSEEN, largest_gap
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason, radius_in_words
 from landing.taxonomy import Role

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from landing.decider import Decider
 from landing.errors import ModelError
-from landing.groundmap import GroundMap
-from landing.operating import describe, thresholds_in_force
+from landing.ground.map import GroundMap
+from landing.model.operating import describe, thresholds_in_force
+from landing.model.spec import InputSpec, ModelSpec, OperatingPoint
 from landing.settings import HAZARD_THRESHOLDS, LANDABLE_THRESHOLDS, DecisionSection, DecisionSettings, Strictness
 from landing.site import LandingSite
-from landing.spec import InputSpec, ModelSpec, OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 from landing.types import Segmentation
 from tests.landing.worlds import CAMERA, TAXONOMY, pose_at

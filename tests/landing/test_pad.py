@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from landing.camera import CameraModel
 from landing.decider import Decider
-from landing.director import Director, DirectorInput
 from landing.estimator import FrameShift
 from landing.geometry import quaternion_from_euler
-from landing.pad import PadFinder, PadSettings, PadSighting, tag_dictionary
-from landing.pad_fit import PadFix, fit
-from landing.pad_track import PadState, PadTracker
+from landing.guidance.director import Director, DirectorInput
+from landing.pad.fit import PadFix, fit
+from landing.pad.tag import PadFinder, PadSettings, PadSighting, tag_dictionary
+from landing.pad.track import PadState, PadTracker
 from landing.settings import DecisionSettings, DirectorSettings
 from landing.site import LandingSite, NoSite
 from landing.types import Pose

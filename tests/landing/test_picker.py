@@ -6,9 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from landing.decision_groups import HiddenHazard
-from landing.ground_view import GroundView
-from landing.picker import (
+from landing.choice.picker import (
     AGE_STEPS_S,
     Candidate,
     clean_regions,
@@ -17,6 +15,8 @@ from landing.picker import (
     hazard_clearance_grid,
     pick,
 )
+from landing.decision_groups import HiddenHazard
+from landing.ground.view import GroundView
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy

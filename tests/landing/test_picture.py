@@ -11,7 +11,7 @@ import pytest
 
 from landing.camera import CameraModel
 from landing.geometry import quaternion_from_euler
-from landing.picture import PictureMonitor, PictureSettings, sharpness
+from landing.picture.monitor import PictureMonitor, PictureSettings, sharpness
 from landing.types import ByteArray, Frame, Pose
 from tests.landing.test_motion import CAMERA as LENS
 from tests.landing.test_motion import picture

@@ -9,9 +9,10 @@ import pytest
 
 from landing.decision_groups import ReliefSettings
 from landing.geometry import FloatArray
-from landing.picture_pairs import CameraTrack
-from landing.relief import CornerPair, Relief
-from landing.relief_report import CELL_M, CELLS, ReliefReport, packed
+from landing.motion.corners import CornerPair
+from landing.motion.pairs import CameraTrack
+from landing.relief.parallax import Relief
+from landing.relief.report import CELL_M, CELLS, ReliefReport, packed
 
 HEIGHT_M, STEP_S = 12.0, 0.5
 DOWN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])

@@ -10,9 +10,9 @@ from edge.pilot_texts import explain
 from landing.decider import Decider, Decision
 from landing.decision_groups import ReliefSettings
 from landing.estimator import FrameShift
-from landing.ground_view import GridOfFloat
+from landing.ground.view import GridOfFloat
 from landing.problems import Problem
-from landing.relief_report import CELL_M, CELLS, ReliefReport, packed
+from landing.relief.report import CELL_M, CELLS, ReliefReport, packed
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from tests.landing.test_decider import S, hovering, square_of_grass

@@ -17,8 +17,8 @@ import pytest
 
 from landing.camera import CameraModel
 from landing.geometry import quaternion_from_euler
-from landing.mistakes import LOOPED
-from landing.picture import PictureMonitor, PictureSettings
+from landing.motion.mistakes import LOOPED
+from landing.picture.monitor import PictureMonitor, PictureSettings
 from landing.site import NoSiteReason
 from landing.types import ByteArray, Frame, Pose
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from landing.choice.picker import hazard_clearance_grid
+from landing.choice.snapshot import snapshot
+from landing.choice.tracker import MOVING_ROLES, SiteTracker
 from landing.decider import Decider
-from landing.picker import hazard_clearance_grid
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
-from landing.snapshot import snapshot
 from landing.taxonomy import Role
-from landing.tracker import MOVING_ROLES, SiteTracker
 from tests.landing.test_decider import walker
 from tests.landing.test_picker import view_of
 from tests.landing.worlds import CAMERA, GRASS, TAXONOMY, pose_at, seen

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from landing.decider import Decision
+from landing.guidance.speed import Load, Slowness, SpeedMonitor
 from landing.site import NoSite, NoSiteReason
-from landing.speed import Load, Slowness, SpeedMonitor
 
 S = 1_000_000_000
 LIMIT_S = 0.45

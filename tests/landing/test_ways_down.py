@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from landing.descent import ENDS_AFTER_NS, LOW_M, DescentWatch
+from landing.guidance.descent import ENDS_AFTER_NS, LOW_M, DescentWatch
 from landing.types import Pose
 from landing.vehicle import Autopilot, MissionItem, VehicleStatus, WayDown
 

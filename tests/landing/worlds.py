@@ -9,7 +9,7 @@ import numpy as np
 
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
-from landing.merge import segmentation_from_labels
+from landing.ground.merge import segmentation_from_labels
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation
 

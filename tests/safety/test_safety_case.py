@@ -48,7 +48,7 @@ def test_a_claim_whose_evidence_is_gone_is_told() -> None:
     gone = "tests/landing/test_director.py::test_that_is_gone"
     for change in (
         {"tests": (gone,)},
-        {"code": ("landing.gates:Gone",)},
+        {"code": ("landing.guidance.gates:Gone",)},
         {"results": ("benchmarks/results/gone.json",)},
     ):
         assert missing(true.model_copy(update=change)) == list(next(iter(change.values())))

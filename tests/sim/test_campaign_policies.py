@@ -9,7 +9,7 @@ import pytest
 
 from landing.camera import CameraModel
 from landing.errors import TouchdownError
-from landing.merge import segmentation_from_labels
+from landing.ground.merge import segmentation_from_labels
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite
 from landing.taxonomy import Taxonomy

@@ -14,8 +14,8 @@ from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.decision_groups import ReliefSettings
-from landing.depth_image import DepthCamera
-from landing.merge import segmentation_from_labels
+from landing.ground.merge import segmentation_from_labels
+from landing.relief.depth_image import DepthCamera
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Frame, Pose

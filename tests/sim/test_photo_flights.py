@@ -14,8 +14,8 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
-from landing.ground_scale import GroundScale
-from landing.spec import GroundRange
+from landing.ground.scale import GroundScale
+from landing.model.spec import GroundRange
 from landing.taxonomy import Taxonomy
 from landing.types import Pose
 from sim.camera import Motion

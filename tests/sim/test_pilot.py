@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from landing.authority import AuthorityState
-from landing.director import DirectorState
+from landing.command.authority import AuthorityState
+from landing.guidance.director import DirectorState
 from sim.campaign.task import Plan, Task, run
 from sim.flight.pilot import GoDown, ModeOrder, Phase, Pilot, Seen
 

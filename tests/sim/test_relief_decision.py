@@ -10,8 +10,8 @@ import numpy as np
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.decision_groups import ReliefSettings
-from landing.merge import segmentation_from_labels
-from landing.picture import PictureMonitor, PictureSettings
+from landing.ground.merge import segmentation_from_labels
+from landing.picture.monitor import PictureMonitor, PictureSettings
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Frame, Pose

@@ -10,8 +10,8 @@ import numpy as np
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
 from landing.estimator import EstimatorFrame
-from landing.picture import PictureMonitor, PictureSettings
-from landing.relief_report import ReliefReport
+from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.relief.report import ReliefReport
 from landing.types import Frame, Pose
 from sim.camera import render
 from sim.world import World

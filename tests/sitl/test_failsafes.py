@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.sitl_failsafes import bound_kept, held
-from landing.failsafe import LONGEST_S
+from landing.command.failsafe import LONGEST_S
 from sim.flight.plan import FlightPlan, FlightResult
 from sim.vehicle.autopilot_process import StartConditions
 from sim.vehicle.failsafes import PX4_ACTIONS, Failsafe

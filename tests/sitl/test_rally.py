@@ -13,8 +13,8 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.session import Session, tool_settings
 from firmware_bridge.rally import ACCEPTED, NO_SPACE, RallyPoint, read_rally, write_rally
 from firmware_bridge.rally_command import RallyOptions, publish
+from landing.choice.site_list import ListedSite
 from landing.globe import GlobalPlace
-from landing.site_list import ListedSite
 from sim.vehicle.autopilot_process import StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from landing.errors import DataError
-from landing.pictures import orientation_of, upright
+from landing.picture_files import orientation_of, upright
 from landing.taxonomy import Taxonomy
 from tests.command import call
 from tests.trainer import fake_data

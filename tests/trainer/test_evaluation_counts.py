@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.errors import InvalidValueError
-from landing.merge import merge_probabilities
+from landing.ground.merge import merge_probabilities
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from tests.trainer import fake_checkpoint
 from trainer.checkpoint import Checkpoint

@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 
 from landing.errors import DataError
-from landing.spec import OperatingPoint
+from landing.model.spec import OperatingPoint
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_checkpoint, fake_data
 from trainer.checkpoint import Checkpoint

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from landing.decider import Decider
 from landing.decision_groups import Evidence
-from landing.operating import SETTING_OF
+from landing.model.operating import SETTING_OF
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
@@ -95,7 +95,7 @@ def test_discs_hold_what_brute_force_on_the_ground_finds(seed):
 
 
 def perfect(labels) -> Segmentation:
-    from landing.merge import segmentation_from_labels
+    from landing.ground.merge import segmentation_from_labels
 
     return segmentation_from_labels(labels, SYNTHETIC)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from landing.pictures import as_stored
+from landing.picture_files import as_stored
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
 from tests.command import call

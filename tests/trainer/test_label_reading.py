@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from landing.errors import DataError
-from landing.label_maps import MaskFacts, decode_labels, read_mask_facts
-from landing.label_reading import LabelReading, decide, voc_colour
+from landing.labels.maps import MaskFacts, decode_labels, read_mask_facts
+from landing.labels.reading import LabelReading, decide, voc_colour
 from landing.taxonomy import ClassInfo, Role, Taxonomy
 from landing.types import ByteArray
 from tests.trainer import fake_data

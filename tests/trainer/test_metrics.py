@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landing.spec import Letterbox
+from landing.model.spec import Letterbox
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
 from trainer.metrics import Scores, confusion

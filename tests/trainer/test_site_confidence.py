@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from edge.look.looker import Looker, LookOptions
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
-from landing.artefact import GATE_KEY, GateReport
-from landing.confidence import SiteConfidence
-from landing.merge import segmentation_from_labels
+from landing.ground.merge import segmentation_from_labels
+from landing.model.artefact import GATE_KEY, GateReport
+from landing.model.confidence import SiteConfidence
+from landing.model.spec import METADATA_KEY, ModelSpec
 from landing.settings import DecisionSection, DecisionSettings
-from landing.spec import METADATA_KEY, ModelSpec
 from landing.taxonomy import Taxonomy
 from tests.command import call
 from tests.edge import fake_model

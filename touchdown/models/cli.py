@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from landing.ground_scale import metres_down
+from landing.ground.scale import metres_down
 from landing.terminal import printable
 from touchdown.models import store
 from touchdown.models.registry import LENS_DEG, ShippedModel, load_registry

@@ -10,10 +10,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edge.runtimes.onnx_file import metadata_of, read_onnx
-from landing.document import parse_document
 from landing.errors import ModelError
+from landing.model.document import parse_document
+from landing.model.spec import ModelSpec
 from landing.reading import read_text, sha256_of
-from landing.spec import ModelSpec
 
 HERE = Path(__file__).resolve().parent
 REGISTRY, CARDS = HERE / "registry.json", HERE / "cards"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge.resolved import ResolvedFlight
-from landing.artefact import GateReport
 from landing.distribution import VERSION
-from landing.ground_scale import axis_down, metres_down
-from landing.operating import describe
-from landing.spec import ModelSpec
+from landing.ground.scale import axis_down, metres_down
+from landing.model.artefact import GateReport
+from landing.model.operating import describe
+from landing.model.spec import ModelSpec
 from landing.taxonomy import HAZARD_ROLES, Role
 from touchdown.safety.claims import Figure, SafetyClaim, SafetyClaims
 from touchdown.safety.document import SafetyDocument

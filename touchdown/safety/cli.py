@@ -34,8 +34,8 @@ def cli(config: Path | None, model: Path | None, out: Path | None, links: str) -
     from edge.config import load_config, parse_config
     from edge.resolved import resolve_flight
     from edge.runtimes.onnx_file import metadata_of, read_onnx
-    from landing.artefact import GateReport
     from landing.errors import ConfigError, DataError, InvalidValueError, ModelError
+    from landing.model.artefact import GateReport
     from landing.reading import open_for_writing, sha256_of
     from touchdown.models.registry import load_registry, spec_of
     from touchdown.models.store import find

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import DataError
-from landing.pictures import read_picture_bytes
+from landing.picture_files import read_picture_bytes
 from landing.taxonomy import GUESS, Taxonomy
 from trainer.data.findings import ERRORS, NOTES, DataFinding, below
 from trainer.data.layouts import FoundLayout

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landing.errors import DataError
-from landing.label_maps import IGNORE, MaskFacts, colour_of, index_of
-from landing.label_reading import ClassOf, LabelReading, near_class
+from landing.labels.maps import IGNORE, MaskFacts, colour_of, index_of
+from landing.labels.reading import ClassOf, LabelReading, near_class
 from landing.taxonomy import Taxonomy
 from landing.terminal import printable
 from trainer.data.pairs import PairedFiles

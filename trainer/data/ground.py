@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from landing.errors import DataError, InvalidValueError
+from landing.model.spec import GroundRange, Letterbox
 from landing.reading import TABLE_BYTES, read_text
-from landing.spec import GroundRange, Letterbox
 from trainer.recipe import Variation
 
 GROUND_FILE = "ground.csv"

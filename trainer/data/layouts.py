@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from landing.errors import DataError
-from landing.label_files import LABEL_SUFFIXES
-from landing.label_maps import colour_of, read_mask_facts
-from landing.label_reading import voc_colour
+from landing.labels.files import LABEL_SUFFIXES
+from landing.labels.maps import colour_of, read_mask_facts
+from landing.labels.reading import voc_colour
 from landing.progress import Progress
 from landing.reading import absence, read_text
 from landing.taxonomy import Taxonomy

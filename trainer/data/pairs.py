@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from landing.errors import DataError
-from landing.label_files import LABEL_SUFFIXES, MASK_ENDINGS, normal_name
+from landing.labels.files import LABEL_SUFFIXES, MASK_ENDINGS, normal_name
 from trainer.data.samples import Sample
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")

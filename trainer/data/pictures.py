@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from landing.spec import Letterbox
+from landing.model.spec import Letterbox
 from trainer.data.augment import vary
 from trainer.data.augment.people import cut_out, with_people
 from trainer.data.rare import RarePicker

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError
-from landing.label_maps import IGNORE, Reading, UnknownPolicy, decode_labels, within_memory
-from landing.pictures import (
+from landing.labels.maps import IGNORE, Reading, UnknownPolicy, decode_labels, within_memory
+from landing.picture_files import (
     decode,
     format_of,
     is_whole_jpeg,

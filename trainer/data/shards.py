@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import DataError
-from landing.pictures import decode, require_picture
+from landing.picture_files import decode, require_picture
 from landing.reading import TABLE_BYTES, open_file
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from landing.errors import DataError
-from landing.label_files import normal_name
+from landing.labels.files import normal_name
 from landing.reading import TABLE_BYTES, read_text
 from trainer.data.samples import Sample
 

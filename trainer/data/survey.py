@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from landing.label_maps import MaskFacts, Reading, UnknownPolicy, read_mask_facts
-from landing.label_reading import LabelReading, class_reader, decide
+from landing.labels.maps import MaskFacts, Reading, UnknownPolicy, read_mask_facts
+from landing.labels.reading import LabelReading, class_reader, decide
 from landing.taxonomy import Taxonomy
 from trainer.data.class_lists import ClassList, compare
 from trainer.data.findings import DataFinding, below, of_mask, of_pairs, value_text, wrong_suffix

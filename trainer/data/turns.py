@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landing.errors import DataError
-from landing.label_maps import MaskFacts
-from landing.pictures import format_of, orientation_of, read_header, size_of
+from landing.labels.maps import MaskFacts
+from landing.picture_files import format_of, orientation_of, read_header, size_of
 from trainer.data.findings import DataFinding, below
 from trainer.data.samples import ExifTurn
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from landing.model.spec import OperatingPoint
 from landing.progress import say
-from landing.spec import OperatingPoint
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split

@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from landing.confidence import MOST_STEPS, ConfidenceStep, SiteConfidence, site_score
-from landing.merge import smoothed
+from landing.ground.merge import smoothed
+from landing.ground.site_score import site_score
+from landing.model.confidence import MOST_STEPS, ConfidenceStep, SiteConfidence
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Segmentation
@@ -49,7 +50,7 @@ class JudgedSite:
     """A disc on a labelled picture.
 
     Attributes:
-        score: See `landing.confidence.site_score`.
+        score: See `landing.ground.site_score.site_score`.
         safe: By the labels.
         scene: That the picture shows.
         radius_px: Of the disc in the network's maps.

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from landing.errors import DataError
+from landing.model.spec import OperatingPoint
 from landing.progress import Progress
 from landing.settings import DecisionSettings
-from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, ClassInfo, Role, Taxonomy
 from landing.types import ByteArray, Segmentation
 from trainer.checkpoint import Checkpoint

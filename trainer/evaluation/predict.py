@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError, FileError
-from landing.pictures import open_video, write_picture
+from landing.picture_files import open_video, write_picture
 from landing.progress import Progress, say, tracked
 from landing.reading import absence, require_file
 from landing.taxonomy import Taxonomy

@@ -1,8 +1,8 @@
 """A checkpoint's network: pictures to logits, and logits to class and role probabilities.
 
-Each picture goes in as on the drone (`landing.spec.Letterbox`, top left, padded); the padding is cut off the logits.
-Logits are compared with labels at the label map's own size: they are enlarged bilinearly before softmax and argmax. So
-detail that the network is too coarse for counts as an error, and different input sizes are comparable.
+Each picture goes in as on the drone (`landing.model.spec.Letterbox`, top left, padded); the padding is cut off the
+logits. Logits are compared with labels at the label map's own size: they are enlarged bilinearly before softmax and
+argmax. So detail that the network is too coarse for counts as an error, and different input sizes are comparable.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from landing.errors import InvalidValueError, ModelError
-from landing.spec import Letterbox
+from landing.model.spec import Letterbox
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Segmentation
 from trainer.checkpoint import Checkpoint

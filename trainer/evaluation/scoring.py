@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landing.confidence import SiteConfidence
-from landing.operating import thresholds_in_force
+from landing.model.confidence import SiteConfidence
+from landing.model.operating import thresholds_in_force
+from landing.model.spec import OperatingPoint
 from landing.settings import DecisionSection
-from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 from trainer.checkpoint import Checkpoint
 from trainer.data.known_layouts import LABEL_NOTES

@@ -1,10 +1,11 @@
 """Sites that the landing decision chooses on labelled pictures, and the hazards in them ("site false-safe").
 
-The code that flies decides (`landing.groundmap`, `landing.picker`) on each picture alone, as from a level camera over
-flat ground. Data sets rarely state height and field of view, so the view is an assumption, shown beside every figure.
+The code that flies decides (`landing.ground.map`, `landing.choice.picker`) on each picture alone, as from a level
+camera over flat ground. Data sets rarely state height and field of view, so the view is an assumption, shown beside
+every figure.
 
 Thresholds of `landable` are of one frame's probability; in flight they mark where evidence turns from against to for
-(`landing.operating`).
+(`landing.model.operating`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.camera import CameraModel
-from landing.groundmap import GroundMap
-from landing.merge import segmentation_from_labels
-from landing.operating import SETTING_OF
-from landing.picker import Candidate, clean_regions, clearance_grid, hazard_clearance_grid, pick
+from landing.choice.picker import Candidate, clean_regions, clearance_grid, hazard_clearance_grid, pick
+from landing.ground.map import GroundMap
+from landing.ground.merge import segmentation_from_labels
+from landing.model.operating import SETTING_OF
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation

@@ -3,10 +3,10 @@
 Hazards first, each by itself. Recall of pixels is no measure: the rim of a person who is found is lost, and each false
 patch of ten pixels blocks the ground around it. So people, vehicles, obstacles and patches of water count one by one,
 weighted by the ground under them (`trainer.evaluation.instances`). Taken is the largest threshold, up to the default of
-flight (`landing.operating` caps it there), at which val still finds the wanted share. Of people above `LEAST_M2`, at
-most `lost_people` of those that the least threshold finds may be lost by it. Where even the least does not find enough,
-it is the largest that finds what the least finds, and `unmet` says so. A role without an instance in val keeps the
-default.
+flight (`landing.model.operating` caps it there), at which val still finds the wanted share. Of people above `LEAST_M2`,
+at most `lost_people` of those that the least threshold finds may be lost by it. Where even the least does not find
+enough, it is the largest that finds what the least finds, and `unmet` says so. A role without an instance in val keeps
+the default.
 
 Then landable ground: of the thresholds from 0.5 on at which at most the wanted share of pixels that are not landable is
 called free, the one whose sites hold a hazard least often over all widths that the pictures may have
@@ -26,9 +26,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from landing.operating import SETTING_OF
+from landing.model.operating import SETTING_OF
+from landing.model.spec import OperatingPoint
 from landing.settings import FRAME_LANDABLE_LIMITS, DecisionSettings
-from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 from trainer.evaluation.instances import LEAST_M2, Instance, found_by_size, found_share
 from trainer.evaluation.pixel_counts import LEAST_LANDABLE, PixelCounts, byte_of, threshold_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from landing.errors import DataError
-from landing.pictures import MOST_PIXELS
+from landing.picture_files import MOST_PIXELS
 from trainer.importers.canvas import Outline, Patch, Region, box, ring_of
 from trainer.importers.export import ExportFolder, tidy
 from trainer.importers.foreign import Entry, ForeignPicture, ForeignSet, part_of

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import DataError
-from landing.pictures import (
+from landing.picture_files import (
     decode,
     format_of,
     orientation_of,

@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from landing.errors import DataError
-from landing.pictures import MOST_PIXELS
+from landing.picture_files import MOST_PIXELS
 from landing.reading import TABLE_BYTES, open_file
 from trainer.importers.canvas import Outline, Patch, Region, box, ellipse, ring_of, turned
 from trainer.importers.export import ExportFolder

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from landing.errors import DataError
-from landing.pictures import read_picture_bytes
+from landing.picture_files import read_picture_bytes
 from trainer.importers.canvas import Outline, Patch, Region, box, ellipse, ring_of, turned
 from trainer.importers.export import ExportFolder, tidy
 from trainer.importers.foreign import Entry, ForeignPicture, ForeignSet

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from landing.errors import DataError
-from landing.pictures import DAMAGED, picture_size, read_picture_bytes, require_picture
+from landing.picture_files import DAMAGED, picture_size, read_picture_bytes, require_picture
 from landing.types import ByteArray
 from trainer.importers.canvas import BoolMask, LabelCanvas
 

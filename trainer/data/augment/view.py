@@ -17,7 +17,7 @@ from trainer.data.samples import IGNORE
 from trainer.recipe import Variation
 
 PAD_GREY = 127
-"""Value of padding, as in `landing.spec.Letterbox`."""
+"""Value of padding, as in `landing.model.spec.Letterbox`."""
 
 Matrix = npt.NDArray[np.float64]
 

@@ -1,0 +1,529 @@
+"""A rolling metric map of the ground below, in local NED: what is landable, what is a hazard.
+
+Rows go north, columns go east; the map moves with the vehicle in whole cells. Every cell holds the log-odds of landable
+ground, those of each hazard role, the quality of its surface, and when it was last seen. A cell not seen recently is
+unknown, and unknown is never landable.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.camera import CameraModel
+from landing.estimator import FrameShift
+from landing.ground.frame_times import NEVER_NS, FrameNumbers, FrameTimes
+from landing.ground.merge import filtered
+from landing.ground.shown_cells import (
+    LEAST_SHOWN,
+    NOT_SHOWN,
+    Extent,
+    ShownCells,
+    Window,
+    logit_table,
+    mask_camera,
+    shown_cells,
+)
+from landing.ground.surface import as_bytes, mean_around, reach_cells
+from landing.ground.view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set
+from landing.settings import DecisionSettings
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
+from landing.types import ByteArray, Pose, Segmentation
+
+GridOfDouble = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+PERSON_WIDE_M = 0.5
+"""Of a grown-up seen from above."""
+
+SAME_HEIGHT = 1.2
+"""Heights that differ by no more than this factor show the same."""
+
+BEYOND_SITES_M = 8.0
+"""Reach of the map around the farthest site, m, so that people beside it are kept clear of."""
+
+
+class _Layer(NamedTuple):
+    """One grid of the map.
+
+    Attributes:
+        dtype: Of its cells.
+        unknown: Value of a cell that was never seen.
+        worst: Joins two old cells that become one, to the careful side.
+    """
+
+    dtype: type
+    unknown: float
+    worst: np.ufunc
+
+
+_LAYERS = {
+    "landable": _Layer(np.float32, 0.0, np.minimum),
+    "hazards": _Layer(np.float32, 0.0, np.maximum),
+    # Numbers of frames, see `FrameTimes`.
+    "seen": _Layer(np.int32, 0, np.minimum),
+    "visited": _Layer(np.int32, 0, np.maximum),
+    # From which height, and when, standing ground was last seen to be bad; infinite: never.
+    "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
+    "bad": _Layer(np.int32, 0, np.maximum),
+}
+_SURFACES = {"quality": _Layer(np.float32, 0.0, np.minimum), "quality_around": _Layer(np.uint8, 0, np.minimum)}
+"""Kept where the taxonomy does not call all landable ground alike."""
+
+_TIMES = ("seen", "visited", "bad")
+_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", "surfaces_ns")
+"""State of the map, beside its settings and layers."""
+
+_MOVING = tuple(HAZARD_ROLES.index(role) for role in MOVING_ROLES)
+_STANDING = tuple(k for k in range(len(HAZARD_ROLES)) if k not in _MOVING)
+
+
+class GroundMap:
+    """Accumulates segmentations into the map. One owner; not shared between threads.
+
+    The evidence of all hazards of a cell lies side by side, shape (n, n, roles): OpenCV takes the roles as channels of
+    one picture.
+    """
+
+    _landable: GridOfFloat
+    _hazards: GridOfFloat
+    _seen: FrameNumbers
+    _visited: FrameNumbers
+    _bad_from_m: GridOfFloat
+    _bad: FrameNumbers
+    _quality: GridOfFloat
+    _quality_around: ByteArray
+
+    def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
+        self._settings = settings
+        self._quality_lut = taxonomy.quality_lut if len(taxonomy.surfaces) > 1 else None
+        self._layers = _LAYERS if self._quality_lut is None else _LAYERS | _SURFACES
+        thresholds = settings.hazard_thresholds
+        gain = settings.evidence.ground_gain
+        self._landable_evidence = logit_table(settings.frame_landable_probability, gain)
+        gains = (settings.evidence.hazard_gain if role in MOVING_ROLES else gain for role in HAZARD_ROLES)
+        tables = [logit_table(thresholds[role], of_role) for role, of_role in zip(HAZARD_ROLES, gains, strict=True)]
+        self._hazard_evidence: GridOfFloat = np.stack(tables, axis=-1)[None]
+        self._hazard_evidence[:, NOT_SHOWN] = self._hazard_evidence[:, LEAST_SHOWN]
+        self._landable_logit = math.log(settings.landable_probability / (1 - settings.landable_probability))
+        self._ground_limit, moving = settings.evidence.ground_limit, settings.evidence.hazard_limit
+        limits = [moving if role in MOVING_ROLES else self._ground_limit for role in HAZARD_ROLES]
+        self._hazard_limits, self._hazard_floors = np.array(limits), -np.array(limits)
+        for k in _MOVING:
+            # That nobody stood there for a minute says nothing of who steps in now: what people and vehicles must
+            # overcome is never more than the last frames.
+            last = settings.evidence.no_person_frames * float(tables[k][LEAST_SHOWN])
+            self._hazard_floors[k] = max(last, self._hazard_floors[k])
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        n = self._settings.grid.cells
+        self._cell_m = 0.0
+        self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
+        self._down_m = self._height_m = 0.0
+        self._updated_ns = self._surfaces_ns = NEVER_NS
+        self._times = FrameTimes()
+        for name, layer in self._layers.items():
+            shape = (n, n, len(HAZARD_ROLES)) if name == "hazards" else (n, n)
+            setattr(self, f"_{name}", np.full(shape, layer.unknown, layer.dtype))
+        self._is_hazard: tuple[GridOfBool, ...] | None = None  # where `_hazards` are positive; None: not known yet
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that was gathered: plain values and arrays, see `load_state_dict`."""
+        state: dict[str, Any] = {}
+        for name in (*_STATE, *self._layers):
+            value = getattr(self, f"_{name}")
+            if name in _TIMES:
+                name, value = f"{name}_ns", self._times.stamps_ns(value)
+            elif isinstance(value, np.ndarray):
+                value = (np.moveaxis(value, -1, 0) if name == "hazards" else value).copy("C")
+            state[name] = value
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from another map's `state_dict`, of the same number of cells."""
+        self.reset()
+        self._times = FrameTimes(np.unique([state[f"{name}_ns"] for name in _TIMES]).tolist())
+        for name in (*_STATE, *self._layers):
+            value = state[f"{name}_ns" if name in _TIMES else name]
+            if name in _TIMES:
+                value = self._times.numbers(value)
+            elif isinstance(value, np.ndarray):  # layers are changed in place
+                value = (np.moveaxis(value, 0, -1) if name == "hazards" else value).copy("C")
+            setattr(self, f"_{name}", tuple(value) if isinstance(value, list) else value)
+
+    @property
+    def empty(self) -> bool:
+        """True before the first frame."""
+        return self._cell_m == 0.0
+
+    @property
+    def ground_down_m(self) -> float:
+        """Down coordinate of the plane the map lies on, m."""
+        return self._down_m
+
+    def _wanted_cell_m(self, camera: CameraModel, height_m: float) -> float:
+        """The finest of cell_m x 1, 2, 4, 8 whose map holds what the camera sees.
+
+        Ground that lies farther than any site may be is not worth coarser cells: they would hide small sites from high
+        up.
+        """
+        half_angle = min(
+            math.atan(math.hypot(camera.width_px / camera.fx, camera.height_px / camera.fy) / 2),
+            math.radians(self._settings.view.max_angle_deg),
+        )
+        reach_m = self._settings.max_distance_m + BEYOND_SITES_M
+        across_m = 2.0 * min(height_m * math.tan(half_angle), reach_m)
+        cell_m = self._settings.grid.cell_m
+        for _ in range(3):
+            if across_m <= self._settings.grid.cells * cell_m:
+                break
+            cell_m *= 2
+        return cell_m
+
+    def update(
+        self, segmentation: Segmentation, camera: CameraModel, pose: Pose, ground_down_m: float, *, judged: bool = True
+    ) -> int:
+        """Adds one frame.
+
+        Args:
+            segmentation: Merged output, stamped with the capture time.
+            camera: Model of the camera; its resolution need not be the segmentation's.
+            pose: At capture time, with attitude and position.
+            ground_down_m: The plane to project onto.
+            judged: Whether it can judge the ground. From too low it only shows people and
+                vehicles: a patch of grass looks like anything.
+
+        Returns:
+            How many cells the frame showed.
+
+        Raises:
+            InvalidValueError: The pose has no attitude or no position.
+        """
+        at_ns = segmentation.captured_at_ns
+        centre = camera.centre_ned_m(pose)
+        height_m = ground_down_m - float(centre[2])
+        if height_m <= 0.0:
+            return 0
+        self._height_m = height_m
+        self._follow(camera, height_m, float(centre[0]), float(centre[1]), ground_down_m)
+        self._decay(at_ns)
+        mask = mask_camera(camera, *segmentation.shape)
+        reach_m = height_m * math.tan(math.radians(self._settings.view.max_angle_deg))
+        extent = Extent(self._cell_m, self._corner, self._settings.grid.cells)
+        shown = shown_cells(mask, pose, centre, ground_down_m, extent, reach_m)
+        count = 0 if shown is None else int(np.count_nonzero(shown.visible))
+        if shown is None or count == 0:
+            return 0
+        px_per_m = mask.camera.fx / max(height_m, 1e-3)
+        segmentation = filtered(segmentation, px_per_m, self._settings.evidence)
+        px_per_cell = self._cell_m * px_per_m
+        side_px = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
+        plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.evidence.plain_person_px, 1e-3))
+        if judged:
+            self._add_landable(segmentation.landable, shown, side_px)
+            if self._quality_lut is not None and at_ns - self._surfaces_ns >= self._settings.surface.period_s * 1e9:
+                self._add_surfaces(cv2.LUT(segmentation.class_id, self._quality_lut), shown)
+                self._surfaces_ns = at_ns
+        self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)
+        frame = self._times.number(at_ns, (self._seen, self._visited, self._bad))
+        _fill(self._seen[shown.window], frame, shown.visible)
+        is_hazard = self._hazard_cells()
+        for k in _MOVING:
+            somebody = is_hazard[k][shown.window] & shown.visible
+            if any_set(somebody):
+                _fill(self._visited[shown.window], frame, somebody)
+        if judged:
+            self._note_bad(shown, at_ns, frame)
+        return count
+
+    def _hazard_cells(self) -> tuple[GridOfBool, ...]:
+        """Return the cells with evidence for each hazard, bool (n, n) each; never changed in place."""
+        if self._is_hazard is None:
+            planes = cv2.split((self._hazards > 0.0).view(np.uint8))
+            self._is_hazard = tuple(np.asarray(plane).view(np.bool_) for plane in planes)
+        return self._is_hazard
+
+    def _follow(self, camera: CameraModel, height_m: float, north_m: float, east_m: float, down_m: float) -> None:
+        """Moves the map below the vehicle, at the scale that its height asks for."""
+        wanted_m = self._wanted_cell_m(camera, height_m)
+        # Coarser at once, finer only when clearly below: no flapping around a boundary.
+        coarser = wanted_m > self._cell_m
+        finer = wanted_m < self._cell_m and (self._wanted_cell_m(camera, height_m * 1.15) < self._cell_m)
+        n = self._settings.grid.cells
+        old_cell_m, old_corner = self._cell_m, self._corner
+        cell_m = wanted_m if coarser or finer else self._cell_m
+        corner = (math.floor(north_m / cell_m) - n // 2, math.floor(east_m / cell_m) - n // 2)
+        self._down_m = down_m
+        if old_cell_m == 0.0:
+            self._cell_m, self._corner = cell_m, corner
+        elif cell_m != old_cell_m:
+            self._rescale(old_cell_m, old_corner, cell_m, corner)
+        elif corner != old_corner:
+            self._shift(corner[0] - old_corner[0], corner[1] - old_corner[1])
+            self._corner = corner
+
+    def _shift(self, rows: int, columns: int) -> None:
+        """Moves all layers in place: cell (r, c) takes the values of (r + rows, c + columns)."""
+        n = self._settings.grid.cells
+        if max(abs(rows), abs(columns)) >= n:
+            rows, columns = n, 0
+        new_rows = slice(n - rows, n) if rows > 0 else slice(0, -rows)
+        new_columns = slice(n - columns, n) if columns > 0 else slice(0, -columns)
+        for name, layer in self._layers.items():
+            grid = getattr(self, f"_{name}")
+            # In a row of all cells a shift is one step; what it carries over an edge lies in what is new.
+            cells = grid.reshape(-1)
+            step = (rows * n + columns) * (cells.size // n**2)
+            if step > 0:
+                cells[:-step] = cells[step:]
+            else:
+                cells[-step:] = cells[: cells.size + step]
+            grid[new_rows] = layer.unknown
+            grid[:, new_columns] = layer.unknown
+        self._is_hazard = None
+
+    def _rescale(self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]) -> None:
+        """Takes the old cells over at the new scale; a coarser cell takes its worst part."""
+
+        def old_cell(north_m: GridOfDouble, east_m: GridOfDouble) -> tuple[Indices, Indices]:
+            return (
+                np.floor(north_m / old_m).astype(np.int64) - old_corner[0],
+                np.floor(east_m / old_m).astype(np.int64) - old_corner[1],
+            )
+
+        self._take_over(new_m, corner, max(1, round(new_m / old_m)), old_cell)
+
+    def moved(self, shift: FrameShift) -> None:
+        """Follows a reset of the estimator: the same ground at its coordinates after the shift.
+
+        A turned cell takes the worst of the old cells it covers.
+        """
+        if self.empty:
+            return
+        self._down_m += shift.offset_ned_m[2]
+        n, cell_m, old_corner, back = (self._settings.grid.cells, self._cell_m, self._corner, shift.inverse)
+        middle = ((old_corner[0] + n / 2) * cell_m, (old_corner[1] + n / 2) * cell_m, 0.0)
+        north_m, east_m, _ = shift.point(middle)
+        corner = (round(north_m / cell_m - n / 2), round(east_m / cell_m - n / 2))
+        cos, sin = math.cos(back.yaw_rad), math.sin(back.yaw_rad)
+
+        def old_cell(north_m: GridOfDouble, east_m: GridOfDouble) -> tuple[Indices, Indices]:
+            old_north_m = cos * north_m - sin * east_m + back.offset_ned_m[0]
+            old_east_m = sin * north_m + cos * east_m + back.offset_ned_m[1]
+            return (
+                np.floor(old_north_m / cell_m).astype(np.int64) - old_corner[0],
+                np.floor(old_east_m / cell_m).astype(np.int64) - old_corner[1],
+            )
+
+        # Samples half a cell apart meet every old cell, whatever the turn.
+        self._take_over(cell_m, corner, 1 if shift.yaw_rad == 0.0 else 2, old_cell)
+
+    def _take_over(
+        self,
+        new_m: float,
+        corner: tuple[int, int],
+        samples: int,
+        old_cell: Callable[[GridOfDouble, GridOfDouble], tuple[Indices, Indices]],
+    ) -> None:
+        """Fills a grid of another scale or place from the present one.
+
+        Args:
+            new_m: Side of the new cells, m.
+            corner: South-west cell of the new grid, in new cells from the NED origin.
+            samples: Points along a side of each new cell; it takes the worst of what lies there.
+            old_cell: Gives row and column of the old cell at north (rows, 1) and east (1, columns).
+        """
+        n = self._settings.grid.cells
+        index = (np.arange(n) + 0.5) * new_m
+        offsets = (np.arange(samples) + 0.5) / samples - 0.5
+        taken: dict[str, npt.NDArray[Any]] = {}
+        for dr in offsets:
+            north = corner[0] * new_m + index + dr * new_m
+            for dc in offsets:
+                east = corner[1] * new_m + index + dc * new_m
+                r, c = old_cell(north[:, None], east[None, :])
+                inside = (r >= 0) & (r < n) & (c >= 0) & (c < n)
+                grid = (np.clip(r, 0, n - 1), np.clip(c, 0, n - 1))
+                for name, layer in self._layers.items():
+                    old = getattr(self, f"_{name}")
+                    here = old[grid]
+                    here[~inside] = layer.unknown
+                    taken[name] = layer.worst(taken[name], here) if name in taken else here
+        for name, values in taken.items():
+            setattr(self, f"_{name}", np.ascontiguousarray(values))
+        self._is_hazard = None
+        self._cell_m, self._corner = new_m, corner
+
+    def _decay(self, at_ns: int) -> None:
+        if self._updated_ns != NEVER_NS and at_ns > self._updated_ns:
+            passed_s = (at_ns - self._updated_ns) * 1e-9
+            factor = np.float32(math.exp(-passed_s / self._settings.evidence.decay_s))
+            self._landable *= factor
+            self._hazards *= factor
+            self._is_hazard = None
+        self._updated_ns = max(self._updated_ns, at_ns)
+
+    def _add_landable(self, landable: ByteArray, part: ShownCells, side_px: int) -> None:
+        """Adds the evidence of landable ground: a cell takes the mean of what it covers.
+
+        Args:
+            landable: Filtered.
+            part: Of the map.
+            side_px: Of a cell in the mask.
+        """
+        if side_px > 1:
+            landable = np.asarray(cv2.blur(landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8)
+        # Shown cells lie in the picture: its border has no part in them.
+        sampled = np.asarray(cv2.remap(landable, part.u, part.v, cv2.INTER_LINEAR), np.uint8)
+        gathered, limit = self._landable[part.window], self._ground_limit
+        cv2.add(gathered, part.evidence(sampled, self._landable_evidence), dst=gathered)
+        np.clip(gathered, -limit, limit, out=gathered)
+
+    def _add_surfaces(self, qualities: ByteArray, part: ShownCells) -> None:
+        """Adds the surface in each cell's middle to the mean; what is not landable says nothing.
+
+        Args:
+            qualities: Of the mask's pixels, see `Taxonomy.quality_lut`.
+            part: Of the map.
+        """
+        sampled = cv2.remap(qualities, part.u, part.v, cv2.INTER_NEAREST)  # 0 for cells that are not shown
+        gathered = self._quality[part.window]
+        cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
+        cv2.accumulateWeighted(sampled, gathered, self._settings.surface.gain, mask=sampled)
+        around_m = self._settings.required_radius_m + self._settings.score.clearance_per_height * self._height_m
+        # Only places so near to what is shown have another mean than before.
+        reach = reach_cells(around_m, self._cell_m)
+        inner, outer = ([_grown(s, k * reach, self._settings.grid.cells) for s in part.window] for k in (1, 2))
+        mean = mean_around(self._quality[outer[0], outer[1]], self._cell_m, around_m)
+        rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+        self._quality_around[inner[0], inner[1]] = mean[rows, columns]
+
+    def _add_hazards(self, planes: ByteArray, part: ShownCells, side_px: int, plain: float, judged: bool) -> None:
+        """Adds the evidence of hazards: a cell takes the maximum of what it covers.
+
+        A person between two sampling points must not vanish.
+
+        Args:
+            planes: Of all `HAZARD_ROLES`, filtered.
+            part: Of the map.
+            side_px: Of a cell in the mask.
+            plain: How well a person would be seen in this frame, 0 to 1. That nobody is seen where nobody could be does
+                not make those go who were seen before from lower down.
+            judged: See `update`.
+        """
+        odd_px = side_px + 1 - side_px % 2
+        kernel = np.ones((odd_px, odd_px), np.uint8)
+        widened = [p if odd_px == 1 or not any_set(p) else cv2.dilate(p, kernel) for p in planes]
+        tables = self._hazard_evidence
+        if plain < 1.0 or not judged:
+            tables = tables.copy()
+            person = tables[..., HAZARD_ROLES.index(Role.PERSON)]
+            np.multiply(person, np.float32(plain), out=person, where=person < 0)
+            if not judged:
+                tables[..., _STANDING] = 0.0
+        # Nearest is enough: the maximum over the cell's surroundings was taken before. Cells that are not shown lie
+        # outside the mask: no evidence.
+        evidence = cv2.remap(cv2.LUT(cv2.merge(widened), tables), part.u, part.v, cv2.INTER_NEAREST)
+        gathered = self._hazards[part.window]
+        cv2.add(gathered, evidence, dst=gathered)
+        cv2.max(gathered, self._hazard_floors, dst=gathered)
+        cv2.min(gathered, self._hazard_limits, dst=gathered)
+        self._is_hazard = None
+
+    def _note_bad(self, part: ShownCells, at_ns: int, frame: int) -> None:
+        """Notes from which height shown ground is bad, or that it is not after all.
+
+        From higher up neither is believed: what the picture shows there is coarser. Where somebody stood recently it is
+        not the ground that was bad.
+        """
+        window, height_m = part.window, np.float32(self._height_m)
+        landable, from_m, when = (self._landable[window], self._bad_from_m[window], self._bad[window])
+        bad, good = landable < 0.0, landable >= self._landable_logit
+        for k in _STANDING:
+            is_hazard = self._hazard_cells()[k][window]
+            bad |= is_hazard
+            good &= ~is_hazard
+        forgotten = self._forgotten(when, at_ns)
+        near = (height_m <= from_m * np.float32(SAME_HEIGHT)) | forgotten
+        near &= part.visible
+        _fill(from_m, np.inf, (good | forgotten) & near)
+        bad &= near
+        if any_set(bad):
+            bad &= ~self._recent(self._visited[window], at_ns, self._settings.recent_hazard.memory_s)
+            lower_m = cv2.min(from_m, float(height_m))
+            cv2.copyTo(lower_m, bad.view(np.uint8), from_m)
+            _fill(when, frame, bad)
+
+    def _recent(self, frames: FrameNumbers, now_ns: int, memory_s: float) -> GridOfBool:
+        """Return the cells whose frame is no older than so much."""
+        return frames >= self._times.since(now_ns - int(memory_s * 1e9))
+
+    def _forgotten(self, frames: FrameNumbers, now_ns: int) -> GridOfBool:
+        """Return the cells whose bad ground was seen too long ago to count."""
+        return ~self._recent(frames, now_ns, self._settings.unsafe_memory.memory_s)
+
+    def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
+        """The map as it stands at a time, or None while it is empty.
+
+        Args:
+            now_ns: Monotonic time.
+            max_age_s: Ground not seen for longer is unknown; the settings' value by default.
+        """
+        if self.empty:
+            return None
+        if max_age_s is None:
+            max_age_s = self._settings.grid.max_age_s
+        window = self._window_of_interest(now_ns, max_age_s)
+        unseen_s = self._times.ages_s(self._seen[window], now_ns)
+        known = unseen_s <= max_age_s
+        hazards = {role: grid[window] for role, grid in zip(HAZARD_ROLES, self._hazard_cells(), strict=True)}
+        for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
+            if any_set(hazards[role]):
+                hazards[role] = hazards[role] & (unseen_s <= self._settings.hidden_hazard.memory_s)
+        visited = self._recent(self._visited[window], now_ns, self._settings.recent_hazard.memory_s)
+        landable = self._landable[window].copy()
+        free = known & (landable >= self._landable_logit)
+        for grid in hazards.values():
+            free &= ~grid
+        # What was seen to be bad from much nearer is not good because it looks so from up here.
+        nearer_m = np.float32(self._height_m / self._settings.unsafe_memory.factor)
+        nearer = self._bad_from_m[window] <= nearer_m
+        if any_set(nearer):
+            free &= ~nearer | self._forgotten(self._bad[window], now_ns)
+        corner = (
+            (self._corner[0] + window[0].start) * self._cell_m,
+            (self._corner[1] + window[1].start) * self._cell_m,
+        )
+        view = GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
+        if self._quality_lut is None:
+            return view
+        around = self._quality_around[window].copy()
+        return replace(view, quality=as_bytes(self._quality[window]), quality_around=around)
+
+    def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
+        """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""
+        interest = self._recent(self._seen, now_ns, max(max_age_s, self._settings.hidden_hazard.memory_s))
+        for grid in self._hazard_cells():
+            interest |= grid
+        left, top, width, height = cv2.boundingRect(interest.view(np.uint8))
+        if width == 0:
+            return slice(0, 1), slice(0, 1)
+        return slice(top, top + height), slice(left, left + width)
+
+
+def _grown(part: slice, by: int, cells: int) -> slice:
+    """Widen a range of a grid's rows or columns on both sides, within the grid."""
+    return slice(max(0, part.start - by), min(cells, part.stop + by))
+
+
+def _fill(grid: GridOfFloat | FrameNumbers, value: float, where: GridOfBool) -> None:
+    """Set a value in place where a mask is set: three times as fast as `numpy.copyto`."""
+    cv2.copyTo(np.full(grid.shape, value, grid.dtype), where.view(np.uint8), grid)

@@ -1,0 +1,1 @@
+"""Label maps: their files, how they are stored, and how they are to be read."""

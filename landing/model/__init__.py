@@ -1,0 +1,1 @@
+"""A model's own words: description, manifest and proofs, operating point, confidence."""

@@ -1,0 +1,251 @@
+"""Checks of a picture before it is decided on: black, white, blank, blurred and frozen ones are refused.
+
+A network gives an answer to any picture. These checks know nothing of classes: they ask whether the camera shows
+something, in focus, and new. All are made on a thumbnail, in about 1 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from landing.camera import CameraModel
+from landing.decision_groups import ReliefSettings
+from landing.estimator import EstimatorFrame
+from landing.motion.check import MotionReport, PictureMotion
+from landing.motion.mistakes import LOOPED, Mistake
+from landing.picture.repeats import Repeats
+from landing.relief.depth import DepthLook, DepthTaken, dated_ground
+from landing.relief.parallax import Relief
+from landing.relief.report import ReliefReport
+from landing.site import NoSite, NoSiteReason
+from landing.types import ByteArray, Frame, Pose, motion_between
+
+THUMBNAIL_PX = 160
+LEAST_ROWS = 360
+"""Of a larger picture rows are left out down to no fewer than these: reading all of it is slow."""
+
+SAMPLE_STEP = 8
+"""A frozen picture is the same in every eighth pixel of every eighth row too."""
+
+
+class PictureSettings(BaseModel):
+    """Limits of a usable picture."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    least_brightness: float = Field(
+        default=10.0, ge=0, le=255, description="mean grey below it is a black picture, 0 to 255"
+    )
+    most_brightness: float = Field(
+        default=246.0, ge=0, le=255, description="mean grey above it is a white picture, 0 to 255"
+    )
+    least_contrast: float = Field(default=1.0, ge=0, le=64, description="standard deviation of grey below it is blank")
+    least_sharpness: float = Field(
+        # Of 183 pictures of four cameras the softest has 0.021; blurred by 4 px of 640 half of them are below 0.005, by
+        # 8 px nearly all are below 0.003 (benchmarks/picture_checks.py).
+        default=0.007,
+        ge=0,
+        le=1,
+        description="share of the contrast in a thumbnail's finest detail; below it is blurred",
+    )
+    frozen_after_s: float = Field(
+        # Two pictures in a row may be the same: rate conversion of a video stream does that.
+        default=0.2,
+        ge=0,
+        le=5,
+        description="the very same picture for so long, s",
+    )
+    frozen_after_m: float = Field(
+        default=0.1, gt=0, le=10, description="... or the same but for its noise, while the vehicle moved by so much, m"
+    )
+    frozen_after_deg: float = Field(default=1.0, gt=0, le=90, description="... or turned by so much, degrees")
+    check_motion: bool = Field(
+        default=True, description="refuse pictures that do not move as pose, lens, mount and height say"
+    )
+
+
+class PictureMonitor:
+    """Looks at one frame after another. One owner.
+
+    Args:
+        settings: Limits.
+        camera: Lens and mount.
+        relief: Limits of ground that is no longer flat; None, or not enabled, where relief is not measured.
+    """
+
+    def __init__(self, settings: PictureSettings, camera: CameraModel, relief: ReliefSettings | None = None) -> None:
+        self._settings = settings
+        self._repeats = Repeats(camera, settings.frozen_after_m, settings.frozen_after_deg)
+        self._motion = PictureMotion(camera) if settings.check_motion else None
+        self.motion: MotionReport | None = None
+        """Result of the newest frame's motion; None where it is not checked."""
+        self._repeated: str | None = None
+        self._repeats_since_ns: int | None = None
+        self._looped = False
+        self._relief = Relief(relief) if relief is not None and relief.enabled else None
+        self._relief_frame: EstimatorFrame | None = None
+        self._report: ReliefReport | None = None
+        self._sample: ByteArray | None = None
+        self._pose: Pose | None = None
+        self._since_ns = 0
+
+    @property
+    def relief(self) -> ReliefReport | None:
+        """Relief that parallax and depth have shown up to the newest frame; None where it is not measured."""
+        if self._relief is not None and self._report is None:
+            self._report = self._relief.report()
+        return self._report
+
+    def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:
+        """Return the reason for which a frame is not decided on; None when it is.
+
+        Args:
+            frame: The newest.
+            pose: At its capture.
+        """
+        problem = self.problem(frame, pose)
+        if problem is not None and problem != self._repeated:
+            return NoSite(NoSiteReason.BAD_PICTURE, problem)
+        mistake = self._mistake(frame, pose, problem)
+        if problem is None or mistake is not None:
+            self._measure_relief(pose, forget=mistake is not None)
+        if mistake is not None:
+            return NoSite(NoSiteReason.PICTURE_MOTION, mistake.text)
+        return None if problem is None else NoSite(NoSiteReason.BAD_PICTURE, problem)
+
+    def _mistake(self, frame: Frame, pose: Pose | None, repeat: str | None) -> Mistake | None:
+        """Mistake of set-up by the newest frame and those before.
+
+        A wrong set-up makes live pictures look like repeats: a position that drifts over a hover, say. So motion is
+        watched through repeats too, and what it names wins, but for a picture that stands still. If it names nothing,
+        looks that stood still or came from a loop are forgotten after the repeats, so that good pictures are soon good.
+
+        Args:
+            frame: The newest.
+            pose: At its capture.
+            repeat: What it repeats, in words.
+        """
+        at_ns, loop_s = frame.captured_at_ns, self._repeats.loop_s
+        if self._motion is not None:
+            self.motion = self._motion.observe(frame.image_bgr, at_ns, pose)
+            moves = self.motion.mistake is not None and self.motion.mistake.kind != "frozen"
+            if repeat is not None:
+                self._repeats_since_ns = self._repeats_since_ns or at_ns
+                self._looped |= loop_s is not None
+            elif self._repeats_since_ns is not None:
+                if not moves:
+                    self.motion = self._motion.forget_since(self._repeats_since_ns, still_only=not self._looped)
+                self._repeats_since_ns, self._looped = None, False
+            if repeat is None or moves:
+                return self.motion.mistake
+        if repeat is None or loop_s is None:
+            return None
+        looped = Mistake(LOOPED, loop_s, repeat)
+        self.motion = MotionReport(looped)
+        return looped
+
+    def _measure_relief(self, pose: Pose | None, forget: bool) -> None:
+        """Takes the newest pair of looks; what wrong poses have shown, or another frame, is forgotten."""
+        if self._relief is None:
+            return
+        if forget or (pose is not None and pose.frame != self._relief_frame):
+            self._relief.clear()
+            self._report = None
+        if pose is not None:
+            self._relief_frame = pose.frame
+        moved = self._motion
+        if moved is None or moved.pair is None or forget:
+            return
+        if self._relief.add(moved.pair, moved.track):
+            self._report = None
+
+    def take_depth(
+        self, looks: Sequence[DepthLook], pose_at: Callable[[int], Pose | None], now_ns: int
+    ) -> tuple[DepthTaken, ...]:
+        """Takes looks of depth sensors into the relief, after the newest frame; says what became of each.
+
+        Args:
+            looks: Since the last frame.
+            pose_at: The pose at a monotonic time.
+            now_ns: Monotonic time.
+        """
+        if self._relief is None:
+            return ()
+        reports = []
+        for look in looks:
+            ground = dated_ground(look, pose_at, now_ns, self._relief_frame)
+            if isinstance(ground, str):
+                reports.append(DepthTaken(look, 0, ground))
+            else:
+                reports.append(DepthTaken(look, len(ground.down_m)))
+                self._relief.add_depth(ground, look.at_ns)
+                self._report = None
+        return tuple(reports)
+
+    def problem(self, frame: Frame, pose: Pose | None) -> str | None:
+        """Return what is wrong with a picture itself, in words; None when nothing is.
+
+        Args:
+            frame: The newest.
+            pose: At its capture; without one it cannot be told whether the picture is frozen.
+        """
+        settings = self._settings
+        grey = thumbnail(frame.image_bgr)
+        mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
+        frozen = self._frozen(frame, pose)
+        self._repeated = self._repeats.problem(grey, frame.captured_at_ns, pose)
+        if mean < settings.least_brightness:
+            return f"the picture is black (mean {mean:.0f} of 255)"
+        if mean > settings.most_brightness:
+            return f"the picture is white (mean {mean:.0f} of 255)"
+        if deviation < settings.least_contrast:
+            return f"the picture is blank (contrast {deviation:.1f} of 255)"
+        share = sharpness(grey)
+        if share < settings.least_sharpness:
+            return f"the picture is blurred (sharpness {share:.4f})"
+        return frozen or self._repeated
+
+    def _frozen(self, frame: Frame, pose: Pose | None) -> str | None:
+        """Return True while the same picture keeps coming and the vehicle moves."""
+        sample = frame.image_bgr[::SAMPLE_STEP, ::SAMPLE_STEP]
+        before = self._sample
+        if before is None or before.shape != sample.shape or not np.array_equal(before, sample):
+            self._sample, self._pose = sample.copy(), pose
+            self._since_ns = frame.captured_at_ns
+            return None
+        if self._pose is None or pose is None:
+            self._pose = self._pose or pose
+            return None
+        settings = self._settings
+        same_s = (frame.captured_at_ns - self._since_ns) * 1e-9
+        if same_s < settings.frozen_after_s:
+            return None
+        moved_m, turned_deg = motion_between(self._pose, pose)
+        if moved_m < settings.frozen_after_m and turned_deg < settings.frozen_after_deg:
+            return None
+        return f"the picture is frozen (since {moved_m:.1f} m and {turned_deg:.0f} degrees)"
+
+
+def sharpness(grey: ByteArray) -> float:
+    """Share of a picture's variance that is in its finest detail, 0 to 1.
+
+    Relative to the contrast, so that a flat lawn in focus is not taken for a blurred town: what a 3x3 mean takes away,
+    as a part of the whole.
+    """
+    fine = cv2.subtract(grey.astype(np.float32), cv2.blur(grey, (3, 3)).astype(np.float32))
+    whole = float(np.var(grey))
+    return float(np.var(fine)) / whole if whole > 0 else 0.0
+
+
+def thumbnail(image_bgr: ByteArray) -> ByteArray:
+    """Grey, at most 160x120, each pixel the mean of those it covers; the shape is not kept."""
+    image_bgr = image_bgr[:: max(1, image_bgr.shape[0] // LEAST_ROWS)]
+    height, width = image_bgr.shape[:2]
+    if width > THUMBNAIL_PX:
+        size = (THUMBNAIL_PX, max(1, min(height, THUMBNAIL_PX * 3 // 4)))
+        image_bgr = np.asarray(cv2.resize(image_bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)

@@ -1,0 +1,1 @@
+"""Relief of the ground from parallax and depth sensors, and what it forbids in the map."""
