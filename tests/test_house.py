@@ -21,7 +21,6 @@ LONG = {
     "edge/web/server.py": "the pages and streams of one server share its limits",
     "sim/vehicle/autopilot/flight.py": "one flight controller, mode by mode",
     "landing/command/authority.py": "one state machine, read as a whole by reviewers",
-    "landing/ground/map.py": "one map whose arrays are read and written together",
     "landing/choice/picker.py": "one choice from one map, step by step",
 }
 """Longer functions (FILE:NAME) and files, each with its reason."""

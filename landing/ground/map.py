@@ -1,43 +1,30 @@
 """A rolling metric map of the ground below, in local NED: what is landable, what is a hazard.
 
-Rows go north, columns go east; the map moves with the vehicle in whole cells. Every cell holds the log-odds of landable
-ground, those of each hazard role, the quality of its surface, and when it was last seen. A cell not seen recently is
-unknown, and unknown is never landable.
+Every cell holds the log-odds of landable ground, those of each hazard role, the quality of its surface, and when it was
+last seen. A cell not seen recently is unknown, and unknown is never landable. `landing.ground.grid` moves the cells.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from landing.camera import CameraModel
 from landing.estimator import FrameShift
 from landing.ground.frame_times import NEVER_NS, FrameNumbers, FrameTimes
+from landing.ground.grid import Layer, RollingGrid
 from landing.ground.merge import filtered
-from landing.ground.shown_cells import (
-    LEAST_SHOWN,
-    NOT_SHOWN,
-    Extent,
-    ShownCells,
-    Window,
-    logit_table,
-    mask_camera,
-    shown_cells,
-)
+from landing.ground.shown_cells import LEAST_SHOWN, NOT_SHOWN, ShownCells, Window, logit_table, mask_camera, shown_cells
 from landing.ground.surface import as_bytes, mean_around, reach_cells
-from landing.ground.view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set
+from landing.ground.view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set, fill
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
-
-GridOfDouble = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 PERSON_WIDE_M = 0.5
 """Of a grown-up seen from above."""
@@ -49,36 +36,22 @@ BEYOND_SITES_M = 8.0
 """Reach of the map around the farthest site, m, so that people beside it are kept clear of."""
 
 
-class _Layer(NamedTuple):
-    """One grid of the map.
-
-    Attributes:
-        dtype: Of its cells.
-        unknown: Value of a cell that was never seen.
-        worst: Joins two old cells that become one, to the careful side.
-    """
-
-    dtype: type
-    unknown: float
-    worst: np.ufunc
-
-
 _LAYERS = {
-    "landable": _Layer(np.float32, 0.0, np.minimum),
-    "hazards": _Layer(np.float32, 0.0, np.maximum),
+    "landable": Layer(np.float32, 0.0, np.minimum),
+    "hazards": Layer(np.float32, 0.0, np.maximum, len(HAZARD_ROLES)),
     # Numbers of frames, see `FrameTimes`.
-    "seen": _Layer(np.int32, 0, np.minimum),
-    "visited": _Layer(np.int32, 0, np.maximum),
+    "seen": Layer(np.int32, 0, np.minimum),
+    "visited": Layer(np.int32, 0, np.maximum),
     # From which height, and when, standing ground was last seen to be bad; infinite: never.
-    "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
-    "bad": _Layer(np.int32, 0, np.maximum),
+    "bad_from_m": Layer(np.float32, math.inf, np.minimum),
+    "bad": Layer(np.int32, 0, np.maximum),
 }
-_SURFACES = {"quality": _Layer(np.float32, 0.0, np.minimum), "quality_around": _Layer(np.uint8, 0, np.minimum)}
+_SURFACES = {"quality": Layer(np.float32, 0.0, np.minimum), "quality_around": Layer(np.uint8, 0, np.minimum)}
 """Kept where the taxonomy does not call all landable ground alike."""
 
 _TIMES = ("seen", "visited", "bad")
-_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", "surfaces_ns")
-"""State of the map, beside its settings and layers."""
+_STATE = ("down_m", "height_m", "updated_ns", "surfaces_ns")
+"""State of the map, beside its grid and settings."""
 
 _MOVING = tuple(HAZARD_ROLES.index(role) for role in MOVING_ROLES)
 _STANDING = tuple(k for k in range(len(HAZARD_ROLES)) if k not in _MOVING)
@@ -91,19 +64,17 @@ class GroundMap:
     one picture.
     """
 
-    _landable: GridOfFloat
-    _hazards: GridOfFloat
-    _seen: FrameNumbers
-    _visited: FrameNumbers
-    _bad_from_m: GridOfFloat
-    _bad: FrameNumbers
-    _quality: GridOfFloat
-    _quality_around: ByteArray
-
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
         self._quality_lut = taxonomy.quality_lut if len(taxonomy.surfaces) > 1 else None
-        self._layers = _LAYERS if self._quality_lut is None else _LAYERS | _SURFACES
+        self._grid = RollingGrid(settings.grid.cells, _LAYERS if self._quality_lut is None else _LAYERS | _SURFACES)
+        cells = self._grid.cells
+        self._landable: GridOfFloat = cells["landable"]
+        self._hazards: GridOfFloat = cells["hazards"]
+        self._seen: FrameNumbers = cells["seen"]
+        self._visited: FrameNumbers = cells["visited"]
+        self._bad_from_m: GridOfFloat = cells["bad_from_m"]
+        self._bad: FrameNumbers = cells["bad"]
         thresholds = settings.hazard_thresholds
         gain = settings.evidence.ground_gain
         self._landable_evidence = logit_table(settings.frame_landable_probability, gain)
@@ -124,45 +95,40 @@ class GroundMap:
 
     def reset(self) -> None:
         """Forgets everything."""
-        n = self._settings.grid.cells
-        self._cell_m = 0.0
-        self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
+        self._grid.clear()
         self._down_m = self._height_m = 0.0
         self._updated_ns = self._surfaces_ns = NEVER_NS
         self._times = FrameTimes()
-        for name, layer in self._layers.items():
-            shape = (n, n, len(HAZARD_ROLES)) if name == "hazards" else (n, n)
-            setattr(self, f"_{name}", np.full(shape, layer.unknown, layer.dtype))
         self._is_hazard: tuple[GridOfBool, ...] | None = None  # where `_hazards` are positive; None: not known yet
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that was gathered: plain values and arrays, see `load_state_dict`."""
-        state: dict[str, Any] = {}
-        for name in (*_STATE, *self._layers):
-            value = getattr(self, f"_{name}")
+        state: dict[str, Any] = {"cell_m": self._grid.cell_m, "corner": self._grid.corner}
+        state |= {name: getattr(self, f"_{name}") for name in _STATE}
+        for name, cells in self._grid.cells.items():
             if name in _TIMES:
-                name, value = f"{name}_ns", self._times.stamps_ns(value)
-            elif isinstance(value, np.ndarray):
-                value = (np.moveaxis(value, -1, 0) if name == "hazards" else value).copy("C")
-            state[name] = value
+                state[f"{name}_ns"] = self._times.stamps_ns(cells)
+            else:
+                state[name] = (np.moveaxis(cells, -1, 0) if name == "hazards" else cells).copy("C")
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from another map's `state_dict`, of the same number of cells."""
         self.reset()
         self._times = FrameTimes(np.unique([state[f"{name}_ns"] for name in _TIMES]).tolist())
-        for name in (*_STATE, *self._layers):
-            value = state[f"{name}_ns" if name in _TIMES else name]
+        self._grid.cell_m, self._grid.corner = state["cell_m"], (state["corner"][0], state["corner"][1])
+        for name in _STATE:
+            setattr(self, f"_{name}", state[name])
+        for name, cells in self._grid.cells.items():
             if name in _TIMES:
-                value = self._times.numbers(value)
-            elif isinstance(value, np.ndarray):  # layers are changed in place
-                value = (np.moveaxis(value, 0, -1) if name == "hazards" else value).copy("C")
-            setattr(self, f"_{name}", tuple(value) if isinstance(value, list) else value)
+                cells[...] = self._times.numbers(state[f"{name}_ns"])
+            else:
+                cells[...] = np.moveaxis(state[name], 0, -1) if name == "hazards" else state[name]
 
     @property
     def empty(self) -> bool:
         """True before the first frame."""
-        return self._cell_m == 0.0
+        return self._grid.cell_m == 0.0
 
     @property
     def ground_down_m(self) -> float:
@@ -217,14 +183,13 @@ class GroundMap:
         self._decay(at_ns)
         mask = mask_camera(camera, *segmentation.shape)
         reach_m = height_m * math.tan(math.radians(self._settings.view.max_angle_deg))
-        extent = Extent(self._cell_m, self._corner, self._settings.grid.cells)
-        shown = shown_cells(mask, pose, centre, ground_down_m, extent, reach_m)
+        shown = shown_cells(mask, pose, centre, ground_down_m, self._grid.extent, reach_m)
         count = 0 if shown is None else int(np.count_nonzero(shown.visible))
         if shown is None or count == 0:
             return 0
         px_per_m = mask.camera.fx / max(height_m, 1e-3)
         segmentation = filtered(segmentation, px_per_m, self._settings.evidence)
-        px_per_cell = self._cell_m * px_per_m
+        px_per_cell = self._grid.cell_m * px_per_m
         side_px = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
         plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.evidence.plain_person_px, 1e-3))
         if judged:
@@ -234,12 +199,12 @@ class GroundMap:
                 self._surfaces_ns = at_ns
         self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)
         frame = self._times.number(at_ns, (self._seen, self._visited, self._bad))
-        _fill(self._seen[shown.window], frame, shown.visible)
+        fill(self._seen[shown.window], frame, shown.visible)
         is_hazard = self._hazard_cells()
         for k in _MOVING:
             somebody = is_hazard[k][shown.window] & shown.visible
             if any_set(somebody):
-                _fill(self._visited[shown.window], frame, somebody)
+                fill(self._visited[shown.window], frame, somebody)
         if judged:
             self._note_bad(shown, at_ns, frame)
         return count
@@ -253,114 +218,20 @@ class GroundMap:
 
     def _follow(self, camera: CameraModel, height_m: float, north_m: float, east_m: float, down_m: float) -> None:
         """Moves the map below the vehicle, at the scale that its height asks for."""
-        wanted_m = self._wanted_cell_m(camera, height_m)
+        wanted_m, cell_m = self._wanted_cell_m(camera, height_m), self._grid.cell_m
         # Coarser at once, finer only when clearly below: no flapping around a boundary.
-        coarser = wanted_m > self._cell_m
-        finer = wanted_m < self._cell_m and (self._wanted_cell_m(camera, height_m * 1.15) < self._cell_m)
-        n = self._settings.grid.cells
-        old_cell_m, old_corner = self._cell_m, self._corner
-        cell_m = wanted_m if coarser or finer else self._cell_m
-        corner = (math.floor(north_m / cell_m) - n // 2, math.floor(east_m / cell_m) - n // 2)
+        coarser = wanted_m > cell_m
+        finer = wanted_m < cell_m and (self._wanted_cell_m(camera, height_m * 1.15) < cell_m)
         self._down_m = down_m
-        if old_cell_m == 0.0:
-            self._cell_m, self._corner = cell_m, corner
-        elif cell_m != old_cell_m:
-            self._rescale(old_cell_m, old_corner, cell_m, corner)
-        elif corner != old_corner:
-            self._shift(corner[0] - old_corner[0], corner[1] - old_corner[1])
-            self._corner = corner
-
-    def _shift(self, rows: int, columns: int) -> None:
-        """Moves all layers in place: cell (r, c) takes the values of (r + rows, c + columns)."""
-        n = self._settings.grid.cells
-        if max(abs(rows), abs(columns)) >= n:
-            rows, columns = n, 0
-        new_rows = slice(n - rows, n) if rows > 0 else slice(0, -rows)
-        new_columns = slice(n - columns, n) if columns > 0 else slice(0, -columns)
-        for name, layer in self._layers.items():
-            grid = getattr(self, f"_{name}")
-            # In a row of all cells a shift is one step; what it carries over an edge lies in what is new.
-            cells = grid.reshape(-1)
-            step = (rows * n + columns) * (cells.size // n**2)
-            if step > 0:
-                cells[:-step] = cells[step:]
-            else:
-                cells[-step:] = cells[: cells.size + step]
-            grid[new_rows] = layer.unknown
-            grid[:, new_columns] = layer.unknown
-        self._is_hazard = None
-
-    def _rescale(self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]) -> None:
-        """Takes the old cells over at the new scale; a coarser cell takes its worst part."""
-
-        def old_cell(north_m: GridOfDouble, east_m: GridOfDouble) -> tuple[Indices, Indices]:
-            return (
-                np.floor(north_m / old_m).astype(np.int64) - old_corner[0],
-                np.floor(east_m / old_m).astype(np.int64) - old_corner[1],
-            )
-
-        self._take_over(new_m, corner, max(1, round(new_m / old_m)), old_cell)
+        if self._grid.place(wanted_m if coarser or finer else cell_m, north_m, east_m):
+            self._is_hazard = None
 
     def moved(self, shift: FrameShift) -> None:
-        """Follows a reset of the estimator: the same ground at its coordinates after the shift.
-
-        A turned cell takes the worst of the old cells it covers.
-        """
-        if self.empty:
-            return
-        self._down_m += shift.offset_ned_m[2]
-        n, cell_m, old_corner, back = (self._settings.grid.cells, self._cell_m, self._corner, shift.inverse)
-        middle = ((old_corner[0] + n / 2) * cell_m, (old_corner[1] + n / 2) * cell_m, 0.0)
-        north_m, east_m, _ = shift.point(middle)
-        corner = (round(north_m / cell_m - n / 2), round(east_m / cell_m - n / 2))
-        cos, sin = math.cos(back.yaw_rad), math.sin(back.yaw_rad)
-
-        def old_cell(north_m: GridOfDouble, east_m: GridOfDouble) -> tuple[Indices, Indices]:
-            old_north_m = cos * north_m - sin * east_m + back.offset_ned_m[0]
-            old_east_m = sin * north_m + cos * east_m + back.offset_ned_m[1]
-            return (
-                np.floor(old_north_m / cell_m).astype(np.int64) - old_corner[0],
-                np.floor(old_east_m / cell_m).astype(np.int64) - old_corner[1],
-            )
-
-        # Samples half a cell apart meet every old cell, whatever the turn.
-        self._take_over(cell_m, corner, 1 if shift.yaw_rad == 0.0 else 2, old_cell)
-
-    def _take_over(
-        self,
-        new_m: float,
-        corner: tuple[int, int],
-        samples: int,
-        old_cell: Callable[[GridOfDouble, GridOfDouble], tuple[Indices, Indices]],
-    ) -> None:
-        """Fills a grid of another scale or place from the present one.
-
-        Args:
-            new_m: Side of the new cells, m.
-            corner: South-west cell of the new grid, in new cells from the NED origin.
-            samples: Points along a side of each new cell; it takes the worst of what lies there.
-            old_cell: Gives row and column of the old cell at north (rows, 1) and east (1, columns).
-        """
-        n = self._settings.grid.cells
-        index = (np.arange(n) + 0.5) * new_m
-        offsets = (np.arange(samples) + 0.5) / samples - 0.5
-        taken: dict[str, npt.NDArray[Any]] = {}
-        for dr in offsets:
-            north = corner[0] * new_m + index + dr * new_m
-            for dc in offsets:
-                east = corner[1] * new_m + index + dc * new_m
-                r, c = old_cell(north[:, None], east[None, :])
-                inside = (r >= 0) & (r < n) & (c >= 0) & (c < n)
-                grid = (np.clip(r, 0, n - 1), np.clip(c, 0, n - 1))
-                for name, layer in self._layers.items():
-                    old = getattr(self, f"_{name}")
-                    here = old[grid]
-                    here[~inside] = layer.unknown
-                    taken[name] = layer.worst(taken[name], here) if name in taken else here
-        for name, values in taken.items():
-            setattr(self, f"_{name}", np.ascontiguousarray(values))
-        self._is_hazard = None
-        self._cell_m, self._corner = new_m, corner
+        """Follows a reset of the estimator: the same ground at its coordinates after the shift."""
+        if not self.empty:
+            self._down_m += shift.offset_ned_m[2]
+            self._grid.moved(shift)
+            self._is_hazard = None
 
     def _decay(self, at_ns: int) -> None:
         if self._updated_ns != NEVER_NS and at_ns > self._updated_ns:
@@ -395,16 +266,17 @@ class GroundMap:
             part: Of the map.
         """
         sampled = cv2.remap(qualities, part.u, part.v, cv2.INTER_NEAREST)  # 0 for cells that are not shown
-        gathered = self._quality[part.window]
+        quality, cell_m = self._grid.cells["quality"], self._grid.cell_m
+        gathered = quality[part.window]
         cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
         cv2.accumulateWeighted(sampled, gathered, self._settings.surface.gain, mask=sampled)
         around_m = self._settings.required_radius_m + self._settings.score.clearance_per_height * self._height_m
         # Only places so near to what is shown have another mean than before.
-        reach = reach_cells(around_m, self._cell_m)
+        reach = reach_cells(around_m, cell_m)
         inner, outer = ([_grown(s, k * reach, self._settings.grid.cells) for s in part.window] for k in (1, 2))
-        mean = mean_around(self._quality[outer[0], outer[1]], self._cell_m, around_m)
+        mean = mean_around(quality[outer[0], outer[1]], cell_m, around_m)
         rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
-        self._quality_around[inner[0], inner[1]] = mean[rows, columns]
+        self._grid.cells["quality_around"][inner[0], inner[1]] = mean[rows, columns]
 
     def _add_hazards(self, planes: ByteArray, part: ShownCells, side_px: int, plain: float, judged: bool) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
@@ -454,13 +326,13 @@ class GroundMap:
         forgotten = self._forgotten(when, at_ns)
         near = (height_m <= from_m * np.float32(SAME_HEIGHT)) | forgotten
         near &= part.visible
-        _fill(from_m, np.inf, (good | forgotten) & near)
+        fill(from_m, np.inf, (good | forgotten) & near)
         bad &= near
         if any_set(bad):
             bad &= ~self._recent(self._visited[window], at_ns, self._settings.recent_hazard.memory_s)
             lower_m = cv2.min(from_m, float(height_m))
             cv2.copyTo(lower_m, bad.view(np.uint8), from_m)
-            _fill(when, frame, bad)
+            fill(when, frame, bad)
 
     def _recent(self, frames: FrameNumbers, now_ns: int, memory_s: float) -> GridOfBool:
         """Return the cells whose frame is no older than so much."""
@@ -498,15 +370,13 @@ class GroundMap:
         nearer = self._bad_from_m[window] <= nearer_m
         if any_set(nearer):
             free &= ~nearer | self._forgotten(self._bad[window], now_ns)
-        corner = (
-            (self._corner[0] + window[0].start) * self._cell_m,
-            (self._corner[1] + window[1].start) * self._cell_m,
-        )
-        view = GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
+        (south, west), cell_m = self._grid.corner, self._grid.cell_m
+        corner = ((south + window[0].start) * cell_m, (west + window[1].start) * cell_m)
+        view = GroundView(cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
         if self._quality_lut is None:
             return view
-        around = self._quality_around[window].copy()
-        return replace(view, quality=as_bytes(self._quality[window]), quality_around=around)
+        around = self._grid.cells["quality_around"][window].copy()
+        return replace(view, quality=as_bytes(self._grid.cells["quality"][window]), quality_around=around)
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
         """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""
@@ -522,8 +392,3 @@ class GroundMap:
 def _grown(part: slice, by: int, cells: int) -> slice:
     """Widen a range of a grid's rows or columns on both sides, within the grid."""
     return slice(max(0, part.start - by), min(cells, part.stop + by))
-
-
-def _fill(grid: GridOfFloat | FrameNumbers, value: float, where: GridOfBool) -> None:
-    """Set a value in place where a mask is set: three times as fast as `numpy.copyto`."""
-    cv2.copyTo(np.full(grid.shape, value, grid.dtype), where.view(np.uint8), grid)

@@ -11,7 +11,7 @@ import pytest
 from landing.choice.picker import clean_regions, clearance_grid, distance_m, hazard_clearance_grid, score_grid
 from landing.ground.map import GroundMap
 from landing.ground.merge import segmentation_from_labels, smoothed
-from landing.ground.shown_cells import Extent, mask_camera, shown_cells
+from landing.ground.shown_cells import mask_camera, shown_cells
 from landing.ground.view import MOVING_ROLES, GroundView
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES
@@ -45,10 +45,10 @@ def test_evidence_is_what_each_shown_cell_samples(seed: int) -> None:
     ground, _ = _mapped(seed)
     frame = smoothed(_frame(seed), DecisionSettings().evidence.smoothing_px)
     reach_m = HEIGHT_M * math.tan(math.radians(DecisionSettings().view.max_angle_deg))
-    extent = Extent(ground._cell_m, ground._corner, DecisionSettings().grid.cells)
+    extent = ground._grid.extent
     shown = shown_cells(mask_camera(CAMERA, 120, 160), POSE, CAMERA.centre_ned_m(POSE), 0.0, extent, reach_m)
     assert shown is not None
-    px_per_cell = ground._cell_m * CAMERA.resized(160, 120).fx / HEIGHT_M
+    px_per_cell = extent.cell_m * CAMERA.resized(160, 120).fx / HEIGHT_M
     side_px = max(1, int(np.ceil(px_per_cell)))
     blurred = cv2.blur(frame.landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE)
     odd_px = side_px + 1 - side_px % 2
