@@ -24,8 +24,6 @@ from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.decision_groups import Grid
-from landing.pad.tag import PadSighting
-from landing.relief.report import ReliefReport
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation
@@ -56,16 +54,9 @@ class Recorder(Decider):
         super().__init__(*arguments)
         self.steps: list[Step] = []
 
-    def observe(
-        self,
-        segmentation: Segmentation,
-        pose: Pose | None,
-        now_ns: int,
-        sighting: PadSighting | None = None,
-        relief: ReliefReport | None = None,
-    ) -> Decision:
+    def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int, *rest: Any) -> Decision:
         self.steps.append((segmentation, pose, now_ns))
-        return super().observe(segmentation, pose, now_ns, sighting, relief)
+        return super().observe(segmentation, pose, now_ns, *rest)
 
 
 def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel]:

@@ -16,26 +16,14 @@ import json
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks.runner import ROOT, Figures, benchmark
-from benchmarks.sitl_landings import (
-    ATTITUDE_NOISE_DEG,
-    HEIGHT_PX,
-    LATENCY_S,
-    STARVED,
-    WALK_MPS,
-    WIDTH_PX,
-    fly_for_result,
-    load,
-    model_of,
-    store,
-    summary,
-    world_of,
-)
+from benchmarks.sitl_landings import STARVED, WALK_MPS, fly_for_result, load, plan_over_colours, store, summary
 from landing.command.failsafe import LONGEST_S, may_hold_s
 from landing.vehicle import FLIGHT_MODES, Battery
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
@@ -68,23 +56,9 @@ def plan_of(autopilot: str, seed: int, out: Path) -> FlightPlan:
     )
     px4 = autopilot == "px4"
     battery = {"BATT_MONITOR": 4, "BATT_CAPACITY": round(capacity_mah), "BATT_CRT_MAH": round(share * capacity_mah)}
-    return FlightPlan(
-        model=model_of(out),
-        out=out / autopilot / "failsafes" / str(seed),
-        autopilot=autopilot,
+    return replace(
+        plan_over_colours(out, autopilot, "failsafes", seed, height_m, wind_mps, from_deg),
         authority="guard",
-        world=str(world_of(out, seed)),
-        seed=seed,
-        height_m=round(height_m, 1),
-        wind=(round(wind_mps, 1), round(from_deg)),
-        gust_mps=0.0 if px4 else round(0.2 * wind_mps, 2),
-        attitude_noise_deg=ATTITUDE_NOISE_DEG,
-        camera_latency_s=LATENCY_S,
-        painted=True,
-        effects={},
-        width_px=WIDTH_PX,
-        height_px=HEIGHT_PX,
-        timeout_s=260.0,
         faults=(person,),
         ordered_by=kind,
         lands_anyway=True,

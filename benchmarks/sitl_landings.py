@@ -89,13 +89,11 @@ def world_of(folder: Path, seed: int) -> Path:
     return path
 
 
-def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
-    """What a flight of a series is; everything follows from the seed."""
-    rng = random.Random(seed)
-    windy = autopilot != "px4" or has_wind(find_simulator("px4"))
-    wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if windy else 0.0
-    from_deg, height_m = rng.uniform(0.0, 360.0), rng.uniform(20.0, 40.0)
-    plan = FlightPlan(
+def plan_over_colours(
+    out: Path, autopilot: str, series: str, seed: int, height_m: float, wind_mps: float, from_deg: float
+) -> FlightPlan:
+    """Plan of a landing over a seed's world with the network that knows colours; wind comes from a direction."""
+    return FlightPlan(
         model=model_of(out),
         out=out / autopilot / series / str(seed),
         autopilot=autopilot,
@@ -112,6 +110,15 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
         height_px=HEIGHT_PX,
         timeout_s=260.0,
     )
+
+
+def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
+    """What a flight of a series is; everything follows from the seed."""
+    rng = random.Random(seed)
+    windy = autopilot != "px4" or has_wind(find_simulator("px4"))
+    wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if windy else 0.0
+    from_deg, height_m = rng.uniform(0.0, 360.0), rng.uniform(20.0, 40.0)
+    plan = plan_over_colours(out, autopilot, series, seed, height_m, wind_mps, from_deg)
     if series == "landings":
         return plan
     if series == "network":

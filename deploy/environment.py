@@ -91,17 +91,7 @@ def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> s
     """
     try:
         with Progress(what):
-            done = subprocess.run(
-                list(words),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout_s,
-                check=False,
-                env=clean_environ(),
-                umask=0o022,  # the daemon runs as another user, and must read what root made
-            )
+            done = ended(words, timeout_s)
     except subprocess.TimeoutExpired:
         raise InstallError(f"{what}: took longer than {timeout_s:g} s") from None
     except OSError as error:
@@ -111,24 +101,31 @@ def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> s
     return done.stdout
 
 
-def clean_environ() -> dict[str, str]:
-    """Returns this process's environment without the variables that lead another Python astray."""
-    return {name: v for name, v in os.environ.items() if not name.startswith("PYTHON")}
+def ended(words: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """Runs a program of a release to its end, with nothing to read; whatever its status, it is returned.
 
+    Variables that lead another Python astray are kept from it.
 
-def _require_consistent(pip: list[str], manifest: BundleManifest) -> None:
-    """Requires that each package of the bundle finds its dependencies; packages of the system are not checked."""
-    words = [*pip, "check"]
-    done = subprocess.run(
-        words,
+    Raises:
+        OSError: It cannot be started.
+        subprocess.TimeoutExpired: It takes longer than the time, s.
+    """
+    return subprocess.run(
+        list(words),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=_PIP_TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
-        env=clean_environ(),
+        env={name: v for name, v in os.environ.items() if not name.startswith("PYTHON")},
+        umask=0o022,  # the daemon runs as another user, and must read what root made
     )
+
+
+def _require_consistent(pip: list[str], manifest: BundleManifest) -> None:
+    """Requires that each package of the bundle finds its dependencies; packages of the system are not checked."""
+    done = ended([*pip, "check"], _PIP_TIMEOUT_S)
     ours = set(manifest.versions.wheels) or {DISTRIBUTION}
     wrong = [line for line in done.stdout.splitlines() if normalised(line.partition(" ")[0]) in ours]
     if wrong:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.durable import make_folder
-from deploy.environment import clean_environ, run
+from deploy.environment import ended, run
 from deploy.errors import InstallError
 from deploy.layout import BUNDLE_FOLDER, ENGINE_FOLDER, FLIGHT_CONFIG, VENV_FOLDER
 from deploy.manifest import JOB_FOLDER, BundleManifest
@@ -93,16 +93,7 @@ def _touchdown(release: Path) -> str:
 def _json_of(words: list[str], what: str) -> dict[str, Any]:
     """The one JSON object that a program prints, whatever its exit status."""
     try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_CHECK_TIMEOUT_S,
-            check=False,
-            env=clean_environ(),
-        )
+        done = ended(words, _CHECK_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InstallError(f"{what} of the new release: {error}") from error
     for line in reversed(done.stdout.splitlines()):

@@ -192,6 +192,11 @@ class Taxonomy(BaseModel):
         data = read_toml(path, "taxonomy", TaxonomyError)
         return cls.parse(data, str(path), OPEN)
 
+    @staticmethod
+    def builtin_toml(name: str) -> str:
+        """The file of a built-in taxonomy (see `BUILTIN`), as text."""
+        return resources.files("landing.taxonomies").joinpath(f"{name}.toml").read_text("utf-8")
+
     @classmethod
     def load(cls, name_or_path: str | Path) -> Taxonomy:
         """A built-in taxonomy by name (see `BUILTIN`) or a TOML file by path.
@@ -201,8 +206,7 @@ class Taxonomy(BaseModel):
         """
         text = str(name_or_path)
         if text in BUILTIN:
-            source = resources.files("landing.taxonomies").joinpath(f"{text}.toml")
-            return cls.parse(tomllib.loads(source.read_text("utf-8")), text)
+            return cls.parse(tomllib.loads(cls.builtin_toml(text)), text)
         if not os.path.lexists(text):
             raise TaxonomyError(f"taxonomy {text!r} is neither a file nor built in; built in are {', '.join(BUILTIN)}")
         return cls.parse(read_toml(text, "taxonomy", TaxonomyError), text)

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
 from landing.ground.scale import axis_down
 from landing.picture_files import write_picture
+from landing.taxonomy import Taxonomy
 from landing.types import Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects
@@ -141,8 +141,7 @@ def write_dataset(plan: DatasetPlan, out: Path, jobs: int = 1) -> Iterator[int]:
     try:
         for folder in (images, labels):
             folder.mkdir(parents=True, exist_ok=True)
-        taxonomy = resources.files("landing.taxonomies").joinpath(f"{TAXONOMY}.toml")
-        (out / "taxonomy.toml").write_text(taxonomy.read_text("utf-8"), "utf-8")
+        (out / "taxonomy.toml").write_text(Taxonomy.builtin_toml(TAXONOMY), "utf-8")
         (out / "TERMS.txt").write_text(TERMS + "\n", "utf-8")
         (out / "ground.csv").write_text("id,width_m\n", "utf-8")
         rows = [f"{name},{plan.part_of(seed)}" for seed in plan.seeds for name in plan.names(seed)]

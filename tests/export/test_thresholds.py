@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -27,9 +26,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("drawn")
     (root / "images").mkdir()
     (root / "labels").mkdir()
-    (root / "taxonomy.toml").write_text(
-        resources.files("landing.taxonomies").joinpath("synthetic.toml").read_text("utf-8")
-    )
+    (root / "taxonomy.toml").write_text(Taxonomy.builtin_toml("synthetic"))
     (root / "split.csv").write_text("id,split\n1000_00,train\n1001_00,val\n1002_00,val\n")
     for number in range(3):
         labels = np.full((120, 160), GRASS, np.uint8)
@@ -73,9 +70,7 @@ def test_labels_of_other_classes_are_compared_by_role_and_what_discs_hold_is_nam
     root = tmp_path / "aero"
     (root / "images").mkdir(parents=True)
     (root / "labels").mkdir()
-    (root / "taxonomy.toml").write_text(
-        resources.files("landing.taxonomies").joinpath("aeroscapes.toml").read_text("utf-8")
-    )
+    (root / "taxonomy.toml").write_text(Taxonomy.builtin_toml("aeroscapes"))
     for path in sorted((pictures / "images").iterdir()):
         (root / "images" / path.name).write_bytes(path.read_bytes())
         labels = cv2.imread(str(pictures / "labels" / path.name), cv2.IMREAD_UNCHANGED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -111,9 +110,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("drawn")
     (root / "images").mkdir()
     (root / "labels").mkdir()
-    (root / "taxonomy.toml").write_text(
-        resources.files("landing.taxonomies").joinpath("synthetic.toml").read_text("utf-8")
-    )
+    (root / "taxonomy.toml").write_text(Taxonomy.builtin_toml("synthetic"))
     rng = np.random.default_rng(0)
     for world in range(6):
         for number in range(2):
