@@ -28,7 +28,8 @@ from benchmarks.real_page import write_page
 from benchmarks.runner import ROOT, Figures, benchmark
 from benchmarks.verdicts import ROOM_M, SAFE, UNSAFE, Answer, PictureVerdict, VerdictMap, read_labels, read_verdicts
 from edge.cameras.recordings import pictures_in, read_picture
-from edge.look.looker import Looker, LookOptions, parse_decision
+from edge.look.looker import Looker
+from edge.look.options import LookOptions, parse_decision
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from landing.errors import DataError

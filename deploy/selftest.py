@@ -21,7 +21,8 @@ import numpy as np
 
 from deploy.manifest import SampleDecision
 from edge.config import EdgeConfig, load_config
-from edge.look.looker import Looker, LookOptions
+from edge.look.looker import Looker
+from edge.look.options import LookOptions
 from edge.look.view import Given
 from landing.errors import DataError, TouchdownError
 from landing.types import ByteArray

@@ -186,7 +186,8 @@ def look(
     from pathlib import Path
 
     from edge.look.labels import LabelMaps
-    from edge.look.looker import Looker, LookOptions, parse_decision
+    from edge.look.looker import Looker
+    from edge.look.options import LookOptions, parse_decision
     from edge.look.view import Given, calibrated
     from edge.runtimes import RuntimeOptions
     from landing.progress import say

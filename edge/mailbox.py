@@ -17,7 +17,6 @@ class Mailbox(Generic[T]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._item: T | None = None
-        self._put = 0
         self._dropped = 0
 
     def put(self, item: T) -> None:
@@ -26,7 +25,6 @@ class Mailbox(Generic[T]):
             if self._item is not None:
                 self._dropped += 1
             self._item = item
-            self._put += 1
             self._changed.notify()
 
     def wait(self, timeout_s: float) -> bool:
@@ -52,12 +50,6 @@ class Mailbox(Generic[T]):
         """True while an item waits to be taken."""
         with self._changed:
             return self._item is not None
-
-    @property
-    def put_count(self) -> int:
-        """Items ever left here."""
-        with self._changed:
-            return self._put
 
     @property
     def dropped(self) -> int:

@@ -55,11 +55,6 @@ CHECKED: tuple[CheckedNetwork, ...] = (
 """DPT is not in the list: smp builds it on a ViT alone, which is too large for what flies."""
 
 
-def is_checked(arch: str, encoder: str) -> bool:
-    """Return True for a network of the list."""
-    return any((one.arch, one.encoder) == (arch, encoder) for one in CHECKED)
-
-
 def names() -> str:
     """All of them, for people."""
     return ", ".join(one.name for one in CHECKED)

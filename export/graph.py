@@ -21,7 +21,6 @@ MERGE_NAME = "touchdown.merge"
 """Initializer that holds the merge, so that a finished file can be merged again without torch."""
 
 Upsample = Literal["maps", "logits"]
-UPSAMPLE: tuple[Upsample, ...] = ("maps", "logits")
 
 
 class LandingGraph(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker

@@ -7,11 +7,9 @@ down, z forward), body FRD, local NED. The pinhole with Brown-Conrady distortion
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -302,16 +300,3 @@ class CameraModel:
         columns = np.column_stack([camera_from_ned[:, 0], camera_from_ned[:, 1], camera_from_ned @ origin])
         result: FloatArray = self.matrix @ columns
         return result
-
-
-def camera_from_mapping(data: Mapping[str, Any]) -> CameraModel:
-    """A camera from plain numbers: ``width_px, height_px`` and ``hfov_deg`` or ``fx, fy, cx, cy``.
-
-    Raises:
-        InvalidValueError: Numbers that no camera has, or too few of them.
-    """
-    values = dict(data)
-    mount = Mount(**values.pop("mount", {}))
-    if "hfov_deg" in values:
-        return CameraModel.from_hfov(mount=mount, **values)
-    return CameraModel(mount=mount, **values)

@@ -17,7 +17,6 @@ LONG = {
     "edge/cli.py:look": "the options of one command, each a line",
     "sim/cli.py:land": "the options of one command, each a line",
     "trainer/evaluation/evaluate.py:evaluate": "the steps of one evaluation in their order",
-    "edge/look/looker.py": "one command over one loop of pictures",
     "edge/web/server.py": "the pages and streams of one server share its limits",
     "sim/vehicle/autopilot/flight.py": "one flight controller, mode by mode",
     "landing/command/authority.py": "one state machine, read as a whole by reviewers",

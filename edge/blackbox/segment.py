@@ -13,8 +13,6 @@ from mcap_protobuf.schema import register_schema
 
 from edge.blackbox.records import Topic
 from edge.blackbox.views import Viewed
-from landing.errors import TouchdownError
-from landing.problems import Problem
 
 PART = ".part"
 CHUNK_BYTES = 512 * 1024
@@ -26,12 +24,6 @@ _SCHEMAS = {
     Topic.TICK: "touchdown.Tick",
     Topic.EVENT: "touchdown.Event",
 }
-
-
-class SegmentError(TouchdownError):
-    """A file that cannot be written."""
-
-    problem = Problem.FILE
 
 
 class Segment:
@@ -60,11 +52,6 @@ class Segment:
         self._writer.start(profile="", library="touchdown")
         self._channels: dict[str, int] = {}
         self._counts: dict[str, int] = {}
-
-    @property
-    def bytes_written(self) -> int:
-        """Size of the file so far, without the chunk that is being filled."""
-        return self._stream.tell()
 
     def utc_ns(self, at_ns: int) -> int:
         """The file's time of a monotonic time."""

@@ -85,7 +85,7 @@ def survey(
     import json
     from pathlib import Path
 
-    from edge.look.looker import parse_decision
+    from edge.look.options import parse_decision
     from edge.look.view import Given, calibrated
     from edge.runtimes import RuntimeOptions
     from edge.survey.command import SurveyOptions, rally_count, run

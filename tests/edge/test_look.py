@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge.look.findings import Summary
 from edge.look.labels import LabelMaps
-from edge.look.looker import Looker, LookOptions, Summary, parse_decision
+from edge.look.looker import Looker
+from edge.look.options import LookOptions, parse_decision
 from edge.look.photo import read_facts
 from edge.look.view import Given, view_of
 from edge.runtimes import RuntimeOptions

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from edge.look.georeference import is_orthophoto
-from edge.look.looker import Looker, LookOptions
+from edge.look.looker import Looker
+from edge.look.options import LookOptions
 from edge.look.ortho_scale import scale_for
 from edge.look.raster import open_orthophoto
 from edge.look.view import Given

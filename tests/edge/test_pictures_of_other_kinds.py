@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from edge.cameras.recordings import read_picture
-from edge.look.looker import Looker, LookOptions
+from edge.look.looker import Looker
+from edge.look.options import LookOptions
 from edge.look.photo import read_facts
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions

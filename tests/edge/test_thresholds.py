@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge.check import check
-from edge.look.looker import Looker, LookOptions
+from edge.look.looker import Looker
+from edge.look.options import LookOptions
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from landing.model.spec import OperatingPoint

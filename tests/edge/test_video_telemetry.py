@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.look.looker import Looker, LookOptions
+from edge.look.looker import Looker
+from edge.look.options import LookOptions
 from edge.look.video_telemetry import METRES_PER_DEGREE, telemetry_beside
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landing.camera import CameraModel, Mount, camera_from_mapping
+from landing.camera import CameraModel, Mount
 from landing.errors import ConfigError, InvalidValueError
 from landing.geometry import euler_from_quaternion, matrix_from_quaternion, quaternion_from_euler, slerp
 from landing.types import Pose
@@ -181,12 +181,6 @@ def test_broken_calibration_is_a_clear_error(tmp_path, text):
         CameraModel.from_calibration(path)
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         CameraModel.from_calibration(tmp_path / "none.yaml")
-
-
-def test_camera_from_mapping():
-    assert camera_from_mapping({"width_px": 64, "height_px": 48, "hfov_deg": 70}).width_px == 64
-    given_fx = {"width_px": 64, "height_px": 48, "fx": 50, "fy": 50, "cx": 32, "cy": 24}
-    assert camera_from_mapping(given_fx).fx == 50
 
 
 @given(tilts(), tilts(), st.floats(0, 1))

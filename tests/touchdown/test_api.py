@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import touchdown
-from edge.look.looker import Looker, LookOptions
+from edge.look.looker import Looker
+from edge.look.options import LookOptions
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from landing.settings import DecisionSection

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.look.looker import Looker, LookOptions
+from edge.look.looker import Looker
+from edge.look.options import LookOptions
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from landing.ground.merge import segmentation_from_labels
