@@ -32,7 +32,7 @@ from sim.camera import Motion, render
 from sim.camera.effects import Effects
 from sim.vehicle import Vehicle, Wind
 from sim.world import World
-from sim.world.heights import banked, disc_relief, height_at
+from sim.world.heights import banked, disc_relief
 from sim.world.scenes import SEEDS, scene
 
 DISC_M = 1.5
@@ -75,7 +75,7 @@ def fly(world: World, number: int, costs_s: list[float]) -> tuple[ReliefReport, 
         q = vehicle.q
         attitude: Quaternion = multiplied((q[0], q[1], q[2], q[3]), quaternion_from_euler(*turned[k]))
         believed = moved[k] + [vehicle.n_m, vehicle.e_m, vehicle.d_m]
-        range_m = (-vehicle.d_m - height_at(world, vehicle.n_m, vehicle.e_m)) * scale
+        range_m = (-vehicle.d_m - world.height_at(vehicle.n_m, vehicle.e_m)) * scale
         watcher.observe(grey, at_ns, Pose(at_ns, attitude, (believed[0], believed[1], believed[2]), range_m))
         started = time.process_time()
         if watcher.pair is not None and relief.add(watcher.pair, watcher.track):

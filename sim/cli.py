@@ -173,7 +173,7 @@ def land(
     from sim.flight.plan import REAL_FPS, SHARED_MACHINE, SIMULATED_FPS, Fault, FlightPlan, PlannedFault, parse_fault
     from sim.world import check_world_spec
     from sim.world.pad_place import parse_pad
-    from sim.world.spec import has_heights, is_photo, photo_with
+    from sim.world.spec import heights_of, is_photo, photo_with
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -186,7 +186,7 @@ def land(
     click.echo("loading ...", err=True)  # takes seconds, and minutes where others have the machine
     from sim.flight.clock import ClockChoice
 
-    in_process = is_photo(same["world"]) or has_heights(same["world"])
+    in_process = is_photo(same["world"]) or heights_of(same["world"]) is not None
     if clock == "auto" and in_process and same["autopilot"] == "stand-in":
         # In real time a daemon would be shown the mirrored and the enlarged picture, and the ground would be flat.
         clock = "simulated"

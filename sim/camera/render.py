@@ -302,7 +302,7 @@ class _CameraView:
         states = self.world.actors_at(t_s)
         if not states:
             return
-        middles = np.array([[state.north_m, state.east_m, 0.0] for state in states])
+        middles = np.array([[state.north_m, state.east_m, -state.up_m] for state in states])
         pixels = self._project(middles)
         away = np.linalg.norm(middles - self.camera.centre_ned_m(self.pose), axis=1)
         # A bound on the size in the picture of an actor with its shadow.
@@ -318,7 +318,7 @@ class _CameraView:
                 self.world.actor_class_ids,
                 self._project,
                 self.world.sun,
-                ceiling_m=self.height_m - 0.3,
+                ceiling_m=self.height_m - 0.3 - max(state.up_m for state in states),
                 finest_m=1.3 * self.nearest_scale_m,
             )
 

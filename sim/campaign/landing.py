@@ -47,7 +47,6 @@ from sim.vehicle.autopilot.config import BatteryPack
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S, StandInAutopilot
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import ActorState, World
-from sim.world.heights import ground_height
 
 TRACK_MS = 100
 LONGEST_S = 420.0
@@ -160,7 +159,7 @@ class Landing:
         config = autopilot_config(scene, start_ne_m, setup.autopilot)
         if setup.depth is Depth.BEAMS:
             config = replace(config, beams=ring(*BEAMS))
-        self._autopilot = StandInAutopilot(config, ground_height_m=ground_height(world))
+        self._autopilot = StandInAutopilot(config, ground_height_m=world.height_at)
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
         settings, rng = link_settings(conditions, commands), scene_stream(scene.key, "link")

@@ -9,7 +9,7 @@ from landing.problems import Problem
 from sim.campaign.emergency import Emergency
 from sim.campaign.ranges import SceneConditions, draw_conditions, stream
 from sim.world import SEEDS
-from sim.world.spec import adversarial_scenario, has_heights, is_photo
+from sim.world.spec import adversarial_scenario, heights_of, is_photo
 
 SPLITS = ("train", "val", "test")
 """A decision is tuned on the first, compared on the second; the third is reported once."""
@@ -101,7 +101,7 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     if scenario is not None:
         conditions = replace(conditions, height_m=scenario.start_height_m)
     # Who walks into a photograph would be drawn, and nobody walks up a bank.
-    elif not is_photo(world) and not has_heights(world):
+    elif not is_photo(world) and heights_of(world) in (None, "slopes"):
         intruder = _intruder(key, conditions)
     # Campaigns of up to a thousand scenes with different seeds meet different worlds.
     world_seed = seeds.start + (seed * 1000 + number) % len(seeds)

@@ -35,7 +35,6 @@ from sim.vehicle.sitl.namespace import loopback_only
 from sim.vehicle.smart_battery import SmartBattery
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import World, parse_world_spec, save_world, suggest_start
-from sim.world.heights import ground_height
 from sim.world.model import DiscTruth
 from sim.world.pad_place import place_pad, start_beside
 from sim.world.spec import adversarial_scenario
@@ -147,7 +146,7 @@ def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, s
 def _in_process(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
     """On the simulated clock."""
     stack.enter_context(text_log(plan.out / "daemon.log"))
-    autopilot = SimulatedStandIn(conditions, plan.out, ground_height(world))
+    autopilot = SimulatedStandIn(conditions, plan.out, world.height_at)
     autopilot.start(stack)
     station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home, autopilot, autopilot.clock.ns))
     autopilot.hover(station)

@@ -111,11 +111,11 @@ class NetworkSensor:
 def actor_width_px(camera: CameraModel, actor: ActorState, pose: Pose) -> float:
     """Of somebody whose middle is in the picture, by the least side of the outline."""
     pose = above_ground(pose)
-    (u, v) = camera.pixel_from_ned(np.array([[actor.north_m, actor.east_m, 0.0]]), pose)[0]
+    (u, v) = camera.pixel_from_ned(np.array([[actor.north_m, actor.east_m, -actor.up_m]]), pose)[0]
     if not (0.0 <= u < camera.width_px and 0.0 <= v < camera.height_px):
         return 0.0
     forward_m, right_m = np.ptp(outline_m(actor.kind), axis=0)
-    return float(min(forward_m, right_m) * camera.fx / -camera.centre_ned_m(pose)[2])
+    return float(min(forward_m, right_m) * camera.fx / max(-camera.centre_ned_m(pose)[2] - actor.up_m, LOWEST_M))
 
 
 def above_ground(pose: Pose) -> Pose:

@@ -71,7 +71,13 @@ class Sun:
 
 @dataclass(frozen=True)
 class ActorState:
-    """An actor at one moment: the phase of its walk is 0 when it stands, and `style` picks its look."""
+    """An actor at one moment.
+
+    Attributes:
+        stride_rad: Phase of its walk; 0 while it stands.
+        style: Picks its look.
+        up_m: Height of the ground below it.
+    """
 
     kind: str
     north_m: float
@@ -79,6 +85,7 @@ class ActorState:
     heading_rad: float
     stride_rad: float
     style: int
+    up_m: float = 0.0
 
     def footprint_ne_m(self) -> FloatArray:
         """Outline on the ground, shape (n, 2), north and east metres."""

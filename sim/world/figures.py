@@ -174,9 +174,9 @@ def draw_actors(
     if not any(seen.values()):
         return
     casts = sun.strength * shadow_scale > 0.01
-    shadows = [_shadow(state, sun) for state in states] if casts else []
-    pieces = [np.column_stack([outline, np.zeros(len(outline))]) for outline in shadows]
-    pieces += [_standing(state, seen[state.kind, state.style]) for state in states if seen[state.kind, state.style]]
+    shadows = [np.insert(_shadow(state, sun), 2, -state.up_m, axis=1) for state in states] if casts else []
+    standing = [_standing(state, seen[state.kind, state.style]) for state in states if seen[state.kind, state.style]]
+    pieces = [*shadows, *standing]
     pixels = project(np.vstack(pieces))
     drawable = np.asarray((np.abs(pixels) <= FARTHEST_PX).all(axis=1))  # not so for NaN
     start = 0
@@ -208,7 +208,7 @@ def _standing(state: ActorState, parts: tuple[_Part, ...]) -> FloatArray:
     forward, right, down, swing = np.concatenate([part.points for part in parts]).T
     if state.stride_rad:
         forward = forward + swing * math.sin(state.stride_rad)
-    return np.column_stack([state.ground_from_local(np.column_stack([forward, right])), down])
+    return np.column_stack([state.ground_from_local(np.column_stack([forward, right])), down - state.up_m])
 
 
 def _darken(image: ByteArray, outline: FloatArray, factor: float) -> None:

@@ -6,10 +6,8 @@ The picture and labels stay as they are: a bank looks like the lawn it is painte
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from functools import partial
 
 import cv2
 import numpy as np
@@ -30,7 +28,13 @@ BANKS = 5
 STEEP_DEG, TALL_STEP_M = 10.0, 0.4
 """Ground that no vehicle may land on: steeper, or with something taller on it."""
 
-HEIGHTS = ("banks", "flat")
+HEIGHTS = ("banks", "flat", "slopes")
+
+SLOPES_DEG = (12.0, 25.0)
+"""How steep the `slope` of a scene may be."""
+
+FOOT_M = 0.3
+"""Over so much the foot and the crest of a slope are rounded, standard deviation, m."""
 
 ROW_RAYS = 256
 STEP_M = 0.25
@@ -89,7 +93,7 @@ def flown(world: World, seed: int, heights: str) -> World:
     Args:
         world: Flat. People and cars are left out: they would stand at down 0. Its `slope` is level grass here.
         seed: Same seed, same heights.
-        heights: One of `HEIGHTS`: `banks` as of `banked`, or `flat`, all of it at 0.
+        heights: `banks` as of `banked`, or `flat`, all of it at 0.
     """
     grass = next(c.id for c in world.taxonomy.classes if c.name == "grass")
     obstacle = world.taxonomy.ids_of(Role.OBSTACLE)[0]
@@ -107,6 +111,21 @@ def flown(world: World, seed: int, heights: str) -> World:
     return replace(raised, labels=labels, looks=looks)
 
 
+def sloped(world: World, seed: int) -> World:
+    """A world whose `slope` rises from its edges to a crest, each part as steep as `SLOPES_DEG`; the rest is at down 0.
+
+    Args:
+        world: Flat. People and cars stand on its ground.
+        seed: Same seed, same heights.
+    """
+    slope = [c.id for c in world.taxonomy.classes if c.name == "slope"]
+    count, parts = cv2.connectedComponents(np.isin(world.labels, slope).astype(np.uint8))
+    degrees = np.random.default_rng([seed, 223]).uniform(*SLOPES_DEG, count)
+    away_m = cv2.distanceTransform((parts > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * world.gsd_m
+    heights = (away_m * np.tan(np.radians(degrees))[parts]).astype(np.float32)
+    return with_heights(world, np.asarray(cv2.GaussianBlur(heights, (0, 0), FOOT_M / world.gsd_m), np.float32))
+
+
 def _stand(heights: Heights, world: World, rng: np.random.Generator) -> None:
     """Puts a box or a mound on the ground."""
     middle, half_m, tall_m = rng.uniform(-25, 25, 2), rng.uniform(0.2, 1.0), rng.uniform(0.1, 1.5)
@@ -122,21 +141,6 @@ def _stand(heights: Heights, world: World, rng: np.random.Generator) -> None:
     y, x = np.ogrid[: part.shape[0], : part.shape[1]]
     away = np.hypot(y + top - v, x + left - u) / max(1, reach)
     part += (tall_m * np.sqrt(np.clip(1 - away**2, 0, 1))).astype(np.float32)
-
-
-def height_at(world: World, north_m: float, east_m: float) -> float:
-    """Height of the ground at a place, m; 0 in a flat world and beyond it."""
-    if world.heights_m is None:
-        return 0.0
-    u, v, _ = world.pixel_from_ground @ [north_m, east_m, 1.0]
-    rows, columns = world.heights_m.shape
-    row, column = math.floor(v + 0.5), math.floor(u + 0.5)
-    return float(world.heights_m[row, column]) if 0 <= row < rows and 0 <= column < columns else 0.0
-
-
-def ground_height(world: World) -> Callable[[float, float], float]:
-    """Return what tells the height of the ground at a north and east, m."""
-    return partial(height_at, world)
 
 
 def disc_relief(world: World, north_m: float, east_m: float, radius_m: float) -> tuple[float, float]:

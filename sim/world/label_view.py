@@ -158,7 +158,7 @@ def _draw_actors(
     states = world.actors_near(float(centre_ned_m[0]), float(centre_ned_m[1]), reach_m, t_s)
     if not states:
         return
-    middles = np.array([(state.north_m, state.east_m, 0.0) for state in states]) - centre_ned_m
+    middles = np.array([(state.north_m, state.east_m, -state.up_m) for state in states]) - centre_ned_m
     seen = middles @ camera_from_ned.T
     depth = seen[:, 2]
     safe = np.maximum(depth, 0.1)[:, None]
@@ -218,7 +218,8 @@ def _solids(states: Sequence[ActorState], ceiling_m: float) -> FloatArray:
     forward, right = outlines[kinds, :, 0], outlines[kinds, :, 1]
     north = placed[:, :1] + forward * cos - right * sin
     east = placed[:, 1:2] + forward * sin + right * cos
-    down = -np.clip(heights[kinds], 0.0, max(0.0, ceiling_m))
+    up = np.array([[state.up_m] for state in states])
+    down = -up - np.clip(heights[kinds], 0.0, np.maximum(0.0, ceiling_m - up))
     return np.stack([north, east, down], axis=-1)
 
 

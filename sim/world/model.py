@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ class World:
         actors: They are not in the rasters.
         photograph: The real ground of a picture's world, mirrored and unknown beyond; None: all of the plane is real.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
-        heights_m: Of the ground above down 0, float32 (H, W); None for a flat world. Actors stand at down 0.
+        heights_m: Of the ground above down 0, float32 (H, W); None for a flat world.
         looks: Labels by looks, uint8 (H, W), of a world whose heights make ground an obstacle; None: as `labels`.
         pad: A marked pad on it, which is in no raster; None for none.
 
@@ -187,9 +187,22 @@ class World:
             ids[kind] = found[0] if found else self.taxonomy.ignore_index
         return ids
 
+    def height_at(self, north_m: float, east_m: float) -> float:
+        """Height of the ground at a place, m; 0 in a flat world and beyond it."""
+        if self.heights_m is None:
+            return 0.0
+        u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
+        rows, columns = self.heights_m.shape
+        row, column = math.floor(v + 0.5), math.floor(u + 0.5)
+        return float(self.heights_m[row, column]) if 0 <= row < rows and 0 <= column < columns else 0.0
+
     def actors_at(self, t_s: float) -> tuple[ActorState, ...]:
         """Every actor at a world time in seconds."""
-        return tuple(actor.at(t_s) for actor in self.actors)
+        return tuple(self._on_ground(actor.at(t_s)) for actor in self.actors)
+
+    def _on_ground(self, state: ActorState) -> ActorState:
+        """The actor at the height of the ground below it."""
+        return state if self.heights_m is None else replace(state, up_m=self.height_at(state.north_m, state.east_m))
 
     @cached_property
     def _actor_discs(self) -> FloatArray:
@@ -210,7 +223,7 @@ class World:
     def actors_near(self, north_m: float, east_m: float, within_m: float, t_s: float) -> tuple[ActorState, ...]:
         """Actors at a world time that may ever come that near to a point, in the order of `actors`."""
         near = self._least_away_m(north_m, east_m) <= within_m
-        return tuple(self.actors[k].at(t_s) for k in np.flatnonzero(near))
+        return tuple(self._on_ground(self.actors[k].at(t_s)) for k in np.flatnonzero(near))
 
     def nearest_actor_m(self, north_m: float, east_m: float, t_s: float, kind: str | None = None) -> float:
         """From a point to the outline of the nearest actor (of one kind), 0 inside; `MAX_DISTANCE_M` without any."""

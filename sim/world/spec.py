@@ -11,7 +11,7 @@ from PIL import Image
 
 from landing.errors import DataError
 from sim.world.adversarial import ADVERSARIAL, AdversarialScenario
-from sim.world.heights import HEIGHTS, flown
+from sim.world.heights import HEIGHTS, flown, sloped
 from sim.world.model import World
 from sim.world.photo import photo
 from sim.world.photo_scale import scale_of
@@ -100,9 +100,9 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
     )
 
 
-def has_heights(text: str) -> bool:
-    """Return True for the specification of a world with heights."""
-    return "heights" in dict(parse_qsl(text.partition("?")[2]))
+def heights_of(text: str) -> str | None:
+    """Return the heights that the specification of a world names; None of a flat one."""
+    return dict(parse_qsl(text.partition("?")[2])).get("heights")
 
 
 def _raised(text: str, options: dict[str, str], world: World, seed: int) -> World:
@@ -112,7 +112,7 @@ def _raised(text: str, options: dict[str, str], world: World, seed: int) -> Worl
         return world
     if heights not in HEIGHTS:
         raise DataError(f"world {text!r}: heights {heights!r} is unknown: expected one of {', '.join(HEIGHTS)}")
-    return flown(world, seed, heights)
+    return sloped(world, seed) if heights == "slopes" else flown(world, seed, heights)
 
 
 def check_world_spec(text: str) -> None:

@@ -28,7 +28,6 @@ from sim.vehicle.autopilot import AutopilotConfig, Mode
 from sim.vehicle.autopilot.beams import ring
 from sim.vehicle.autopilot.core import TICK_S, StandInAutopilot
 from sim.vehicle.standin import RANGEFINDER
-from sim.world.heights import ground_height
 from sim.world.label_view import label_view
 from sim.world.procedural import procedural
 from tests.sim.test_relief_decision import HEIGHT_M, LEVEL, SLOPE_DEG, bank
@@ -92,7 +91,7 @@ def test_a_bank_is_refused_from_a_hover_by_a_depth_camera_and_decided_again_from
 def test_an_array_on_the_way_down_shows_a_bank_over_the_link() -> None:
     world = bank()
     config = AutopilotConfig(RANGEFINDER, airborne_height_m=7.0, airborne_mode=Mode.LAND, beams=ring(*BEAMS))
-    autopilot = StandInAutopilot(config, ground_height_m=ground_height(world))
+    autopilot = StandInAutopilot(config, ground_height_m=world.height_at)
     settings = LinkSettings("udpin:127.0.0.1:0", ground_down_m=-10.0 * RISE, depth=True)
     link = InProcessLink(autopilot, settings, LinkFaults(5.0, range_noise_m=0.02), np.random.default_rng(2), BOOT_NS)
     monitor, taken = UnseenPictureMonitor(CAMERA, ReliefSettings(enabled=True)), []

@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
+from landing.taxonomy import Role
 from landing.types import Pose
 from sim.camera import render
 from sim.vehicle import Vehicle
 from sim.world import World
-from sim.world.heights import banked, disc_relief, flown, ground_height, ground_places, height_at, with_heights
+from sim.world.actors import Actor
+from sim.world.heights import SLOPES_DEG, banked, disc_relief, flown, ground_places, with_heights
 from sim.world.label_view import label_view
 from sim.world.procedural import procedural
-from sim.world.spec import has_heights, parse_world_spec
+from sim.world.spec import heights_of, parse_world_spec
 from sim.world.store import load_world, save_world
 
 CAMERA = CameraModel.from_hfov(160, 120, 75.0)
@@ -69,8 +72,8 @@ def test_slopes_and_things_are_measured() -> None:
     raised = with_heights(world, heights)
     slope_deg, tall_m = disc_relief(raised, 0.0, 0.0, 1.5)
     assert abs(slope_deg - 11.3) < 0.5 and abs(tall_m - 0.7) < 0.1
-    assert abs(height_at(raised, 5.0, 2.0) - 1.0) < 0.05
-    assert height_at(raised, 500.0, 0.0) == height_at(world, 0.0, 0.0) == 0.0
+    assert abs(raised.height_at(5.0, 2.0) - 1.0) < 0.05
+    assert raised.height_at(500.0, 0.0) == world.height_at(0.0, 0.0) == 0.0
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def test_label_view_shows_the_looks_of_ground_with_heights(raised: World) -> Non
 
 
 def test_the_rangefinder_stands_above_the_same_ground(raised: World) -> None:
-    height_m = ground_height(raised)
+    height_m = raised.height_at
     assert raised.heights_m is not None
     row, column = np.unravel_index(int(raised.heights_m.argmax()), raised.heights_m.shape)
     north_m = float((raised.origin_px[1] - row) * raised.gsd_m)
@@ -115,6 +118,30 @@ def test_the_rangefinder_stands_above_the_same_ground(raised: World) -> None:
     vehicle.place(north_m, east_m, 5.0, 0.0, flying=True)
     assert vehicle.height_m == pytest.approx(5.0)
     assert -vehicle.d_m == pytest.approx(5.0 + float(raised.heights_m.max()))
+
+
+def test_slopes_of_a_scene_rise_and_nothing_else_does() -> None:
+    world = parse_world_spec("scenes:hillside?heights=slopes&size_m=80&gsd_m=0.2", seed=3)
+    assert world.heights_m is not None
+    slope = world.labels == next(c.id for c in world.taxonomy.classes if c.name == "slope")
+    assert slope.mean() > 0.05
+    rise_deg = np.degrees(np.arctan(np.hypot(*np.gradient(world.heights_m, world.gsd_m))))
+    assert np.percentile(rise_deg[slope], 25) > 10.0 and rise_deg.max() < SLOPES_DEG[1] + 1.0
+    around = cv2.dilate(slope.astype(np.uint8), np.ones((11, 11), np.uint8)) > 0
+    assert world.heights_m[~around].max() < 0.001
+
+
+def test_people_stand_on_the_ground_that_rises() -> None:
+    person = Actor("person", ((2.0, -1.0),))
+    low = replace(flat(), actors=(person,))
+    high = with_heights(low, np.full(low.labels.shape, 3.0, np.float32))
+    assert high.actors_at(0.0)[0].up_m == high.actors_near(2.0, -1.0, 1.0, 0.0)[0].up_m == 3.0
+    above = replace(POSE, position_ned_m=(2.0, -1.0, -15.0))
+    for view in (render, label_view):
+        seen, expected = (view(world, CAMERA, pose, 0.0) for world, pose in ((high, above), (low, POSE)))
+        maps = [np.asarray(v[1] if isinstance(v, tuple) else v) for v in (seen, expected)]
+        ids = [np.isin(labels, low.taxonomy.ids_of(Role.PERSON)) for labels in maps]
+        assert ids[1].any() and np.array_equal(*ids)
 
 
 def test_heights_survive_a_folder(raised: World, tmp_path: Path) -> None:
@@ -127,6 +154,6 @@ def test_heights_survive_a_folder(raised: World, tmp_path: Path) -> None:
 
 
 def test_a_specification_names_heights() -> None:
-    assert has_heights("scenes?heights=flat") and not has_heights("scenes")
+    assert heights_of("scenes?heights=flat") == "flat" and heights_of("scenes") is None
     with pytest.raises(DataError, match="expected one of banks, flat"):
         parse_world_spec("procedural?heights=hills&size_m=30", seed=1)
