@@ -19,7 +19,7 @@ from docs.make import how_it_decides  # noqa: E402
 
 @pytest.fixture(scope="module")
 def flown() -> how_it_decides.Flown:
-    return how_it_decides.fly(frames=9, size_px=(480, 360))
+    return how_it_decides.fly(frames=11, size_px=(480, 360))
 
 
 def test_the_page_shows_every_picture_and_no_other() -> None:
