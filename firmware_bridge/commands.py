@@ -202,11 +202,8 @@ class CommandTracker:
         if asked is None or now_ns < asked.next_ns:
             return None
         said = f", the last answer was '{asked.said}'" if asked.said else ""
-        if asked.tries >= TRIES:
-            self._close(AnswerKind.SILENT, f"not acknowledged in {TRIES} tries{said}")
-            return None
-        if now_ns > asked.until_ns:
-            self._close(AnswerKind.SILENT, f"not acknowledged in {LONGEST_NS / 1e9:g} s, {asked.tries} tries{said}")
+        if asked.tries >= TRIES or now_ns > asked.until_ns:
+            self._close(AnswerKind.SILENT, f"not acknowledged in {asked.tries} tries{said}")
             return None
         if not may_ask:
             return None

@@ -31,7 +31,7 @@ STEEP_DEG, TALL_STEP_M = 10.0, 0.4
 HEIGHTS = ("banks", "flat", "slopes")
 
 SLOPES_DEG = (12.0, 25.0)
-"""How steep the `slope` of a scene may be."""
+"""Least and greatest steepness of a part of a scene's `slope`, degrees."""
 
 FOOT_M = 0.3
 """Over so much the foot and the crest of a slope are rounded, standard deviation, m."""
