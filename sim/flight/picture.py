@@ -12,6 +12,7 @@ from landing.geometry import FloatArray
 from landing.types import ByteArray
 from sim.flight.plan import PERSON_AWAY_M, TrackPoint
 from sim.world import World
+from sim.world.from_above import picture_from_above
 
 GROUND_PX, MAP_PX, PANEL_PX = 1600, 900, 460
 MARGIN_M, LEAST_HALF_M = 12.0, 18.0
@@ -87,7 +88,7 @@ def draw_flight(flight: FlightPicture, world: World) -> bytes:
 def _ground(flight: FlightPicture, world: World) -> ByteArray:
     """The part of the world around the flight, not landable ground tinted red, uint8 (h, w, 3)."""
     end = flight.track[-1]
-    ground, to_px = world.picture(GROUND_PX, t_s=end.t_s)
+    ground, to_px = picture_from_above(world, GROUND_PX, t_s=end.t_s)
     labels = cv2.resize(world.labels, (ground.shape[1], ground.shape[0]), interpolation=cv2.INTER_NEAREST)
     bad = ~world.taxonomy.landable_lut[labels]
     if world.judged:

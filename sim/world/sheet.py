@@ -11,6 +11,7 @@ import numpy as np
 
 from landing.errors import DataError
 from landing.types import ByteArray
+from sim.world.from_above import picture_from_above
 from sim.world.model import World
 
 _GAP_PX = 6
@@ -23,9 +24,9 @@ def tile(world: World, size_px: int, t_s: float = 0.0, labels: bool = False) -> 
     Returns:
         uint8, shape (size_px + title, size_px or twice that and a gap, 3).
     """
-    pictures = [world.picture(size_px, t_s)[0]]
+    pictures = [picture_from_above(world, size_px, t_s)[0]]
     if labels:
-        pictures.append(world.picture(size_px, t_s, labels_alpha=0.75)[0])
+        pictures.append(picture_from_above(world, size_px, t_s, labels_alpha=0.75)[0])
     wide = len(pictures) * size_px + (len(pictures) - 1) * _GAP_PX
     canvas: ByteArray = np.full((size_px + _TITLE_PX, wide, 3), 24, dtype=np.uint8)
     for i, picture in enumerate(pictures):
