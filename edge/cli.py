@@ -111,7 +111,9 @@ def check(
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
-@click.option("--model", "-m", required=True, type=click.Path(), help="Model file (.onnx, .ncnn, .rknn, .engine).")
+@click.option(
+    "--model", "-m", required=True, type=click.Path(), help="Model file (.onnx, .ncnn, .rknn, .hef, .engine)."
+)
 @HEIGHT_AGL_M
 @HFOV_DEG
 @CALIBRATION

@@ -27,7 +27,13 @@ WORTH = 1.2
 """Least speed-up of a form that is told of: less is within what a busy board varies."""
 
 _ROUNDS = 5
-_MODULES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn", "rknn": "rknnlite"}
+_MODULES = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "ncnn": "ncnn",
+    "rknn": "rknnlite",
+    "hailo": "hailo_platform",
+}
 """Package of a runtime by its first word in a gate's report; a simulator is none."""
 
 FORMS = (".onnx", *ARCHIVES)

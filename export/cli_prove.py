@@ -10,7 +10,7 @@ import click
 
 from export.options import F, judging_options, size_of
 
-RUNTIMES = ("auto", "onnxruntime", "openvino", "ncnn", "rknn", "tensorrt")
+RUNTIMES = ("auto", "onnxruntime", "openvino", "ncnn", "rknn", "hailo", "tensorrt")
 
 
 @click.command(name="info")
@@ -66,7 +66,7 @@ def _runs(side: str) -> Callable[[F], F]:
 @click.option("--store/--no-store", "keep", default=True, help="Put the report into B.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) -> None:
-    """Does B decide as A does? A, B: checkpoint, ONNX, INT8 ONNX, ncnn, RKNN or engine. Exit 1 if not.
+    """Does B decide as A does? A, B: checkpoint, ONNX, INT8 ONNX, ncnn, RKNN, Hailo or engine. Exit 1 if not.
 
     One file in two runtimes too: verify M.onnx M.onnx --runtime-b openvino --precision-b bf16
     """

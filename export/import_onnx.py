@@ -30,7 +30,7 @@ from landing.types import ByteArray
 
 INPUT_NAME, OUTPUT_NAMES = "image", ("class_id", "landable", "hazards")
 _PICTURES = 3
-_FORMS = {".ncnn": "ncnn", ".param": "ncnn", ".bin": "ncnn", ".rknn": "rknn"}
+_FORMS = {".ncnn": "ncnn", ".param": "ncnn", ".bin": "ncnn", ".rknn": "rknn", ".hef": "hailo"}
 """Runtimes with a form of their own, by suffix."""
 
 

@@ -12,8 +12,8 @@ from landing.taxonomy import Taxonomy
 
 __all__ = ["BACKENDS", "Runtime", "RuntimeOptions", "load_runtime", "require_same_classes", "taxonomy_for"]
 
-BACKENDS = ("auto", "onnxruntime", "openvino", "ncnn", "rknn", "tensorrt")
-BACKEND_OF_SUFFIX = {".onnx": "onnxruntime", ".ncnn": "ncnn", ".rknn": "rknn", ".engine": "tensorrt"}
+BACKENDS = ("auto", "onnxruntime", "openvino", "ncnn", "rknn", "hailo", "tensorrt")
+BACKEND_OF_SUFFIX = {".onnx": "onnxruntime", ".ncnn": "ncnn", ".rknn": "rknn", ".hef": "hailo", ".engine": "tensorrt"}
 
 
 def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
@@ -56,6 +56,10 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
         from edge.runtimes.rknn import RknnRuntime
 
         return RknnRuntime.load(path, chosen)
+    if backend == "hailo":
+        from edge.runtimes.hailo import HailoRuntime
+
+        return HailoRuntime.load(path, chosen)
     if backend == "tensorrt":
         from edge.runtimes.tensorrt import TensorRTRuntime
 

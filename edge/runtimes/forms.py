@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edge.runtimes.archive import ArchiveKind
+from edge.runtimes.hailo_file import HAILO
 from edge.runtimes.ncnn_file import NCNN
 from edge.runtimes.rknn_file import RKNN
 
-ARCHIVES: Mapping[str, ArchiveKind[Any]] = {kind.suffix: kind for kind in (NCNN, RKNN)}
+ARCHIVES: Mapping[str, ArchiveKind[Any]] = {kind.suffix: kind for kind in (NCNN, RKNN, HAILO)}
 
 
 def archive_kind(path: Path) -> ArchiveKind[Any] | None:

@@ -16,7 +16,7 @@ class ModelSection(Section):
     """Network and runtime."""
 
     path: Path = Field(description="model file made by `touchdown export`")
-    runtime: Literal["auto", "onnxruntime", "openvino", "ncnn", "rknn", "tensorrt"] = Field(
+    runtime: Literal["auto", "onnxruntime", "openvino", "ncnn", "rknn", "hailo", "tensorrt"] = Field(
         default="auto", description="what runs it; auto chooses by file type"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -40,7 +40,7 @@ class ModelSection(Section):
     @property
     def threads_of_one(self) -> int | None:
         """Threads of one inference, or the cores there are for it; None where a GPU or an NPU runs it."""
-        if self.path.suffix.lower() in (".engine", ".rknn") or not self.providers[0].startswith("CPU"):
+        if self.path.suffix.lower() in (".engine", ".rknn", ".hef") or not self.providers[0].startswith("CPU"):
             return None
         return self.threads or len(os.sched_getaffinity(0))
 

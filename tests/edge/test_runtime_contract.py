@@ -1,4 +1,4 @@
-"""Promises of every runtime, asked of each: ONNX Runtime, OpenVINO, ncnn, RKNN on a fake NPU, TensorRT on a fake GPU.
+"""Promises of every runtime, asked of each; RKNN and Hailo on fake accelerators, TensorRT on a fake GPU.
 
 Where there is a GPU and TensorRT, the same questions go to a real engine.
 """
@@ -17,11 +17,11 @@ from landing.errors import ModelError
 from landing.model.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.taxonomy import Taxonomy
 from landing.types import HAZARD_ORDER, Frame, Segmentation
-from tests.edge import fake_model, fake_ncnn, fake_rknn
+from tests.edge import fake_hailo, fake_model, fake_ncnn, fake_rknn
 from tests.edge.conftest import FakeGpu, require_real_engine
 
 Load = Callable[..., Runtime]
-RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16", "ncnn", "rknn", "tensorrt")
+RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16", "ncnn", "rknn", "hailo", "tensorrt")
 SYNTHETIC = [c.name for c in Taxonomy.load("synthetic").classes]
 
 
@@ -36,9 +36,11 @@ def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> It
             pytest.skip("this CPU does not compute in bfloat16")
     if request.param == "ncnn":
         pytest.importorskip("ncnn")
-    npu = None
+    npu: fake_rknn.FakeNpu | fake_hailo.FakeHailo | None = None
     if request.param == "rknn":
         npu = fake_rknn.board(request.getfixturevalue("monkeypatch"), tmp_path)
+    if request.param == "hailo":
+        npu = fake_hailo.machine(request.getfixturevalue("monkeypatch"), "hailo8l")
     if request.param == "tensorrt":
         gpu = request.getfixturevalue("fake_gpu")
 
@@ -52,6 +54,8 @@ def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> It
             path = fake_ncnn.save(tmp_path / "model.ncnn", gate)
         elif backend == "rknn":
             path = fake_rknn.save(tmp_path / "model.rknn", gate)
+        elif backend == "hailo":
+            path = fake_hailo.save(tmp_path / "model.hef", gate)
         elif gpu is not None:
             path = gpu.engine(model_path, gate=gate)
         else:
