@@ -31,6 +31,7 @@ from deploy.manifest import (
     Versions,
     release_name,
 )
+from deploy.npu import answering, npu_manifest
 from deploy.prepared import prepare_job
 from deploy.selftest import SAMPLE_HEIGHT_M, decide, generated_pictures
 from deploy.wheelhouse import require_complete
@@ -38,6 +39,7 @@ from deploy.wheels import read_wheelhouse, require_pinned
 from edge.cameras.recordings import pictures_in
 from edge.config import EdgeConfig
 from edge.runtimes import load_runtime, taxonomy_for
+from edge.runtimes.forms import ARCHIVES
 from landing.camera import CameraModel
 from landing.distribution import DISTRIBUTION, VERSION
 from landing.errors import FileError, ModelError
@@ -45,7 +47,7 @@ from landing.model.manifest import Precision
 from landing.picture_files import read_picture_bytes, write_picture
 
 UNITS = ("touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers")
-CARRIED = (".onnx", ".ncnn")
+CARRIED = (".onnx", *ARCHIVES)
 _MOST_SAMPLES = 20
 
 
@@ -64,6 +66,7 @@ class BundleRequest:
         samples: Folder of pictures for the self-test; None for generated ones.
         sample_height_m: Height above ground, from which they were taken.
         engine: Precision of the TensorRT engine that the drone is to build; None for none.
+        npus: Chips of the target that a model may be for.
     """
 
     model: Path
@@ -77,6 +80,7 @@ class BundleRequest:
     samples: Path | None = None
     sample_height_m: float = SAMPLE_HEIGHT_M
     engine: Precision | None = None
+    npus: tuple[str, ...] = ()
 
 
 def make_bundle(request: BundleRequest, say: Callable[[str], None]) -> BundleManifest:
@@ -91,7 +95,7 @@ def make_bundle(request: BundleRequest, say: Callable[[str], None]) -> BundleMan
     private = load_private(request.key)
     with tempfile.TemporaryDirectory(prefix="touchdown-bundle-") as scratch:
         contents = Contents(Path(scratch))
-        config = _add_config(contents, request)
+        config = answering(_add_config(contents, request), request.model, request.npus)
         model = _add_model(contents, request, config)
         gate = model.gate.describe() if model.gate else "never verified (touchdown export verify)"
         say(f"model {model.name}: {gate}")
@@ -160,12 +164,14 @@ def _add_config(contents: Contents, request: BundleRequest) -> EdgeConfig:
 def _add_model(contents: Contents, request: BundleRequest, config: EdgeConfig) -> ModelEntry:
     if request.model.suffix not in CARRIED or (request.engine is not None and request.model.suffix != ".onnx"):
         raise ModelError(
-            f"model {request.model}: a bundle carries an .onnx or an .ncnn, whose answers this machine can compute for "
-            "the self-test; an engine is built on the drone, of an .onnx (--engine fp16), and an .rknn is copied there"
+            f"model {request.model}: a bundle carries {', '.join(CARRIED)}; an engine is built on the drone, of an "
+            ".onnx (--engine fp16)"
         )
-    with load_runtime(request.model, config.model.options) as runtime:
+    with load_runtime(config.model.path, config.model.options) as runtime:
         taxonomy_for(runtime.spec, config.model.taxonomy)
         spec, gate = runtime.spec, runtime.gate
+    if manifest := npu_manifest(request.model):
+        spec, gate = manifest.model, manifest.gate
     path = f"{MODEL_FOLDER}/{request.model.name}"
     contents.add(path, request.model)
     return ModelEntry(

@@ -65,7 +65,9 @@ def wheels(project: Path, board: str | None, python: str, runtimes: tuple[str, .
 
 
 @click.command()
-@click.option("--model", "-m", required=True, type=_FILE, help="ONNX or ncnn file.")
+@click.option(
+    "--model", "-m", required=True, type=_FILE, help="ONNX or ncnn file; RKNN or Hailo with its ONNX beside it."
+)
 @click.option("--config", "-c", required=True, type=_FILE, help="edge.toml.")
 @click.option("--key", required=True, type=_FILE, help="Private key.")
 @click.option("--out", required=True, metavar="NAME.tar.zst", type=_FILE)
@@ -100,7 +102,7 @@ def bundle(board: str | None, python: str, **choices: Any) -> None:
         raise click.UsageError(f"--engine: there is no TensorRT on a {board}. Leave it out")
     target = Target(architecture=asked.architecture, python=_version(python))
     with Progress("making the bundle"):
-        make_bundle(BundleRequest(target=target, **choices), say)
+        make_bundle(BundleRequest(target=target, npus=asked.npus, **choices), say)
 
 
 @click.command()

@@ -82,6 +82,15 @@ def gated_forms(path: Path, runtime: str) -> Iterator[GatedForm]:
                 yield GatedForm(other, seen_in, gate.describe())
 
 
+def digests_of(path: Path) -> frozenset[str]:
+    """SHA-256 of a file as it is, as its gates saw it, and as it was before it held one.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    return _read(path).digests
+
+
 def measured(forms: list[GatedForm], options: RuntimeOptions) -> list[GatedForm]:
     """The forms that load and run, with the time of one frame each, the fastest first."""
     times: dict[GatedForm, list[float]] = {}

@@ -16,6 +16,7 @@ COMMANDS = {
     "int8": ("export.cli_make", "Quantise a model, keeping in float what needs it."),
     "ncnn": ("export.cli_make", "Convert a model for ncnn, the runtime of small boards."),
     "rknn": ("export.rknn.cli", "Compile a model for the NPU of a Rockchip chip."),
+    "hailo": ("export.hailo.cli", "Write what Hailo's compiler needs, or wrap what it made."),
     "trt": ("export.trt.cli", "Build a TensorRT engine, here or on the Jetson over ssh."),
     "verify": ("export.cli_prove", "Compare the decisions of two models on real frames."),
     "evaluate": ("export.cli_thresholds", "Judge finished models on labelled pictures, and write a report."),

@@ -17,6 +17,13 @@ HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
 """The view that sites are compared from, where nothing else is said."""
 
 
+def split_options(command: F) -> F:
+    """Adds the options that put pictures into parts."""
+    command = click.option("--split-column", default="", help="Column of the split.")(command)
+    path = click.Path(path_type=Path)
+    return click.option("--split", type=path, help="CSV of parts of the pictures, as train, val and test.")(command)
+
+
 def judging_options(command: F) -> F:
     """Adds the options that say which pictures judge, and from where they are seen."""
     path = click.Path(path_type=Path)
@@ -35,8 +42,7 @@ def judging_options(command: F) -> F:
             type=click.FloatRange(1, 500),
             help="Sites are chosen as if seen from here.",
         ),
-        click.option("--split-column", default="", help="Column of the split."),
-        click.option("--split", type=path, help="CSV of parts of the pictures, as train, val and test."),
+        split_options,
         click.option(
             "--labels", type=path, help="Folder of label maps of the same names, to judge by mIoU and recall."
         ),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.make.markdown import escaped, table, write_or_compare
+from export.hailo.make import COMPILERS
 from export.limits import LIMITS, PAYS
 from export.rknn.toolkit import TESTED
 from export.submission import Submission, SubmittedModel, read_submission
@@ -35,7 +36,10 @@ NOT_RUN = {
         "no GPU at hand: graphs are parsed and built, [none has been executed](../benchmarks/results/tensorrt.md)",
     ),
     "RK3588, RK3576, RK3566 themselves": ("RKNN", "no board at hand, see [below](#rockchip-and-hailo)"),
-    "Hailo-8, Hailo-8L, Hailo-10H": ("HailoRT", "no export yet, see [below](#rockchip-and-hailo)"),
+    "Hailo-8, 8L, 10H, 15H": (
+        "HailoRT, 8 bits",
+        "neither compiler nor board at hand, see [below](#rockchip-and-hailo)",
+    ),
 }
 """Boards without a row of their own: runtime, and what is missing."""
 
@@ -89,7 +93,11 @@ simulator computes. A simulator says nothing of speed, and we had no board: **no
 | file, digests, refusals of a wrong board or version | tested |
 | runtime, by `rknn-toolkit-lite2` on the board | tested on a fake, which answers as the simulator does; not run |
 | NPU, driver `librknnrt.so`, speed, heat | not run |
-| Hailo: check of operators, calibration set, command, runtime by HailoRT | not there |
+| Hailo: operators named, network, calibration set, model script, commands | tested; the commands have not run |
+| Hailo: compiler and its emulator | not run: for registered developers alone |
+| Hailo: file, digests, refusals of a wrong chip or version | tested; the header also on a file of the compiler |
+| Hailo: runtime, by HailoRT's `hailo_platform` | tested on a fake that follows HailoRT's source; not run |
+| Hailo: accelerator, gate, speed, heat | not run |
 
 Rockchip publishes both packages on PyPI without a licence in their metadata or wheels. So they are in none of our
 extras, and we ship nothing of them: read Rockchip's terms, and install them yourself. The compiler declares torch up to
@@ -108,7 +116,22 @@ passes; if it never does, there is no file. Copy the `.rknn` file to the board, 
 and let the gate judge the NPU itself (`pip install onnx`): `touchdown export verify model.onnx model.rk3588.rknn --data
 pictures`. Until then `edge serve` warns that the gate saw a simulator.
 
-Hailo's compiler is not on PyPI: it is given to registered developers. Nothing of it was tried.
+Hailo's compiler is not on PyPI: registered developers get it. Write what it needs, run its commands, wrap the result:
+
+<!-- not run: needs Hailo's Dataflow Compiler -->
+```bash
+touchdown export hailo model.onnx --chip hailo8l --calibrate pictures
+sh model.hailo8l/compile.sh
+touchdown export hailo model.onnx --chip hailo8l --hef model.hailo8l/network.hef
+```
+
+The first command names each node that the compiler refuses, or that no public record says it takes, with a remedy. Its
+list and sources are in `export/hailo/operators.py`; the compiler's own list may not be passed on. Of our models each
+node of `synthetic-unet` is on record for all four chips; `semantic-drone-fast` has seven group normalisations that are
+not. Compiler {eight} is for Hailo-8 and 8L with HailoRT 4.23, {ten} for Hailo-10H and 15H with HailoRT 5.2. Copy
+`model.hailo8l.hef` to the board, install HailoRT (`apt install hailo-all` on Raspberry Pi OS), and let the gate judge:
+`touchdown export verify model.onnx model.hailo8l.hef --data pictures`, by pictures that `calibration.txt` does not
+name.
 """
 
 
@@ -222,7 +245,7 @@ def page() -> str:
     rows += missing_rows([submission.board for submission in sent.values()], len(names))
     heads = ["board", "runtime, precision", *names, "power and heat", "source"]
     parts = [HEAD, table(heads, rows), own_words(measured), *([OTHERS] if sent else []), MEASURE]
-    return "\n".join([*parts, NEURAL.format(toolkit=TESTED)])
+    return "\n".join([*parts, NEURAL.format(toolkit=TESTED, eight=COMPILERS["hailo8"], ten=COMPILERS["hailo10h"])])
 
 
 def own_words(measured: dict[str, Any]) -> str:

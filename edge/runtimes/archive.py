@@ -65,6 +65,11 @@ class ArchiveManifest(BaseModel):
         """Row of the gate's limits that its numbers ask for."""
         raise NotImplementedError
 
+    @property
+    def npu(self) -> str:
+        """Chip that it was compiled for; empty where a CPU runs it."""
+        return ""
+
 
 M = TypeVar("M", bound=ArchiveManifest)
 

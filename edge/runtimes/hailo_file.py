@@ -53,6 +53,11 @@ class HailoManifest(ArchiveManifest):
         return "quantised"
 
     @property
+    def npu(self) -> str:
+        """Chip that it was compiled for."""
+        return self.chip
+
+    @property
     def least_runtime(self) -> tuple[int, int]:
         """HailoRT that reads it, major and least minor version.
 

@@ -44,6 +44,11 @@ class RknnManifest(ArchiveManifest):
         """Row of the gate's limits: that of the coarser layers."""
         return "half" if self.precision == "fp16" else "quantised"
 
+    @property
+    def npu(self) -> str:
+        """Chip that it was compiled for."""
+        return self.board
+
 
 RKNN = ArchiveKind(
     ".rknn",

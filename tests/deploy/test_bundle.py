@@ -349,7 +349,7 @@ def test_requirement_sets_are_pinned(kit: Kit, tmp_path: Path, line: str, words:
 def test_what_cannot_go_in(kit: Kit, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"--out x\.zip: expected a name that ends in \.tar\.zst"):
         kit.pack(out=Path("x.zip"))
-    with pytest.raises(ModelError, match=r"carries an \.onnx"):
+    with pytest.raises(ModelError, match=r"carries \.onnx, \.ncnn, \.rknn, \.hef; an engine is built"):
         kit.pack(out=tmp_path / "x.tar.zst", model=tmp_path / "m.engine")
     with pytest.raises(ModelError, match="does not exist"):
         kit.pack(out=tmp_path / "x.tar.zst", model=tmp_path / "m.onnx")
