@@ -122,7 +122,7 @@ def _require_same(network: onnx.ModelProto, made: HailoNetwork, source: object) 
     planes, end = network.graph.input[0], network.graph.output[0].name
     shape = tuple(int(side.dim_value) for side in planes.type.tensor_type.shape.dim)
     picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
-    mean, scale = (np.float32(values).reshape(1, 3, 1, 1) for values in (made.mean, made.scale))
+    mean, scale = (np.array(values, np.float32).reshape(1, 3, 1, 1) for values in (made.mean, made.scale))
     (expected,) = run_session(open_session(network), [end], {planes.name: picture}, planes.name)
     entry = made.graph.graph.input[0].name
     (found,) = run_session(open_session(made.graph), [end], {entry: (picture - mean) / scale}, entry)

@@ -15,8 +15,8 @@ from deploy.unpack import verify_bundle
 from edge.config import load_config
 from edge.runtimes.archive import ArchiveFile
 from edge.runtimes.rknn_file import RKNN
-from landing.artefact import GateReport
 from landing.errors import ModelError
+from landing.model.artefact import GateReport
 from landing.reading import sha256_of
 from tests.deploy.rig import Kit
 from tests.edge import fake_hailo, fake_model, fake_ncnn, fake_rknn

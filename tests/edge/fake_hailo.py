@@ -19,7 +19,7 @@ import pytest
 from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION
 from edge.runtimes.hailo_file import HAILO, NETWORK, HailoManifest
-from landing.artefact import GateReport
+from landing.model.artefact import GateReport
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model, fake_ncnn
 from tests.edge.fake_rknn import colours

@@ -22,8 +22,8 @@ from export.onnx_export import export_onnx
 from export.onnx_probe import ImportOptions
 from export.runtime import open_session
 from export.verify import described, precision_of, store, stored_gate
-from landing.artefact import GateReport
 from landing.errors import InvalidValueError, ModelError
+from landing.model.artefact import GateReport
 from tests.command import call
 from tests.docs.pages import ROOT
 from tests.edge import fake_hailo
