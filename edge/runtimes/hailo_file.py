@@ -81,7 +81,7 @@ HAILO = ArchiveKind(
 
 @dataclass(frozen=True)
 class HefHeader:
-    """What Hailo's form says of itself: chips that run it, and the compiler's version, empty where it tells none."""
+    """Header of Hailo's form: chips that run it, and the compiler's version, empty where it tells none."""
 
     chips: tuple[HailoChip, ...]
     compiler_version: str

@@ -72,7 +72,7 @@ def _join_shuffles(model: onnx.ModelProto) -> None:
 
 
 def _block(before: tuple[int, ...], after: tuple[int, ...]) -> int:
-    """How many times wider and higher a tensor becomes, if it may be DepthToSpace; else 0."""
+    """Factor by which a tensor becomes wider and higher, if it may be DepthToSpace; else 0."""
     if len(before) != 4 or len(after) != 4 or min(*before, *after) < 1:
         return 0
     block = after[3] // before[3]
