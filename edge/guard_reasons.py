@@ -131,3 +131,18 @@ REFUSED = (
     PilotText("commands of autopilot '<name>' are not known", "It can command ArduPilot and PX4 only."),
 )
 """Answers that stand in `... refused: <answer>`, beside the autopilot's own result."""
+
+LAST_RESORT = (
+    PilotText(
+        "No site in a failsafe: lands on the least bad ground, <ground>, <who> near",
+        "The autopilot must land and there is no place. Somebody is nearer than their clearance everywhere; it keeps 2 "
+        "m off them, or goes as far off as it can.",
+        "Take over now, or warn the people.",
+    ),
+    PilotText(
+        "No site in a failsafe: lands on the least bad ground, <ground>",
+        "The autopilot must land and there is no place. Nobody is near that ground; the vehicle may be damaged.",
+        "Take over if you know better ground.",
+    ),
+)
+"""Whole texts of a failsafe landing without a site."""

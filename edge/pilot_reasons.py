@@ -114,6 +114,18 @@ EVIDENCE = (
         problem=Problem.NO_POSE,
     ),
     PilotText(
+        "the pose's age is not known: TIMESYNC is not answered",
+        "The position may be old: nothing tells how late the link is.",
+        "Take over if you land. Connect to the autopilot itself.",
+        problem=Problem.LATENCY,
+    ),
+    PilotText(
+        "the link is late: poses may be <seconds> s old, more than <seconds> s",
+        "The position may be older than a landing allows.",
+        "Take over if you land. Use a wire or a faster line.",
+        problem=Problem.LATENCY,
+    ),
+    PilotText(
         "the estimator's frame has moved by an unknown step",
         "The autopilot has moved its position at once. The map starts anew.",
         "Hover. If it comes back: check GPS and compass.",
@@ -191,21 +203,6 @@ PAD = (
     ),
 )
 """Whole texts on the marked pad."""
-
-LAST_RESORT = (
-    PilotText(
-        "No site in a failsafe: lands on the least bad ground, <ground>, <who> near",
-        "The autopilot must land and there is no place. Somebody is nearer than their clearance everywhere; it keeps 2 "
-        "m off them, or goes as far off as it can.",
-        "Take over now, or warn the people.",
-    ),
-    PilotText(
-        "No site in a failsafe: lands on the least bad ground, <ground>",
-        "The autopilot must land and there is no place. Nobody is near that ground; the vehicle may be damaged.",
-        "Take over if you know better ground.",
-    ),
-)
-"""Whole texts of a failsafe landing without a site."""
 
 NO_SITE = (
     PilotText(

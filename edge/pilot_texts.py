@@ -8,8 +8,8 @@ in the source, both ways; `docs/fly/texts.md` is made from them.
 from __future__ import annotations
 
 from edge.gimbal_reasons import GIMBAL, GIMBAL_TEXTS
-from edge.guard_reasons import ENDED, GUARD, REFUSED
-from edge.pilot_reasons import EVIDENCE, LAST_RESORT, NO_SITE, PAD, WAY_DOWN, PilotText
+from edge.guard_reasons import ENDED, GUARD, LAST_RESORT, REFUSED
+from edge.pilot_reasons import EVIDENCE, NO_SITE, PAD, WAY_DOWN, PilotText
 from edge.relief_reasons import RELIEF
 from landing.command.authority_io import AuthorityState
 from landing.guidance.director import DirectorState

@@ -99,6 +99,16 @@ class ClockMap:
         return max(0, upper_ns - lower_ns) // 2
 
     @property
+    def hidden_ns(self) -> int | None:
+        """Part of each message's age that its mapped stamp may not show; None while nothing bounds it.
+
+        A link that is late all the time shows it only to TIMESYNC. Where the bounds cross, the autopilot's clock runs
+        slow, and stamps look older than they are.
+        """
+        offset_ns, negated_ns = self.offset_ns, self._lower.value
+        return None if offset_ns is None or negated_ns is None else max(0, offset_ns + negated_ns)
+
+    @property
     def _lower_ns(self) -> int | None:
         upper_ns, negated_ns = self._upper.value, self._lower.value
         if upper_ns is None or negated_ns is None or -negated_ns > upper_ns + CROSSED_NS:

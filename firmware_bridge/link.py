@@ -40,6 +40,8 @@ from landing.vehicle import VehicleStatus
 
 NS_PER_S = 1_000_000_000
 
+NO_TIMESYNC = "TIMESYNC is not answered, so the age of poses is not known; connect to the autopilot itself"
+
 ALARMS = {AlarmKind.CONTESTED: Refusal.CONTESTED, AlarmKind.OWN_IDS: Refusal.OWN_IDS_TAKEN}
 
 
@@ -153,7 +155,9 @@ class FlightLink:
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """Return the last reported state of the autopilot, and whether it still speaks."""
         with self._lock:
-            return self._telemetry.vehicle.status(now_ns)
+            hidden_ns = self._telemetry.clock.hidden_ns
+            status = self._telemetry.vehicle.status(now_ns)
+        return replace(status, hidden_s=None if hidden_ns is None else hidden_ns / NS_PER_S)
 
     def status(self, now_ns: int) -> LinkStatus:
         """State of the link, for health, checks and logs."""
@@ -162,6 +166,8 @@ class FlightLink:
         unheard = "" if signing is None else signing.problem(flight.connection, self.settings.signing_key)
         with self._lock:
             heard = self._telemetry
+            unsure = heard.clock.offset_ns is not None and heard.clock.hidden_ns is None
+            timeless = f"{flight.connection}: {NO_TIMESYNC}" if unsure else ""
             age_ns = heard.vehicle.heartbeat_age_ns(now_ns)
             return LinkStatus(
                 connection=flight.connection,
@@ -184,7 +190,7 @@ class FlightLink:
                 position_resets=heard.history.position_resets,
                 last_error=heard.last_error,
                 alarms=heard.alarms(now_ns),
-                problems=(*filter(None, [unheard]), *heard.problems(flight.connected, now_ns)),
+                problems=(*filter(None, [unheard, timeless]), *heard.problems(flight.connected, now_ns)),
                 clock_offset_ns=heard.clock.offset_ns,
                 clock_uncertainty_ns=heard.clock.uncertainty_ns,
                 timesync_answered=self._dispatcher.timesync_answered,

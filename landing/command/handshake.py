@@ -69,8 +69,8 @@ class CommandHandshake:
             vehicle: As last reported.
             now_ns: Monotonic time.
         """
-        heard_ns = vehicle.heartbeat_ns
-        if heard_ns is not None and now_ns - heard_ns > FRESH_MODE_NS:
+        heard_ns, hidden_s = vehicle.heartbeat_ns, vehicle.hidden_s
+        if hidden_s is None or (heard_ns is not None and now_ns - heard_ns + hidden_s * 1e9 > FRESH_MODE_NS):
             return False
         self._number += 1
         self.request = CommandRequest(self._number, command)

@@ -256,7 +256,8 @@ class Director:
 
     def _gates(self, inputs: DirectorInput) -> Iterator[Gate]:
         evidence = inputs.decision, inputs.pose
-        return evidence_gates(inputs.now_ns, *evidence, self._settings, inputs.slow, inputs.gimbal)
+        hidden_s = inputs.vehicle.hidden_s
+        return evidence_gates(inputs.now_ns, *evidence, self._settings, inputs.slow, inputs.gimbal, hidden_s)
 
     def _sending_state(self, inputs: DirectorInput, site: LandingSite) -> tuple[DirectorState, str]:
         assert inputs.pose is not None

@@ -62,7 +62,7 @@ def gates(
         Gate("link", None if vehicle.link_alive else "no heartbeat from the autopilot", Problem.LINK_SILENT),
         Gate("armed", None if vehicle.armed else "disarmed"),
         Gate("airborne", "on the ground" if vehicle.airborne is False else None),
-        *evidence_gates(now_ns, decision, pose, settings, slow, gimbal),
+        *evidence_gates(now_ns, decision, pose, settings, slow, gimbal, vehicle.hidden_s),
     )
 
 
@@ -73,6 +73,7 @@ def evidence_gates(
     settings: DirectorSettings,
     slow: str | None = None,
     gimbal: str | None = None,
+    hidden_s: float | None = 0.0,
 ) -> Iterator[Gate]:
     """The gates that ask for evidence of ground and place, in their order.
 
@@ -83,8 +84,9 @@ def evidence_gates(
         settings: Of the director.
         slow: Why decisions are too slow to rest a landing on (`landing.guidance.speed`); None if not.
         gimbal: Why the camera cannot be landed by (`landing.command.pointing`); None where it can.
+        hidden_s: Age of the pose beyond what its stamp says, at most, s; None where it is not known.
     """
-    where = _pose(now_ns, pose, settings)
+    where = _pose(now_ns, pose, settings, hidden_s)
     yield where
     if gimbal is not None:
         yield Gate("gimbal", gimbal, Problem.GIMBAL)
@@ -120,11 +122,17 @@ def evidence_gates(
     yield Gate("confirmed", f"seen for less than {settings.confirm_s:g} s" if unsure else None, Problem.SITE_LOST)
 
 
-def _pose(now_ns: int, pose: Pose | None, settings: DirectorSettings) -> Gate:
+def _pose(now_ns: int, pose: Pose | None, settings: DirectorSettings, hidden_s: float | None) -> Gate:
     if pose is None or pose.ned_from_frd is None or pose.position_ned_m is None:
         return Gate("pose", "pose is not known", Problem.NO_POSE)
-    if (now_ns - pose.at_ns) * 1e-9 > settings.max_pose_age_s:
-        return Gate("pose", f"pose is older than {settings.max_pose_age_s:g} s", Problem.NO_POSE)
+    limit_s, age_s = settings.max_pose_age_s, (now_ns - pose.at_ns) * 1e-9
+    if age_s > limit_s:
+        return Gate("pose", f"pose is older than {limit_s:g} s", Problem.NO_POSE)
+    if hidden_s is None:
+        return Gate("pose", "the pose's age is not known: TIMESYNC is not answered", Problem.LATENCY)
+    if age_s + hidden_s > limit_s:
+        words = f"the link is late: poses may be {age_s + hidden_s:.2f} s old, more than {limit_s:g} s"
+        return Gate("pose", words, Problem.LATENCY)
     return Gate("pose")
 
 

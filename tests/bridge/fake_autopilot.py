@@ -17,9 +17,9 @@ PX4 = mavlink.MAV_AUTOPILOT_PX4
 class FakeAutopilot:
     """Runs in its own thread over a peer of ``tests.bridge.peers``; a context manager.
 
-    Attributes that tests set at any time: ``muted`` (sends nothing), ``custom_mode``, ``armed``, ``landed_state``,
-    ``height_m``, ``yaw_deg``, ``noise`` (bytes mixed into the stream). ``received`` holds every message that came, in
-    order.
+    Attributes that tests set at any time: ``muted`` (sends nothing), ``answers_timesync``, ``custom_mode``, ``armed``,
+    ``landed_state``, ``height_m``, ``yaw_deg``, ``noise`` (bytes mixed into the stream). ``received`` holds every
+    message that came, in order.
     """
 
     def __init__(self, peer, autopilot=ARDUPILOT, system=1, refused=(), silent_streams=(), heartbeat_hz=10.0):
@@ -32,6 +32,7 @@ class FakeAutopilot:
         self.climb_m_s = 0.0
         self.yaw_deg = 30.0
         self.muted = False
+        self.answers_timesync = True
         self.noise = b""
         self.received = []
         self.refused = frozenset(refused)
@@ -106,6 +107,9 @@ class FakeAutopilot:
                     self.send(message)
 
     def _answer(self, message):
+        if message.get_type() == "TIMESYNC" and message.tc1 == 0 and self.answers_timesync:
+            boot_ns = time.monotonic_ns() - self._booted_ns
+            self.send(mavlink.MAVLink_timesync_message(boot_ns, message.ts1))
         if message.get_type() != "COMMAND_LONG" or message.target_system != self._mav.srcSystem:
             return
         result = mavlink.MAV_RESULT_UNSUPPORTED

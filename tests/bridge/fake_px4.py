@@ -63,8 +63,6 @@ class FakePx4(FakeAutopilot):
                 self._send_parameter(message.param_id.rstrip("\0"))
         elif kind == "PARAM_SET":
             self._set(message)
-        elif kind == "TIMESYNC" and message.tc1 == 0:
-            self.send(mavlink.MAVLink_timesync_message(time.monotonic_ns(), message.ts1))
         elif (
             kind == "COMMAND_LONG"
             and message.command == mavlink.MAV_CMD_REQUEST_MESSAGE

@@ -9,7 +9,7 @@ from firmware_bridge.dialect import CurrentModeMessage, mavlink
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
 from firmware_bridge.vehicle import mode_number
-from landing.command import AnswerKind, CommandRequest, FlyTo, Hold
+from landing.command.orders import AnswerKind, CommandRequest, FlyTo, Hold
 from landing.globe import GlobalFix, GlobalPlace
 from landing.vehicle import Autopilot
 

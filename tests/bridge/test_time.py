@@ -95,6 +95,46 @@ def test_the_error_never_exceeds_the_stated_uncertainty(delays):
         assert abs(clock.offset_ns - OFFSET_NS) <= clock.uncertainty_ns + 1
 
 
+@pytest.mark.parametrize("late_ms", [(250, 250), (500, 0), (0, 500), (10, 5)])
+def test_no_message_is_older_than_its_stamp_and_what_that_may_hide(late_ms):
+    """A link that is late all the time looks quick without TIMESYNC, and says that nothing is known."""
+    clock, up_ns, down_ns = ClockMap(), late_ms[0] * NS_PER_MS, late_ms[1] * NS_PER_MS
+    for i in range(100):
+        boot_ns = SECOND + i * 20 * NS_PER_MS
+        arrival_ns = boot_ns + OFFSET_NS + up_ns
+        clock.update(boot_ns // NS_PER_MS, arrival_ns)
+        assert clock.hidden_ns is None
+    sent_ns = boot_ns + OFFSET_NS - down_ns
+    assert clock.synchronise(sent_ns, boot_ns, arrival_ns)
+    shown_ns = arrival_ns - (boot_ns + clock.offset_ns)
+    assert up_ns <= shown_ns + clock.hidden_ns + NS_PER_MS
+    assert clock.hidden_ns == (up_ns + down_ns) // 2
+
+
+def test_a_simulator_that_falls_behind_is_no_late_link():
+    clock = ClockMap()
+    for i in range(400):
+        boot_ns = SECOND + i * 20 * NS_PER_MS
+        now_ns = OFFSET_NS + boot_ns + i * 4 * NS_PER_MS  # a fifth slower than real time
+        clock.update(boot_ns // NS_PER_MS, now_ns)
+        clock.synchronise(now_ns - 2 * NS_PER_MS, boot_ns, now_ns)
+    assert clock.hidden_ns < 5 * NS_PER_MS
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_link_says_how_late_it_may_be(answers):
+    peer = UdpOutgoingPeer()
+    with FakeAutopilot(peer) as autopilot, FlightLink(settings(peer)) as link:
+        autopilot.answers_timesync = answers
+        assert wait_for(lambda: link.latest_pose(now()) is not None, 20)
+        if answers:
+            assert wait_for(lambda: (link.vehicle(now()).hidden_s or 9.0) < 2.0, 20)
+            assert not [p for p in link.status(now()).problems if "TIMESYNC" in p]
+        else:
+            assert link.vehicle(now()).hidden_s is None
+            assert [p for p in link.status(now()).problems if "TIMESYNC" in p]
+
+
 @pytest.mark.parametrize("answer_ns", [1, 1_900_000_000 * SECOND, 2**63 - 1, 3600 * SECOND])
 def test_another_clock_in_the_answer_says_nothing(answer_ns):
     """Unix time, garbage, or a forged value: the smallest delay goes on to serve."""
@@ -147,15 +187,10 @@ def test_answers_to_others_repeats_and_late_ones_are_no_use():
 
 
 class SyncedAutopilot(FakeAutopilot):
-    """Answers and asks TIMESYNC; tells its own boot time in ns."""
+    """Tells its own boot time in ns."""
 
     def boot_ns(self):
         return time.monotonic_ns() - self._booted_ns
-
-    def _answer(self, message):
-        if message.get_type() == "TIMESYNC" and message.tc1 == 0:
-            self.send(mavlink.MAVLink_timesync_message(self.boot_ns(), message.ts1))
-        super()._answer(message)
 
 
 @pytest.mark.parametrize(("up_ms", "down_ms"), [(2, 2), (12, 4)])

@@ -50,6 +50,7 @@ class World:
     fence_open: bool = False
     failsafe_mode: bool = False
     next_mode: str = ""
+    hidden_s: float | None = 0.0
     touching_down: bool | None = None
     mission: MissionItem | None = None
     ground_known: bool = True
@@ -99,6 +100,7 @@ class World:
             fence_open=self.fence_open,
             failsafe_mode=self.failsafe_mode,
             next_mode=self.next_mode,
+            hidden_s=self.hidden_s,
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
             mission=self.mission,
@@ -653,6 +655,15 @@ def test_a_mode_that_the_next_heartbeat_has_to_explain_lets_nothing_be_commanded
     w.intruder = None
     w.run(0.5)
     assert w.state is not AuthorityState.ENDED
+
+
+@pytest.mark.parametrize(("hidden_s", "commanded"), [(0.2, True), (0.6, False), (None, False)])
+def test_a_mode_that_may_be_old_for_the_links_delay_is_not_commanded_on(hidden_s, commanded):
+    w = world(heartbeat_age_s=1.0)
+    w.land()
+    w.hidden_s, w.intruder = hidden_s, PERSON
+    w.run(2.0)
+    assert bool(w.requests) is commanded
 
 
 @pytest.mark.parametrize("failsafe", [True, False])

@@ -101,6 +101,23 @@ def test_each_gate_keeps_the_target_back_and_says_why(kwargs, word):
     assert word in out.reason
 
 
+@pytest.mark.parametrize(
+    ("hidden_s", "words"),
+    [
+        (0.1, ""),
+        (0.25, "the link is late: poses may be 0.35 s old, more than 0.3 s"),
+        (None, "the pose's age is not known: TIMESYNC is not answered"),
+    ],
+)
+def test_a_link_that_may_be_late_gives_no_target_beyond_what_a_poses_age_may_be(hidden_s, words):
+    director = Director(SETTINGS)
+    assert step(director, 1).target is not None
+    out = step(director, 1.05, vehicle=replace(LANDING, hidden_s=hidden_s), pose_age=0.1)
+    assert (out.target is None) is bool(words)
+    assert out.state is (DirectorState.HOLD if words else DirectorState.DESCEND)
+    assert not words or out.reason == words
+
+
 def test_pose_without_attitude_or_position_is_refused():
     director = Director(SETTINGS)
     for pose in (None, Pose(S, None, (0, 0, -5), 5), Pose(S, (1, 0, 0, 0), None, 5)):
