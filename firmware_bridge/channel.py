@@ -107,6 +107,7 @@ class Channel:
         self._system_id = settings.system_id or 1
         self._packers: dict[int, mavlink.MAVLink] = {}
         self._dropped = 0
+        self._taken = True
         self._queue: deque[tuple[Any, int, tuple[Peer, ...] | None]] = deque()
         self._own_heartbeats: deque[tuple[int, bytes]] = deque(maxlen=OWN_HEARTBEATS)
         serial = endpoint.kind == "serial"
@@ -149,6 +150,7 @@ class Channel:
                 bytes_received=self.peers.bytes_received,
                 bytes_bad=self.peers.bytes_bad,
                 dropped_writes=self._dropped,
+                taken=self._taken,
                 last_error=self._last_error,
             )
 
@@ -202,7 +204,8 @@ class Channel:
 
     def _write(self, frame: bytes, to: tuple[Peer, ...] | None, now_ns: int) -> SendResult:
         assert self._transport is not None
-        if not self.peers.send(self._transport, frame, to, now_ns):
+        self._taken = self.peers.send(self._transport, frame, to, now_ns)
+        if not self._taken:
             self._dropped += 1
             return SendResult(Refusal.DROPPED, f"{self._name} takes no bytes now")
         self._observe("tx", now_ns, frame)
@@ -246,7 +249,7 @@ class Channel:
         self.peers.clear()
         self._user.opened(self, time.monotonic_ns())
         with self._write_lock:
-            self._transport = transport
+            self._transport, self._taken = transport, True
         log.info("link %s: open", self._name)
 
     def _listen(self, transport: Transport, stop: threading.Event) -> bool:

@@ -41,6 +41,7 @@ from landing.vehicle import VehicleStatus
 NS_PER_S = 1_000_000_000
 
 NO_TIMESYNC = "TIMESYNC is not answered, so the age of poses is not known; connect to the autopilot itself"
+FULL = "the other end takes no bytes, so messages are dropped; check that it runs, and the speed of the line"
 
 ALARMS = {AlarmKind.CONTESTED: Refusal.CONTESTED, AlarmKind.OWN_IDS: Refusal.OWN_IDS_TAKEN}
 
@@ -168,6 +169,11 @@ class FlightLink:
             heard = self._telemetry
             unsure = heard.clock.offset_ns is not None and heard.clock.hidden_ns is None
             timeless = f"{flight.connection}: {NO_TIMESYNC}" if unsure else ""
+            full = (
+                ""
+                if flight.taken or not flight.connected or heard.autopilot is None
+                else f"{flight.connection}: {FULL}"
+            )
             age_ns = heard.vehicle.heartbeat_age_ns(now_ns)
             return LinkStatus(
                 connection=flight.connection,
@@ -190,7 +196,7 @@ class FlightLink:
                 position_resets=heard.history.position_resets,
                 last_error=heard.last_error,
                 alarms=heard.alarms(now_ns),
-                problems=(*filter(None, [unheard, timeless]), *heard.problems(flight.connected, now_ns)),
+                problems=(*filter(None, [unheard, timeless, full]), *heard.problems(flight.connected, now_ns)),
                 clock_offset_ns=heard.clock.offset_ns,
                 clock_uncertainty_ns=heard.clock.uncertainty_ns,
                 timesync_answered=self._dispatcher.timesync_answered,

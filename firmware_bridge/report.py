@@ -61,6 +61,7 @@ class ChannelStatus:
     bytes_bad: int  # Those that belonged to no good MAVLink frame
     dropped_writes: int  # Messages dropped because the way out was full or gone
     last_error: str  # Text of the last error; empty when there was none
+    taken: bool = True  # The line, or the other end, took the last message given to it
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import struct
 import termios
+import time
 
 import serial
 
@@ -33,7 +35,9 @@ class SerialTransport:
         except (OSError, ValueError, termios.error) as error:
             raise LinkError(self._why(error)) from error
         self._port = port
-        self._outbox = Outbox()
+        # A modem over USB (cdc_acm) counts whole buffers, not bytes, and has no line behind it.
+        usb = "ttyACM" in os.path.realpath(self._device)
+        self._outbox = Outbox(None if usb else self._baud / 10)
         actual = _baud_of(port.fileno())
         # A divisor of the clock may not hit the rate exactly; beyond 2 % bytes are misread.
         if actual is not None and abs(actual - self._baud) > 0.02 * self._baud:
@@ -62,7 +66,14 @@ class SerialTransport:
 
     def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
-        return self._port is not None and self._outbox.write(self._port.fileno(), data)
+        if self._port is None:
+            return False
+        now_ns = time.monotonic_ns()
+        if self._outbox.stalled(now_ns):  # the other side sleeps: what waits would come when it wakes
+            with contextlib.suppress(OSError, termios.error):
+                termios.tcflush(self._port.fileno(), termios.TCOFLUSH)
+            self._outbox.forget()
+        return self._outbox.write(self._port.fileno(), data, now_ns)
 
     def close(self) -> None:
         """See `Transport`. Unsent bytes are discarded: draining could wait for half a minute."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
+import struct
 import threading
 import time
 
-from firmware_bridge.transport import NOTHING, READ_SIZE, Arrival, Outbox, Peer, wait_readable
+from firmware_bridge.transport import NOTHING, READ_SIZE, STALLED_NS, Arrival, Outbox, Peer, wait_readable
 from landing.errors import LinkError
 
 CONNECT_TIMEOUT_S = 3.0
 # What the network did not take for so long is thrown away with the connection: a command that comes later could be
 # against what a pilot did meanwhile
-STALLED_MS = 2000
+STALLED_MS = STALLED_NS // 1_000_000
 
 RECEIVE_BUFFER_BYTES = 1_000_000  # Asked of the kernel for a port that everybody can send to; it may give less
 MAX_CLIENTS = 32
@@ -179,6 +181,12 @@ def _tune_tcp(connected: socket.socket) -> None:
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
 
 
+def _throw_away(connected: socket.socket) -> None:
+    """What the other side has not taken yet is not sent after the connection is closed."""
+    with contextlib.suppress(OSError):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 class TcpClient(_SocketTransport):
     """Connects to a TCP server, e.g. a simulator or a network bridge."""
 
@@ -213,9 +221,17 @@ class TcpClient(_SocketTransport):
             raise LinkError(f"{self._where}: closed by the other side")
         return Arrival(data)
 
+    def read(self, timeout_s: float) -> Arrival:
+        """See `Transport`."""
+        opened = self._opened()
+        if self._outbox.stalled(time.monotonic_ns()):
+            _throw_away(opened)
+            raise LinkError(f"{self._where}: the other side takes nothing; check that it runs")
+        return super().read(timeout_s)
+
     def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
-        return self._socket is not None and self._outbox.write(self._socket.fileno(), data)
+        return self._socket is not None and self._outbox.write(self._socket.fileno(), data, time.monotonic_ns())
 
 
 class TcpServer(_SocketTransport):
@@ -247,6 +263,11 @@ class TcpServer(_SocketTransport):
     def read(self, timeout_s: float) -> Arrival:
         """See `Transport`. Clients take turns."""
         listener = self._opened()
+        now_ns = time.monotonic_ns()
+        for peer, (client, outbox) in tuple(self._clients.items()):
+            if outbox.stalled(now_ns):
+                _throw_away(client)
+                self._drop(peer)
         if not self._ready:
             self._ready = [fd for fd, _ in self._poll.poll(max(0.0, timeout_s) * 1000)]
         if not self._ready:
@@ -266,7 +287,7 @@ class TcpServer(_SocketTransport):
         """See `Transport`."""
         with self._lock:
             client = self._clients.get(peer)
-            return client is not None and client[1].write(client[0].fileno(), data)
+            return client is not None and client[1].write(client[0].fileno(), data, time.monotonic_ns())
 
     def close(self) -> None:
         """See `Transport`."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import struct
+import termios
 from typing import Any, NamedTuple, Protocol
 
 READ_SIZE = 4096
+LARGEST_FRAME = 280  # Bytes of a signed MAVLink 2 frame
 
 Peer = tuple[Any, ...] | None  # Socket address of the other end; None where there is only one
 
@@ -56,23 +60,66 @@ class Transport(Protocol):
         """Let go of it at once. Harmless when it is not open."""
 
 
+# A way out on which nothing moves takes nothing more after so long, and what waits in it is thrown away after so long:
+# a target or a command that comes late may be against what a pilot did meanwhile
+STUCK_NS, STALLED_NS = 300_000_000, 1_000_000_000
+QUEUED_S = 0.25  # Time that a serial line may need for what waits
+
+
 class Outbox:
-    """Writes whole frames to a non-blocking stream: the rest of a cut frame goes first."""
+    """Writes whole frames to a non-blocking stream: the rest of a cut frame goes first. Time is an argument.
 
-    def __init__(self) -> None:
+    What the line, or the other side of a connection, does not take is dropped and not queued.
+
+    Args:
+        bytes_per_s: Of a serial line; None where the driver does not count bytes, or the network paces.
+    """
+
+    def __init__(self, bytes_per_s: float | None = None) -> None:
+        self._limit = None if bytes_per_s is None else max(LARGEST_FRAME, round(QUEUED_S * bytes_per_s))
         self._rest = b""
+        self._waits = 0
+        self._stuck_ns: int | None = None
 
-    def write(self, fd: int, data: bytes) -> bool:
+    def write(self, fd: int, data: bytes, now_ns: int) -> bool:
         """Write a frame without waiting; False when nothing of it was taken."""
+        waits = queued_bytes(fd)
+        if waits == 0 or waits < self._waits:
+            self._stuck_ns = None
+        elif self._stuck_ns is None:
+            self._stuck_ns = now_ns
+        self._waits = waits
+        stuck = self._stuck_ns is not None and now_ns - self._stuck_ns >= STUCK_NS
+        if stuck or (self._limit is not None and waits > self._limit):
+            return False
         try:
             if self._rest:
-                self._rest = self._rest[os.write(fd, self._rest) :]
+                rest, self._rest = self._rest, self._rest[os.write(fd, self._rest) :]
+                self._waits += len(rest) - len(self._rest)
                 if self._rest:
                     return False
-            self._rest = data[os.write(fd, data) :]
+            written = os.write(fd, data)
         except OSError:  # full (EAGAIN), or lost: then the next read says so
             return False
+        self._rest, self._waits = data[written:], self._waits + written
         return True
+
+    def stalled(self, now_ns: int) -> bool:
+        """Return whether something waits, and nothing has moved for `STALLED_NS`."""
+        return self._stuck_ns is not None and now_ns - self._stuck_ns >= STALLED_NS
+
+    def forget(self) -> None:
+        """What waited was thrown away."""
+        self._rest, self._waits, self._stuck_ns = b"", 0, None
+
+
+def queued_bytes(fd: int) -> int:
+    """Return how many bytes the kernel holds that the line has not carried, or TCP's other side not acknowledged."""
+    try:
+        answer = fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4))
+    except OSError:  # a device whose driver does not say
+        return 0
+    return int(struct.unpack("i", answer)[0])
 
 
 def wait_readable(fd: int, timeout_s: float) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
+import termios
 import threading
 import time
 
@@ -13,8 +15,11 @@ import pytest
 from firmware_bridge.connection import Endpoint, make_transport, parse_connection
 from firmware_bridge.serial_port import SerialTransport, _baud_of
 from firmware_bridge.sockets import MAX_CLIENTS, TcpClient, TcpServer, UdpServer
+from firmware_bridge.transport import STALLED_NS, STUCK_NS, Outbox, queued_bytes
 from landing.errors import LinkError
 from tests.bridge.peers import PEERS, PtyPeer, free_port, make_peer, wait_for
+
+MS, S = 1_000_000, 1_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -289,12 +294,102 @@ def test_tcp_refused_names_the_place():
         TcpClient("127.0.0.1", port).open()
 
 
-def test_tcp_brings_nothing_that_stood_in_a_stalled_network_for_longer_than_two_seconds():
+def test_tcp_brings_nothing_that_stood_in_a_stalled_network_for_longer_than_a_second():
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = make_transport(parse_connection(f"tcp:127.0.0.1:{server.getsockname()[1]}"))
         client.open()
-        assert client._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 2000
+        assert client._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 1000
         client.close()
+
+
+@pytest.fixture
+def sleeper():
+    """Our end of a TCP connection whose other end never reads, and has little room."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        with socket.create_connection(server.getsockname()) as ours, server.accept()[0]:
+            ours.setblocking(False)
+            ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            yield ours
+
+
+def test_what_a_sleeping_peer_does_not_take_is_dropped_and_never_gathers(sleeper):
+    """Else it would get our old targets and commands when it wakes, in their order."""
+    outbox, frame, now_ns = Outbox(), bytes(280), S
+    stuck_from = None
+    for _ in range(4000):
+        now_ns += 50 * MS
+        waited = queued_bytes(sleeper.fileno())
+        taken = outbox.write(sleeper.fileno(), frame, now_ns)
+        if waited == 0:
+            stuck_from = None
+        elif stuck_from is None:
+            stuck_from = now_ns
+        if stuck_from is not None and now_ns - stuck_from >= STUCK_NS:
+            assert not taken
+        if outbox.stalled(now_ns):
+            break
+    assert outbox.stalled(now_ns)
+    assert queued_bytes(sleeper.fileno()) <= (STUCK_NS // (50 * MS) + 2) * len(frame)
+
+
+def test_a_tcp_connection_that_takes_nothing_is_given_up_with_what_waits(sleeper):
+    client = TcpClient("127.0.0.1", 1)
+    client._socket = sleeper.dup()
+    client._outbox._stuck_ns = time.monotonic_ns() - STALLED_NS
+    with pytest.raises(LinkError, match="takes nothing"):
+        client.read(0.0)
+    assert client._socket.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == struct.pack("ii", 1, 0)
+    client.close()
+
+
+def test_a_tcp_client_that_takes_nothing_is_hung_up_on():
+    server = TcpServer("127.0.0.1", 0)
+    server.open()
+    with socket.create_connection(("127.0.0.1", server.bound_port)) as client:
+        client.sendall(b"x")
+        peer = wait_for(lambda: server.read(0.05).peer)
+        server._clients[peer][1]._stuck_ns = time.monotonic_ns() - STALLED_NS
+        server.read(0.0)
+        assert not server.write(b"late", peer)
+        client.settimeout(5)
+        with contextlib.suppress(ConnectionError):
+            assert client.recv(10) == b""
+    server.close()
+
+
+def test_a_serial_device_that_sleeps_wakes_to_nothing_old(tmp_path, monkeypatch):
+    peer, waits, flushed = PtyPeer(tmp_path), [0], []
+    line = make_transport(parse_connection(peer.connection))
+    line.open()
+    monkeypatch.setattr("firmware_bridge.transport.queued_bytes", lambda _fd: waits[0])
+    monkeypatch.setattr("firmware_bridge.serial_port.termios.tcflush", lambda _fd, which: flushed.append(which))
+    assert line.write(b"one")
+    waits[0] = 3
+    assert line.write(b"two")
+    waits[0] = 6
+    line._outbox._stuck_ns -= STUCK_NS
+    assert not line.write(b"three") and not flushed
+    line._outbox._stuck_ns -= STALLED_NS
+    waits[0] = 0  # as the flush does
+    assert line.write(b"four") and flushed == [termios.TCOFLUSH]
+    monkeypatch.undo()
+    line.close()
+    peer.close()
+
+
+def test_a_slow_line_is_given_no_more_than_it_carries_in_time(monkeypatch):
+    waits, read_end = [0], os.pipe()
+    monkeypatch.setattr("firmware_bridge.transport.queued_bytes", lambda _fd: waits[0])
+    slow = Outbox(5760.0)
+    for now_ms in range(0, 2000, 50):
+        waits[0] = 1500 - now_ms // 10  # it moves, and has 0.25 s of work
+        assert slow.write(read_end[1], b"x", now_ms * MS) is (waits[0] <= 1440)
+    assert not slow.stalled(2 * S)
+    for end in read_end:
+        os.close(end)
 
 
 def test_unknown_host():

@@ -120,7 +120,7 @@ def test_nothing_is_sent_to_an_autopilot_that_has_fallen_silent_and_later_it_is_
     line.alive()
     assert line.sent() is None
     (answer,) = line.telemetry.command_tracker.take_answers()
-    assert answer.kind is AnswerKind.SILENT and "3 s" in answer.detail
+    assert answer.kind is AnswerKind.SILENT and "0 tries" in answer.detail
 
 
 def test_ardupilots_heartbeat_comes_with_the_change_so_its_repeats_need_no_other_word():
