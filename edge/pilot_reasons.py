@@ -101,6 +101,14 @@ EVIDENCE = (
         "You fly. Check the cable.",
         problem=Problem.LINK_SILENT,
     ),
+    PilotText("the vehicle flies on its wing", "No target and no command before it hovers.", "You fly."),
+    PilotText("the vehicle goes over to its wing", "As above.", "You fly."),
+    PilotText("the vehicle goes over to a hover", "Targets come once it hovers.", "Wait."),
+    PilotText(
+        "the vehicle does not tell whether it hovers",
+        "A plane or a VTOL whose EXTENDED_SYS_STATE does not come.",
+        "Fly it by hand. Check the link.",
+    ),
     PilotText(
         "pose is not known",
         "The autopilot tells no position or attitude.",

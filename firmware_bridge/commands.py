@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.dialect import command_long, enum_words, mavlink
-from firmware_bridge.vehicle import AutopilotId, mode_number
+from firmware_bridge.vehicle import COPTER_TYPES, AutopilotId, mode_number
 from landing.command.orders import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
 from landing.globe import GlobalFix, GlobalPlace
@@ -68,8 +68,11 @@ def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | No
         InvalidValueError: The autopilot's commands are not known, or there is no fix.
     """
     modes = FLIGHT_MODES.get(to.autopilot)
-    if modes is None:
-        raise InvalidValueError(f"commands of autopilot '{to.autopilot.value}' are not known")
+    # ArduPlane's modes have ArduCopter's names, other numbers, and a wing's meaning.
+    plane = to.autopilot is Autopilot.ARDUPILOT and to.vehicle_type not in COPTER_TYPES
+    if modes is None or plane:
+        kind = f"{to.autopilot.value} plane" if plane else to.autopilot.value
+        raise InvalidValueError(f"commands of autopilot '{kind}' are not known")
     if isinstance(command, FlyTo):
         if fix is None:
             raise InvalidValueError("no GLOBAL_POSITION_INT of the last second to fly by")

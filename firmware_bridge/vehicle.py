@@ -18,6 +18,7 @@ from firmware_bridge.dialect import enum_names, mavlink
 from firmware_bridge.fence import FENCE_STREAM, FenceWatch
 from firmware_bridge.mission import MISSION_STREAM, MissionWatch
 from firmware_bridge.takeover import TakeoverWatch
+from firmware_bridge.wing import HOVER_MODES, LANDING_HOVER_MODES, no_hover
 from landing.errors import InvalidValueError
 from landing.vehicle import FLIGHT_MODES, Autopilot, Battery, PilotReport, Sticks, VehicleStatus
 
@@ -95,9 +96,11 @@ def autopilot_of(heartbeat: Any) -> Autopilot:
     return Autopilot.UNKNOWN
 
 
+WINGLESS_TYPES = COPTER_TYPES | _types("GENERIC_MULTIROTOR")
+
 # Vehicle types that fly. A ground station, gimbal, camera or tracker never is the autopilot.
-FLYING_TYPES = COPTER_TYPES | _types(
-    "FIXED_WING GENERIC_MULTIROTOR VTOL_DUOROTOR VTOL_QUADROTOR VTOL_TILTROTOR VTOL_RESERVED2 VTOL_RESERVED3 "
+FLYING_TYPES = WINGLESS_TYPES | _types(
+    "FIXED_WING VTOL_DUOROTOR VTOL_QUADROTOR VTOL_TILTROTOR VTOL_RESERVED2 VTOL_RESERVED3 "
     "VTOL_RESERVED4 VTOL_RESERVED5 VTOL_GYRODYNE"
 )
 
@@ -131,6 +134,9 @@ def mode_of(autopilot: Autopilot, vehicle_type: int, custom_mode: int) -> tuple[
     if autopilot is Autopilot.ARDUPILOT and vehicle_type in COPTER_TYPES:
         name = COPTER_MODES.get(custom_mode, f"MODE({custom_mode})")
         return name, name in COPTER_LANDING_MODES
+    if autopilot is Autopilot.ARDUPILOT and custom_mode in HOVER_MODES:
+        name = HOVER_MODES[custom_mode]
+        return name, name in LANDING_HOVER_MODES
     if autopilot is Autopilot.PX4:
         name = _px4_mode(main=custom_mode >> 16 & 0xFF, sub=custom_mode >> 24 & 0xFF)
         return name, name in PX4_LANDING_MODES
@@ -241,6 +247,7 @@ class VehicleTracker:
         self._heartbeat_at_ns = 0
         self._airborne: bool | None = None
         self._touching_down: bool | None = None
+        self._vtol_state: int | None = None
         self._airborne_at_ns = 0
         self._pilot: PilotReport | None = None
         self._down_mps: float | None = None
@@ -295,6 +302,7 @@ class VehicleTracker:
         """Take an EXTENDED_SYS_STATE of the autopilot served."""
         self._airborne = _AIRBORNE.get(message.landed_state)
         self._touching_down = message.landed_state == mavlink.MAV_LANDED_STATE_LANDING
+        self._vtol_state = message.vtol_state
         self._airborne_at_ns = at_ns
 
     def on_local_position(self, message: Any, at_ns: int) -> None:
@@ -347,6 +355,7 @@ class VehicleTracker:
             airborne=self._airborne if landed_known else None,
             landing=lands_here or (ends_on_ground if touching_down is None else touching_down),
             mode=mode,
+            no_hover=no_hover(heartbeat.type not in WINGLESS_TYPES, self._vtol_state if landed_known else None),
             next_mode=self._name_of(self.modes.untold),
             touching_down=touching_down,
             failsafe=self._in_failsafe(battery),

@@ -98,6 +98,7 @@ class VehicleStatus:
         landing: It is on its way to the ground.
         mode: The mode's name in the autopilot's own words, e.g. ``LAND``.
         next_mode: A mode told since that heartbeat: whose it is, and why, the next one says. Empty where none is.
+        no_hover: Why it cannot be led to the ground as it flies now, in words: on its wing. Empty where it hovers.
         hidden_s: Part of the age of what it says, poses too, that its stamps may not show, s; None where nothing bounds
             that.
         touching_down: It says that it is on its way to the ground now: RTL's last part, not its way home. None when it
@@ -131,6 +132,7 @@ class VehicleStatus:
     failsafe_mode: bool = field(default=False, compare=False)
     next_mode: str = field(default="", compare=False)
     hidden_s: float | None = field(default=0.0, compare=False)
+    no_hover: str = ""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ READ = {
     "EKF_STATUS_REPORT": "health and resets of ArduPilot's estimator",
     "ESTIMATOR_STATUS": "health and resets of PX4's estimator",
     "ODOMETRY": "counter of PX4's estimator resets",
-    "EXTENDED_SYS_STATE": "in the air, landing, or on the ground",
+    "EXTENDED_SYS_STATE": "in the air, landing, or on the ground; hovering, or on a wing",
     "GLOBAL_POSITION_INT": "latitude and longitude: where known sites are, and flights to a place",
     "MISSION_ITEM_INT": "the mission item that ArduPilot flies: whether it lands",
     "MISSION_ACK": "the end of an upload: the mission may be another one",

@@ -207,6 +207,10 @@ class Authority:
             self._from_ground = True
             self._rest(now_ns, "on the ground")
             return
+        if vehicle.no_hover:
+            self._mode, self._ordered = vehicle.mode, False
+            self._stand_down(now_ns, vehicle.no_hover)
+            return
         self._site.update(inputs.output, inputs.pose, now_ns)
         destination, shift = self._landing.destination_ned_m, self._site.shift
         if destination is not None:

@@ -165,6 +165,8 @@ class Director:
         evidence = [gate for gate in self._gates(inputs) if gate.name in names]
         if inputs.decision is None or inputs.pose is None or not all(gate.is_open for gate in evidence):
             return None
+        if inputs.vehicle.no_hover:
+            return None
         here = inputs.decision.in_frame(inputs.pose.frame)
         if here is None or here.last_resort is None:
             return None
@@ -180,6 +182,9 @@ class Director:
             self._rest(inputs)
             return None
         self._flying = True
+        if vehicle.no_hover:
+            self._fly_past(inputs, vehicle.no_hover)
+            return None
         if self._state is DirectorState.LANDED:
             self._enter(DirectorState.SEARCH, "airborne again", now_ns)
         if self._state is DirectorState.ABORT:
@@ -222,6 +227,11 @@ class Director:
         else:
             self._enter(DirectorState.SEARCH, why, inputs.now_ns)
         self._flying = False
+
+    def _fly_past(self, inputs: DirectorInput, why: str) -> None:
+        """On the wing: nothing is sent, and no landing is given up for want of a site."""
+        self._without_site_since_ns = None
+        self._enter(DirectorState.SEARCH, why, inputs.now_ns)
 
     def _may_come_yet(self, inputs: DirectorInput) -> bool:
         """Return True while the next decision is no more than a little late."""

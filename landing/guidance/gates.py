@@ -21,7 +21,7 @@ class Gate:
     """One condition.
 
     Attributes:
-        name: Short and stable: `link armed airborne pose gimbal speed decision frame picture-motion intruder
+        name: Short and stable: `link armed airborne hover pose gimbal speed decision frame picture-motion intruder
             site height evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
         problem: The code under which the troubleshooting pages say what to do; None where nothing is wrong, as on the
@@ -56,12 +56,13 @@ def gates(
     """All gates in the order in which they are asked; later ones may rest on earlier ones.
 
     A gate that cannot be judged, because what it looks at is missing, is left out: the one that says what is missing is
-    closed. `gimbal` is there while it is closed alone: few cameras are pointed.
+    closed. `gimbal` and `hover` are there while closed alone: few cameras are pointed, few vehicles have a wing.
     """
     return (
         Gate("link", None if vehicle.link_alive else "no heartbeat from the autopilot", Problem.LINK_SILENT),
         Gate("armed", None if vehicle.armed else "disarmed"),
         Gate("airborne", "on the ground" if vehicle.airborne is False else None),
+        *([Gate("hover", vehicle.no_hover)] if vehicle.no_hover else []),
         *evidence_gates(now_ns, decision, pose, settings, slow, gimbal, vehicle.hidden_s),
     )
 

@@ -50,6 +50,7 @@ SOURCES = (
     "edge/pointing.py",
     "firmware_bridge/commands.py",
     "firmware_bridge/gimbal_manager.py",
+    "firmware_bridge/wing.py",
 )
 """Modules whose sentences reach the pilot."""
 

@@ -51,6 +51,7 @@ class World:
     failsafe_mode: bool = False
     next_mode: str = ""
     hidden_s: float | None = 0.0
+    no_hover: str = ""
     touching_down: bool | None = None
     mission: MissionItem | None = None
     ground_known: bool = True
@@ -101,6 +102,7 @@ class World:
             failsafe_mode=self.failsafe_mode,
             next_mode=self.next_mode,
             hidden_s=self.hidden_s,
+            no_hover=self.no_hover,
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
             mission=self.mission,
@@ -664,6 +666,25 @@ def test_a_mode_that_may_be_old_for_the_links_delay_is_not_commanded_on(hidden_s
     w.hidden_s, w.intruder = hidden_s, PERSON
     w.run(2.0)
     assert bool(w.requests) is commanded
+
+
+def test_nothing_is_commanded_to_a_vehicle_on_its_wing():
+    """PX4's AUTO.LOITER is a turn there, near the ground."""
+    w = world(autopilot=Autopilot.PX4, no_hover="the vehicle flies on its wing")
+    w.run(2.0)
+    w.mode = "AUTO.PRECLAND"
+    w.run(2.0)
+    w.intruder = PERSON
+    w.run(3.0)
+    assert w.state is AuthorityState.READY and not w.requests
+    w.no_hover = ""
+    w.intruder = None
+    w.until("guard", 5.0)
+    w.intruder = PERSON
+    w.until("hold", 2.0)
+    w.no_hover = "the vehicle goes over to its wing"
+    w.run(0.2)
+    assert w.state is AuthorityState.ENDED and "wing" in w.reasons[-1]
 
 
 @pytest.mark.parametrize("failsafe", [True, False])

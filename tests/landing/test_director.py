@@ -101,6 +101,15 @@ def test_each_gate_keeps_the_target_back_and_says_why(kwargs, word):
     assert word in out.reason
 
 
+def test_a_vehicle_on_its_wing_gets_no_target_until_it_hovers_and_gives_no_landing_up():
+    director, wing = Director(SETTINGS), replace(LANDING, no_hover="the vehicle flies on its wing")
+    for at_s in range(1, 60):
+        out = step(director, at_s, vehicle=wing)
+        assert out.target is None and out.state is DirectorState.SEARCH and "wing" in out.reason
+    assert step(director, 61).target is not None
+    assert step(director, 61.1, vehicle=wing).target is None
+
+
 @pytest.mark.parametrize(
     ("hidden_s", "words"),
     [
