@@ -2,8 +2,10 @@
 
 MISSION_CURRENT names the item, MISSION_REQUEST_INT asks for it: one item, a few times, only while a mission is flown.
 ArduPilot answers that without a transaction (`MissionItemProtocol::handle_mission_request_int`), so a ground station's
-own download goes on undisturbed. PX4 answers within a transaction only, and has room for one: it is not asked. Its
-EXTENDED_SYS_STATE tells of the landing item.
+own download goes on undisturbed. A mission of as many items that is uploaded over another link shows in none of this:
+its MISSION_ACK goes to that link alone (`MissionItemProtocol::send_mission_ack`), and ArduPilot's MISSION_CURRENT has
+no `mission_id`. So what was told of an item counts for a time only, and the present one is read again. PX4 answers
+within a transaction only, and has room for one: it is not asked. Its EXTENDED_SYS_STATE tells of the landing item.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ MISSION_STREAM = "MISSION_CURRENT"
 MISSION_RATE_HZ = 1.0
 ASK_PERIOD_NS = 1_000_000_000
 TRIES = 3
+# The item flown is read again after so long, and a kind that was told longer ago is not known any more
+REREAD_NS, KNOWN_NS = 5_000_000_000, 15_000_000_000
 KINDS_KEPT = 64  # Of a mission's items; a mission that loops asks again
 NO_TOTAL = (0, 65_535)  # Not told, and no mission at all
 LANDING_COMMANDS = frozenset(
@@ -39,7 +43,7 @@ class MissionWatch:
         """Another autopilot is served, or it has started anew."""
         self._current: int | None = None
         self._total: int | None = None
-        self._kinds: dict[int, bool] = {}
+        self._kinds: dict[int, tuple[bool, int]] = {}
         self._asked = 0
         self._asked_ns: int | None = None
 
@@ -48,12 +52,13 @@ class MissionWatch:
         self._kinds.clear()
         self._asked, self._asked_ns = 0, None
 
-    @property
-    def item(self) -> MissionItem | None:
+    def item(self, now_ns: int) -> MissionItem | None:
         """The item that is flown; None while there is none."""
         if self._current is None:
             return None
-        return MissionItem(self._current, self._total, self._kinds.get(self._current))
+        lands, told_ns = self._kinds.get(self._current, (False, None))
+        known = told_ns is not None and now_ns - told_ns <= KNOWN_NS
+        return MissionItem(self._current, self._total, lands if known else None)
 
     def on_current(self, message: Any, _now_ns: int) -> None:
         """Take a MISSION_CURRENT of the autopilot served."""
@@ -71,18 +76,22 @@ class MissionWatch:
         if mission and message.type == mavlink.MAV_MISSION_ACCEPTED:
             self.forget_kinds()
 
-    def on_item(self, message: Any, _now_ns: int) -> None:
+    def on_item(self, message: Any, now_ns: int) -> None:
         """Take a MISSION_ITEM_INT, ours or one that a ground station asked for."""
         if getattr(message, "mission_type", 0) != mavlink.MAV_MISSION_TYPE_MISSION:
             return
         if len(self._kinds) >= KINDS_KEPT:
             self._kinds.clear()
-        self._kinds[message.seq] = message.command in LANDING_COMMANDS
+        self._kinds[message.seq] = message.command in LANDING_COMMANDS, now_ns
+        if message.seq == self._current:
+            self._asked = 0
 
     def due(self, system: int, component: int, now_ns: int) -> Any:
         """The request to send now to an ArduPilot that flies its mission, or None."""
         current = self._current
-        if current is None or current in self._kinds or self._asked >= TRIES:
+        _, told_ns = self._kinds.get(current, (False, None)) if current is not None else (False, None)
+        told = told_ns is not None and now_ns - told_ns < REREAD_NS
+        if current is None or told or self._asked >= TRIES:
             return None
         if self._asked_ns is not None and now_ns - self._asked_ns < ASK_PERIOD_NS:
             return None

@@ -182,7 +182,7 @@ def _tune_tcp(connected: socket.socket) -> None:
 
 
 def _throw_away(connected: socket.socket) -> None:
-    """What the other side has not taken yet is not sent after the connection is closed."""
+    """Send nothing that the other side has not taken yet after the connection is closed."""
     with contextlib.suppress(OSError):
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

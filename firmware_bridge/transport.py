@@ -109,7 +109,7 @@ class Outbox:
         return self._stuck_ns is not None and now_ns - self._stuck_ns >= STALLED_NS
 
     def forget(self) -> None:
-        """What waited was thrown away."""
+        """Note that what waited was thrown away."""
         self._rest, self._waits, self._stuck_ns = b"", 0, None
 
 

@@ -364,7 +364,7 @@ class VehicleTracker:
             heartbeat_ns=self._heartbeat_at_ns,
             pilot=self._pilot,
             down_mps=self._down_mps if speed_known else None,
-            mission=self.mission.item,
+            mission=self.mission.item(now_ns),
             battery=battery,
         )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.mission import ASK_PERIOD_NS, TRIES, MissionWatch
+from firmware_bridge.mission import ASK_PERIOD_NS, KNOWN_NS, REREAD_NS, TRIES, MissionWatch
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.vehicle import AutopilotId, VehicleTracker
 from landing.vehicle import Autopilot, MissionItem
@@ -28,21 +28,36 @@ def item(seq: int, command: int, kind: int = 0):
 
 def test_each_item_is_asked_for_once_and_a_silent_autopilot_only_a_few_times():
     watch = MissionWatch()
-    assert watch.item is None and watch.due(1, 1, 0) is None
+    assert watch.item(0) is None and watch.due(1, 1, 0) is None
     watch.on_current(current(2), 0)
     sent = [at_s for at_s in range(20) if watch.due(1, 1, at_s * ASK_PERIOD_NS) is not None]
     assert sent == [0, 1, 2] and len(sent) == TRIES
-    assert watch.item == MissionItem(2, 4, None)
+    assert watch.item(0) == MissionItem(2, 4, None)
     watch.on_current(current(3), 0)
     request = watch.due(1, 1, 30 * S)
     assert (request.seq, request.get_type()) == (3, "MISSION_REQUEST_INT")
-    watch.on_item(item(3, LAND), 0)
-    assert watch.due(1, 1, 60 * S) is None and watch.item == MissionItem(3, 4, True)
+    watch.on_item(item(3, LAND), 59 * S)
+    assert watch.due(1, 1, 60 * S) is None and watch.item(60 * S) == MissionItem(3, 4, True)
     watch.on_current(current(2), 0)
     watch.on_item(item(2, LAND, mavlink.MAV_MISSION_TYPE_RALLY), 0)
-    assert watch.item.lands is None
+    assert watch.item(0).lands is None
     watch.on_item(item(2, WAYPOINT), 0)
-    assert watch.item.lands is False
+    assert watch.item(0).lands is False
+
+
+def test_a_mission_of_as_many_items_that_another_link_uploads_is_noticed_by_reading_again():
+    """Neither its MISSION_ACK nor an id comes to us: what is known of an item gets old, and is read anew."""
+    watch = MissionWatch()
+    watch.on_current(current(3), 0)
+    watch.on_item(item(3, WAYPOINT), S)
+    assert watch.due(1, 1, 5 * S) is None
+    assert watch.due(1, 1, S + REREAD_NS).seq == 3
+    assert watch.item(S + REREAD_NS).lands is False
+    watch.on_item(item(3, LAND), 7 * S)
+    assert watch.item(7 * S).lands is True
+    sent = [at_s for at_s in range(8, 60) if watch.due(1, 1, at_s * S) is not None]
+    assert sent == [12, 13, 14]  # it answers no more
+    assert watch.item(7 * S + KNOWN_NS).lands is True and watch.item(7 * S + KNOWN_NS + 1).lands is None
 
 
 def test_another_mission_forgets_the_kinds_of_the_last():
@@ -50,7 +65,7 @@ def test_another_mission_forgets_the_kinds_of_the_last():
     watch.on_current(current(3), 0)
     watch.on_item(item(3, LAND), 0)
     watch.on_current(current(3, 9), 0)
-    assert watch.item == MissionItem(3, 9, None)
+    assert watch.item(0) == MissionItem(3, 9, None)
 
 
 def test_a_mission_of_as_many_items_uploaded_on_the_ground_or_in_the_air_is_another_one():
@@ -87,7 +102,7 @@ def test_a_mission_of_as_many_items_uploaded_on_the_ground_or_in_the_air_is_anot
 def test_an_autopilot_that_does_not_tell_the_total_is_not_believed_to_have_none(total):
     watch = MissionWatch()
     watch.on_current(current(3, total), 0)
-    assert watch.item == MissionItem(3, None, None)
+    assert watch.item(0) == MissionItem(3, None, None)
 
 
 def test_the_kind_is_learnt_in_flight_and_only_while_a_mission_is_flown():
