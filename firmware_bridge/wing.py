@@ -1,4 +1,4 @@
-"""Whether a vehicle with a wing hovers, by EXTENDED_SYS_STATE.vtol_state.
+"""State of a vehicle with a wing, by EXTENDED_SYS_STATE.vtol_state: it hovers or it does not.
 
 PX4's VTOLs have the modes of its multicopters by the same names, and circle in AUTO.LOITER while they fly on the wing.
 ArduPilot's quadplanes call themselves fixed wings unless `Q_MAV_TYPE` is set (`QuadPlane::get_mav_type`), and tell the
