@@ -172,6 +172,10 @@ class Authority:
         self._ordered = False
         self._from_ground = settings.begin_in_air
         self._failsafe = False
+        self._stepped_ns: int | None = None
+        self._held_ns = 0
+        """Time for which it was held since a hand flew it, over all landings: a failsafe that breaks one off, and the
+        way home that follows, begin no new time."""
         self._transitions: list[AuthorityTransition] = []
 
     @property
@@ -190,6 +194,9 @@ class Authority:
 
     def _step(self, inputs: AuthorityInput) -> None:
         vehicle, now_ns = inputs.vehicle, inputs.now_ns
+        before_ns, self._stepped_ns = self._stepped_ns, now_ns
+        if self._state in IN_THE_AIR and before_ns is not None:
+            self._held_ns += now_ns - before_ns
         if self._state is AuthorityState.ENDED:
             if self._settings.rearm == "on_disarm" and vehicle.link_alive and not vehicle.armed:
                 self._rest(now_ns, "disarmed: armed again")
@@ -204,7 +211,7 @@ class Authority:
         if not vehicle.armed or vehicle.airborne is False or modes is None:
             self._site, self._bound = SiteStatus(self._settings), HoldBound()
             self._mode, self._ordered = vehicle.mode, False
-            self._from_ground = True
+            self._from_ground, self._held_ns = True, 0
             self._rest(now_ns, "on the ground")
             return
         if vehicle.no_hover:
@@ -271,6 +278,8 @@ class Authority:
     def _begin(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         vehicle, now_ns, status = inputs.vehicle, inputs.now_ns, self._site
         before, self._mode = self._mode, vehicle.mode
+        if vehicle.mode in modes.by_hand:
+            self._held_ns = 0
         if vehicle.mode != before:
             # A take-off in GUIDED is no order to land: the mode must be entered in the air. PX4 holds of itself when a
             # take-off, a mission or a way home ends: there the pilot's order comes from a mode that is flown by hand.
@@ -373,7 +382,8 @@ class Authority:
             self._must_land(inputs, modes)
             return
         touched_ns, limit_s = self._handshake.touched_ns, self._settings.max_total_s
-        if state in IN_THE_AIR and touched_ns is not None and now_ns - touched_ns > limit_s * 1e9:
+        spent = touched_ns is not None and max(now_ns - touched_ns, self._held_ns) > limit_s * 1e9
+        if state in IN_THE_AIR and spent:
             self._spent(inputs, modes, f"{limit_s:g} s are over")
         elif state is AuthorityState.RESUME:
             self._handshake.expected_modes = frozenset(modes.land)

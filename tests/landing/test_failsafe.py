@@ -279,6 +279,30 @@ def test_a_failsafe_that_begins_anew_in_a_hold_has_no_time_of_its_own():
     assert w.requests[-1] == Land() and 8.5 <= (w.now_ns - began_ns) / S <= 10.0
 
 
+def test_failsafes_that_come_and_clear_give_our_holds_no_new_time_for_ever():
+    """A link that comes and goes breaks each hold off after 5 s, and clears on the way home."""
+    w = world(IN_FAILSAFE, battery=FULL, height_m=8.0, autopilot=Autopilot.PX4)
+    w.land()
+    held_s, rounds = 0.0, 0
+    while w.state.value != "ended" and rounds < 80:
+        rounds += 1
+        w.intruder = PERSON
+        w.until("hold", 3.0)
+        began_ns = w.now_ns
+        w.run(5.0, lambda: w.state.value == "ended")
+        held_s += (w.now_ns - began_ns) / S
+        if w.state.value == "ended":
+            break
+        w.mode, w.failsafe, w.failsafe_mode, w.touching_down = "AUTO.RTL", True, True, False
+        w.run(0.5)
+        w.failsafe, w.failsafe_mode, w.intruder = False, False, None
+        w.run(2.0)
+        w.touching_down = True
+        w.until("guard", 5.0)
+    assert w.state.value == "ended" and "240 s are over" in w.reasons[-1]
+    assert held_s <= 245.0 and rounds > 10
+
+
 def test_the_next_failsafe_inside_one_that_we_took_over_is_not_the_pilots():
     w = landing_in_failsafe(autopilot=Autopilot.PX4)
     w.intruder = PERSON
