@@ -16,8 +16,9 @@ Position = tuple[float, float, float]
 AWAY_M = 5.0
 """Gusts, and the end of a leg that is flown fast, take it less far from its place or its way."""
 
-STANDS_M, STANDS_NS = 0.5, 1_000_000_000
-"""It has stopped where it moves less in this time. Before that a hold may take it far: it was on its way."""
+STANDS_M, STANDS_NS = 0.5, 2_000_000_000
+"""It has stopped where it stays within so much for this time. Before that a hold may take it far: it was on its way, and
+where it turns back to the place that it shot past it stands for a moment only."""
 
 
 class StrayWatch:
@@ -83,8 +84,8 @@ class StrayWatch:
         self._recent.append((now_ns, here))
         while len(self._recent) > 1 and now_ns - self._recent[1][0] >= STANDS_NS:
             self._recent.popleft()
-        at_ns, there = self._recent[0]
-        if now_ns - at_ns >= STANDS_NS and math.dist(there, here) < STANDS_M:
+        long_enough = now_ns - self._recent[0][0] >= STANDS_NS
+        if long_enough and all(math.dist(there, here) < STANDS_M for _, there in self._recent):
             self._from = here
 
 
