@@ -17,8 +17,8 @@ AWAY_M = 5.0
 """Gusts, and the end of a leg that is flown fast, take it less far from its place or its way."""
 
 STANDS_M, STANDS_NS = 0.5, 2_000_000_000
-"""It has stopped where it stays within so much for this time. Before that a hold may take it far: it was on its way, and
-where it turns back to the place that it shot past it stands for a moment only."""
+"""It has stopped where it stays within so much for this time. Before that a hold may take it far: it was on its way.
+Where it turns back to the place that it shot past it stands for a moment only."""
 
 
 class StrayWatch:
