@@ -10,6 +10,7 @@ another order; what counts is that the site is the same (`export verify`'s compa
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from benchmarks.runner import ROOT, Figures, benchmark
 from deploy.board_root import PYTHON, BoardRoot
 from edge.cameras.recordings import pictures_in, read_picture
 from export.comparison import Comparison
-from export.runtime import read_spec
+from export.verify import described
 from landing.types import Segmentation
 
 LOOK = """import json, sys, time
@@ -76,6 +77,7 @@ def lay_out(home: Path, models: tuple[Path, ...], pictures: list[Path]) -> None:
 @click.option("--most", default=4, show_default=True, help="Pictures, evenly spread over the folder.")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
 def main(system: Path, wheels: Path, pictures: Path, most: int, models: tuple[Path, ...]) -> Figures:
+    specs = {model: spec for model in models if (spec := described(model)) is not None}
     found = pictures_in(pictures)
     chosen = found[:: max(1, len(found) // most)][:most]
     with tempfile.TemporaryDirectory(prefix="touchdown-answers-") as scratch:
@@ -90,10 +92,11 @@ def main(system: Path, wheels: Path, pictures: Path, most: int, models: tuple[Pa
         there = board.run(look, 24 * 3600.0)
         assert there.status == 0, there.err
         words = [sys.executable, str(home / "look.py"), str(home), str(home / "here.npz")]
-        here = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+        own = {**os.environ, "PYTHONPATH": str(ROOT)}  # a program of another folder finds this checkout by it
+        here = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT, env=own)
         rows: dict[str, Any] = {}
         for model in models:
-            comparison = Comparison(read_spec(models[0]))
+            comparison = Comparison(specs[model])
             for picture in chosen:
                 name = f"{model.name}/{picture.stem}.png"
                 both = [maps_of(home / f"{side}.npz", name) for side in ("here", "board")]
