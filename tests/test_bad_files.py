@@ -122,9 +122,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     from landing.taxonomy import Taxonomy
 
     fake_model.save(tmp_path / "good.onnx")
-    cv2.imwrite(str(tmp_path / "good.png"), fake_model.paint(160, 120))
+    cv2.imwrite(str(tmp_path / "good.png"), fake_model.photograph(160, 120))
     (tmp_path / "pictures").mkdir()
-    cv2.imwrite(str(tmp_path / "pictures" / "a.png"), fake_model.paint(160, 120))
+    cv2.imwrite(str(tmp_path / "pictures" / "a.png"), fake_model.photograph(160, 120))
     (tmp_path / "set").mkdir()
     taxonomy = Taxonomy.load("synthetic")
     data = tmp_path / "data"

@@ -161,7 +161,7 @@ def peak_mb() -> float:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = fake_model.save(tmp_path_factory.mktemp("model") / "m.onnx")
     good = path.with_name("good.png")
-    assert cv2.imwrite(str(good), fake_model.paint(160, 120))
+    assert cv2.imwrite(str(good), fake_model.photograph(160, 120))
     assert look(path, good)[0] == 0  # what is loaded once is not counted
     return path
 
@@ -215,7 +215,7 @@ def test_a_hostile_folder_is_skipped_line_by_line(
     for name, data in pictures.items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "unpacks.png").write_bytes(bomb())
-    assert cv2.imwrite(str(tmp_path / "good.png"), fake_model.paint(160, 120))
+    assert cv2.imwrite(str(tmp_path / "good.png"), fake_model.photograph(160, 120))
     with ExitStack() as stack:
         others = {name: make for name, make in SPECIAL.items() if not name.endswith(".mp4")}
         for name, make in others.items():
@@ -290,7 +290,7 @@ SUBTITLES = {
 @pytest.mark.parametrize("kind", SUBTITLES)
 def test_hostile_subtitles_end_in_time(kind: str, model: Path, tmp_path: Path) -> None:
     writer = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (160, 120))
-    writer.write(fake_model.paint(160, 120))
+    writer.write(fake_model.photograph(160, 120))
     writer.release()
     (tmp_path / "v.SRT").write_bytes(SUBTITLES[kind])
     began_s, before_mb = time.perf_counter(), peak_mb()

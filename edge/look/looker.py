@@ -37,6 +37,7 @@ from edge.runtimes import Runtime, load_runtime
 from landing.camera import Mount
 from landing.errors import CameraError, DataError, PictureError
 from landing.ground.scale import UNKNOWN_RANGE
+from landing.picture.monitor import StillMonitor
 from landing.picture_files import TIFF_SUFFIXES
 from landing.progress import tracked
 from landing.reading import absence
@@ -146,7 +147,8 @@ class Looker:
                 self.findings.refuse(path, path.name, view, frame.image_bgr)
                 continue
             decider = flies.decider(view.camera, time.perf_counter_ns, settings)
-            pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
+            clocks = (time.monotonic_ns, time.perf_counter_ns)
+            pipeline = Pipeline(runtime, decider, view.camera, *clocks, StillMonitor(view.camera))
             step = pipeline.step(frame, view.pose_at)
             record = self.findings.record(path, path.name, view, view.camera, step)
             if self.findings.output is not None:
@@ -217,7 +219,8 @@ class Looker:
             lens = replace(view.camera, mount=Mount.on_gimbal()) if carried else view.camera
             decider = flies.decider(lens, time.perf_counter_ns, settings)
             now_ns = 0
-            pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
+            clocks = (lambda: now_ns, time.perf_counter_ns)
+            pipeline = Pipeline(runtime, decider, lens, *clocks, StillMonitor(lens))
             fps = (camera.info.fps or 25.0) / self.options.every
             written = None if self.findings.output is None else self.findings.output.video(path, fps, size_px)
             started_ns: int | None = None

@@ -20,6 +20,7 @@ from landing.geometry import quaternion_from_euler
 from landing.globe import NEAREST_POLE_DEG, GlobalPlace
 from landing.ground.site_score import confidence_in
 from landing.ground.surface import surface_at
+from landing.picture.monitor import StillMonitor
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
 from landing.terminal import quiet_decoders
@@ -27,7 +28,12 @@ from landing.types import ByteArray, Frame, Pose
 
 MOST_A_PHOTOGRAPH = 12
 POLE_ROOM_DEG = 0.01  # A kilometre: no place that a photograph shows lies beyond `NEAREST_POLE_DEG`
-UNJUDGED = (NoSiteReason.TOO_HIGH, NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.TILT_TOO_LARGE)
+UNJUDGED = (
+    NoSiteReason.TOO_HIGH,
+    NoSiteReason.HEIGHT_OUT_OF_RANGE,
+    NoSiteReason.TILT_TOO_LARGE,
+    NoSiteReason.BAD_PICTURE,
+)
 """Refusals after which a photograph says nothing of its ground."""
 
 
@@ -117,7 +123,8 @@ def judge(
     """
     camera = photo.view.camera
     decider = flies.decider(camera, time.perf_counter_ns, settings)
-    pipeline = Pipeline(runtime, decider, camera, time.monotonic_ns, time.perf_counter_ns)
+    clocks = (time.monotonic_ns, time.perf_counter_ns)
+    pipeline = Pipeline(runtime, decider, camera, *clocks, StillMonitor(camera))
     step = pipeline.step(Frame(photo.image, 0, time.monotonic_ns()), photo.pose)
     chosen = step.decision.selection
     if isinstance(chosen, NoSite) and chosen.reason in UNJUDGED:

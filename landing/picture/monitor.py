@@ -230,6 +230,21 @@ class PictureMonitor:
         return f"the picture is frozen (since {moved_m:.1f} m and {turned_deg:.0f} degrees)"
 
 
+class StillMonitor(PictureMonitor):
+    """Looks at each picture by itself: of photographs and videos the poses are too coarse to tell a frozen one.
+
+    Args:
+        camera: Lens and mount.
+    """
+
+    def __init__(self, camera: CameraModel) -> None:
+        super().__init__(PictureSettings(check_motion=False), camera)
+
+    def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:
+        """Return the reason for which a picture is not decided on; None when it is."""
+        return super().refusal(frame, None)
+
+
 def sharpness(grey: ByteArray) -> float:
     """Share of a picture's variance that is in its finest detail, 0 to 1.
 

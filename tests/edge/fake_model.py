@@ -16,6 +16,8 @@ from landing.taxonomy import Taxonomy
 SIDE_PX = 128
 SPREAD = 30.0
 """Colour distance (0..255) over which the probability of a class falls."""
+GRAIN = 4
+"""Greatest deviation from the palette, grey levels: too little for another class."""
 
 
 def spec_of(taxonomy: Taxonomy, width_px: int = SIDE_PX, height_px: int = SIDE_PX) -> ModelSpec:
@@ -112,3 +114,13 @@ def paint(
     for name, (x, y, w, h) in patches:
         image[y : y + h, x : x + w] = colour[name]
     return image
+
+
+def photograph(
+    width_px: int, height_px: int, *patches: tuple[str, tuple[int, int, int, int]], ground: str = "grass"
+) -> npt.NDArray[np.uint8]:
+    """What `paint` paints, with grain that a thumbnail shows, as ground has: else it is blank or blurred."""
+    image = paint(width_px, height_px, *patches, ground=ground)
+    grain = np.random.default_rng(0).integers(-GRAIN, GRAIN + 1, (120, 160, 1)).astype(np.int16)
+    rows, columns = np.arange(height_px) * 120 // height_px, np.arange(width_px) * 160 // width_px
+    return np.clip(image + grain[rows[:, None], columns], 0, 255).astype(np.uint8)

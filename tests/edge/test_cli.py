@@ -195,7 +195,7 @@ def test_look(tmp_path: Path, model_path: Path) -> None:
     import cv2
 
     picture = tmp_path / "a.png"
-    cv2.imwrite(str(picture), fake_model.paint(320, 240))
+    cv2.imwrite(str(picture), fake_model.photograph(320, 240))
     words = ("edge", "look", picture, "--model", model_path, "--hfov-deg", 60, "--assume-nadir")
     result = call(*words, "--height-agl-m", 12, "--profile", "--out", tmp_path / "o")
     assert result.returncode == 0, result.stderr

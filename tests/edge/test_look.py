@@ -4,6 +4,7 @@ import html
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -24,6 +25,7 @@ from landing.errors import ConfigError, DataError
 from landing.picture_files import upright
 from landing.settings import DecisionSection
 from landing.taxonomy import Taxonomy
+from landing.types import ByteArray
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 640, 480
@@ -45,7 +47,7 @@ def look(model: Path, *paths: Path, **options: Any) -> tuple[Summary, list[str],
 
 
 def paint(path: Path, *patches: Any, ground: str = "grass", size: Any = (WIDTH, HEIGHT)) -> Path:
-    assert cv2.imwrite(str(path), fake_model.paint(*size, *patches, ground=ground))
+    assert cv2.imwrite(str(path), fake_model.photograph(*size, *patches, ground=ground))
     return path
 
 
@@ -94,7 +96,7 @@ def test_pictures_of_a_folder_do_not_know_each_other(tmp_path: Path, model_path:
 def write_video(path: Path, grounds: list[str]) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (WIDTH, HEIGHT))
     for ground in grounds:
-        writer.write(fake_model.paint(WIDTH, HEIGHT, ground=ground))
+        writer.write(fake_model.photograph(WIDTH, HEIGHT, ground=ground))
     writer.release()
     return path
 
@@ -119,7 +121,7 @@ def test_independent_frames_of_a_video(tmp_path: Path, model_path: Path) -> None
 
 def test_height_and_lens_from_the_file(tmp_path: Path, model_path: Path) -> None:
     photo = tmp_path / "p.jpg"
-    image = Image.fromarray(fake_model.paint(WIDTH, HEIGHT)[:, :, ::-1].copy())
+    image = Image.fromarray(fake_model.photograph(WIDTH, HEIGHT)[:, :, ::-1].copy())
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x920A] = 4.5  # FocalLength
     exif.get_ifd(0x8769)[0xA405] = 24  # FocalLengthIn35mmFilm
@@ -257,12 +259,11 @@ def test_label_maps_beside_pictures_with_an_exif_orientation(
 ) -> None:
     taxonomy = Taxonomy.load("synthetic")
     ids = {c.name: c.id for c in taxonomy.classes}
-    image = np.clip(np.full((HEIGHT, WIDTH, 3), taxonomy.palette_bgr[ids["grass"]], np.uint8), 0, 255)
-    noise = np.random.default_rng(0).integers(0, 8, image.shape, dtype=np.uint8)
+    image = fake_model.photograph(WIDTH, HEIGHT)
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "a.jpg"
-    Image.fromarray((image + noise)[..., ::-1]).save(path, quality=95, exif=exif)
+    Image.fromarray(image[..., ::-1]).save(path, quality=95, exif=exif)
     stored = np.full((HEIGHT, WIDTH), ids["grass"], np.uint8)
     stored[: HEIGHT // 2] = ids["person"]
     given = {"height_agl_m": 20.0, "hfov_deg": 70.0}
@@ -364,3 +365,23 @@ def test_label_maps_are_paired_with_pictures_as_for_training(tmp_path: Path) -> 
 def test_a_label_folder_without_label_maps_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no label map"):
         LabelMaps(tmp_path, Taxonomy.load("synthetic"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda image: (image * (0.02, 0.1, 0.02)).astype(np.uint8), "is black"),
+        (lambda image: np.full_like(image, (240, 255, 240)), "is white"),
+        (lambda image: np.full_like(image, (90, 140, 80)), "is blank"),
+        (lambda image: cv2.GaussianBlur(image, (0, 0), 24), "is blurred"),
+    ],
+    ids=["black", "white", "blank", "blurred"],
+)
+def test_what_the_daemon_refuses_has_no_site_here_either(
+    spoil: Callable[[ByteArray], ByteArray], said: str, model_path: Path, tmp_path: Path
+) -> None:
+    good = fake_model.photograph(WIDTH, HEIGHT, ("tree", (0, 0, 200, 480)))
+    assert cv2.imwrite(str(tmp_path / "a.png"), good) and cv2.imwrite(str(tmp_path / "b.png"), spoil(good))
+    summary, _, records = look(model_path, tmp_path, height_agl_m=20.0, hfov_deg=70.0, assume_nadir=True)
+    assert summary.sites == 1 and summary.reasons == {"bad-picture": 1}
+    assert said in records[-1]["no_site"]["detail"]

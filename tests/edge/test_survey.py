@@ -36,8 +36,8 @@ BIG, SMALL = (10.0, -5.0), (-25.0, 15.0)
 def area(*cars: tuple[float, float]) -> np.ndarray:
     """A wood with two lawns, north up, and cars at some places."""
     side = round(2 * HALF_M / GSD_M)
-    colours = {n: fake_model.paint(1, 1, ground=n)[0, 0].tolist() for n in ("grass", "car")}
-    image = fake_model.paint(side, side, ground="tree")
+    colours = {n: fake_model.photograph(1, 1, ground=n)[0, 0].tolist() for n in ("grass", "car")}
+    image = fake_model.photograph(side, side, ground="tree")
     for place, radius_m in ((BIG, 9.0), (SMALL, 7.0)):
         cv2.circle(image, pixel(place), round(radius_m / GSD_M), colours["grass"], -1)
     for place in cars:
@@ -115,7 +115,7 @@ def test_photographs_that_cannot_be_placed_say_why(model_path: Path, tmp_path: P
     folder = grid(tmp_path / "photos", area(), (-10.0, 10.0))
     take(folder / "no-heading.jpg", area(), BIG, tag_deg=None)
     take(folder / "no-place.jpg", area(), BIG, below=GlobalPlace(0.0, 0.0))
-    cv2.imwrite(str(folder / "plain.png"), fake_model.paint(64, 48))
+    cv2.imwrite(str(folder / "plain.png"), fake_model.photograph(64, 48))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     report = survey(model_path, tmp_path / "out", folder)
     assert report.looked == 4 and len(report.skipped) == 4
@@ -124,7 +124,7 @@ def test_photographs_that_cannot_be_placed_say_why(model_path: Path, tmp_path: P
         assert words in said
     alone = tmp_path / "alone"
     alone.mkdir()
-    cv2.imwrite(str(alone / "plain.png"), fake_model.paint(64, 48))
+    cv2.imwrite(str(alone / "plain.png"), fake_model.photograph(64, 48))
     with pytest.raises(DataError, match="none of 1 pictures"):
         survey(model_path, tmp_path / "out", alone)
 
@@ -137,7 +137,7 @@ def test_facts_of_place_heading_and_time(tmp_path: Path) -> None:
     assert facts.heading_deg is not None and facts.heading_deg.value == -100.25
     assert facts.taken == "2026-11-28T12:00:00"
     plain = tmp_path / "b.png"
-    cv2.imwrite(str(plain), fake_model.paint(64, 48))
+    cv2.imwrite(str(plain), fake_model.photograph(64, 48))
     none = read_facts(plain)
     assert (none.latitude_deg, none.longitude_deg, none.heading_deg, none.taken) == (None, None, None, "")
 

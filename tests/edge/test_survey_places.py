@@ -56,7 +56,7 @@ def test_looks_at_one_lawn_agree_wherever_it_lies(
 def test_a_photograph_at_a_pole_is_left_out(tmp_path: Path) -> None:
     photo = save_geotagged(
         tmp_path / "p.jpg",
-        fake_model.paint(160, 120),
+        fake_model.photograph(160, 120),
         height_m=30.0,
         hfov_deg=70.0,
         heading_deg=0.0,

@@ -60,7 +60,7 @@ def test_look_decides_with_the_models_thresholds(tmp_path: Path, calibrated: Pat
     import cv2
 
     picture = tmp_path / "a.png"
-    cv2.imwrite(str(picture), fake_model.paint(160, 120))
+    cv2.imwrite(str(picture), fake_model.photograph(160, 120))
     said: list[str] = []
     options = LookOptions(
         calibrated, RuntimeOptions(threads=1), DecisionSection(), given=Given(12.0, 60.0, pitch_deg=-90.0)

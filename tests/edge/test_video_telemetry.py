@@ -43,7 +43,7 @@ def video(folder: Path, shifts_px: list[int], subtitles: list[str]) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT))
     for shift in shifts_px:
         edge = min(HEIGHT, 240 + shift)
-        writer.write(fake_model.paint(WIDTH, HEIGHT, ("tree", (0, edge, WIDTH, HEIGHT - edge))))
+        writer.write(fake_model.photograph(WIDTH, HEIGHT, ("tree", (0, edge, WIDTH, HEIGHT - edge))))
     writer.release()
     (folder / "v.SRT").write_text("\n\n".join(subtitles), "utf-8")
     return path

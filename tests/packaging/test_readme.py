@@ -38,7 +38,7 @@ def photos(here: Path) -> None:
     (here / "my_photos").mkdir()
     lens = Image.Exif()
     lens.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 24
-    picture = Image.fromarray(fake_model.paint(640, 480, ("car", (20, 20, 120, 80)))[..., ::-1])
+    picture = Image.fromarray(fake_model.photograph(640, 480, ("car", (20, 20, 120, 80)))[..., ::-1])
     picture.save(here / "my_photos" / "a.jpg", exif=lens)
 
 
