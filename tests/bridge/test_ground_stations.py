@@ -173,8 +173,8 @@ def test_a_dead_and_a_flooding_station_do_not_disturb_the_flight(udp):
         stop.set()
         thread.join(5)
         assert wait_for(lambda: len(fake.of_type("LANDING_TARGET")) == sent)
+        assert wait_for(lambda: link.status(now()).alive)
         status = link.status(now())
-        assert status.alive
         assert (status.reboots, status.reconnects) == (0, 0)
         ground = {s.connection: s for s in status.ground_stations}
         assert not ground[dead.connection].connected
