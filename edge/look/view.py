@@ -132,7 +132,7 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given, sky: floa
     pitch = pitch or UNKNOWN
     if pitch.source == ASSUMED and sky > 0:
         refused = refused or (
-            f"the upper {100 * sky:.0f} % of the picture look like sky, so it was not taken straight down; "
+            f"{100 * sky:.0f} % of the picture look like sky, so it was not taken straight down; "
             "give --pitch-deg, -90 if it was"
         )
     elif pitch.source == ASSUMED:
