@@ -35,6 +35,7 @@ LEAST_OVERLAP = 0.4
 """Of neighbouring looks from one height, as a part of a look."""
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
+SMOOTH, NEAREST = (flags | cv2.WARP_INVERSE_MAP for flags in (cv2.INTER_LINEAR, cv2.INTER_NEAREST))
 LARGEST_CELLS = 40_000_000
 
 
@@ -44,6 +45,7 @@ class _Level:
 
     Attributes:
         height_m: Of the looks.
+        classes: Most probable class, uint8 (rows, columns).
         planes: uint8 (5, rows, columns): landable, then the hazards.
         cell_from_ground: Affine map, shape (3, 3), from (north, east, 1) to (column, row, 1).
         middles_m: North and east of the looks' middles, m; each tells of the ground that is nearest to its own.
@@ -52,6 +54,7 @@ class _Level:
     """
 
     height_m: float
+    classes: ByteArray
     planes: ByteArray
     cell_from_ground: FloatArray
     middles_m: tuple[FloatArray, FloatArray]
@@ -98,10 +101,10 @@ class PhotoGround:
         view = mask_camera(camera, rows, columns).camera
         ground: FloatArray = np.asarray(np.linalg.inv(view.pixel_from_ground_plane(pose, 0.0)), np.float64)
         self._look_at(level, ground)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         matrix = level.cell_from_ground @ ground
-        planes = np.stack([cv2.warpPerspective(plane, matrix, (columns, rows), flags=flags) for plane in level.planes])
-        return Segmentation(np.zeros((rows, columns), np.uint8), planes[0], planes[1:], at_ns)
+        planes = np.stack([cv2.warpPerspective(plane, matrix, (columns, rows), flags=SMOOTH) for plane in level.planes])
+        classes = cv2.warpPerspective(level.classes, matrix, (columns, rows), flags=NEAREST)
+        return Segmentation(np.asarray(classes, np.uint8), planes[0], planes[1:], at_ns)
 
     @cached_property
     def _shape(self) -> tuple[int, int]:
@@ -128,8 +131,8 @@ class PhotoGround:
         )
         norths_m: FloatArray = np.asarray(north - (np.arange(rows) + 0.5) * cell_m, np.float64)
         easts_m: FloatArray = np.asarray(west + (np.arange(columns) + 0.5) * cell_m, np.float64)
-        planes = np.zeros((5, rows, columns), np.uint8)
-        return _Level(height_m, planes, cell_from_ground, middles_m, norths_m, easts_m)
+        classes, planes = np.zeros((rows, columns), np.uint8), np.zeros((5, rows, columns), np.uint8)
+        return _Level(height_m, classes, planes, cell_from_ground, middles_m, norths_m, easts_m)
 
     def _look_at(self, level: _Level, ground_from_pixel: FloatArray) -> None:
         """Take the looks that tell of the ground in a view, as far as they are missing."""
@@ -161,10 +164,12 @@ class PhotoGround:
         top, left = int(rows[0]), int(columns[0])
         part = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
         matrix = self._view.pixel_from_ground_plane(pose, 0.0) @ np.linalg.inv(level.cell_from_ground) @ part
-        size, flags = (columns.size, rows.size), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size, here = (columns.size, rows.size), np.s_[top : top + rows.size, left : left + columns.size]
         for plane, said in zip(level.planes, (answer.landable, *answer.hazards), strict=True):
-            here = cv2.warpPerspective(said, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            plane[top : top + rows.size, left : left + columns.size] = here
+            plane[here] = cv2.warpPerspective(said, matrix, size, flags=SMOOTH, borderMode=cv2.BORDER_REPLICATE)
+        level.classes[here] = cv2.warpPerspective(
+            answer.class_id, matrix, size, flags=NEAREST, borderMode=cv2.BORDER_REPLICATE
+        )
 
     def _ask(self, north_m: float, east_m: float, height_m: float) -> Segmentation:
         pose = Pose(0, LEVEL, (north_m, east_m, -height_m), height_m)

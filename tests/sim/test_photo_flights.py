@@ -97,6 +97,7 @@ def test_low_down_the_network_says_what_the_photograph_can_show(tmp_path: Path, 
             grass = (east_m < 3.2) & (np.abs(north_m) < 8.7) & (east_m > -11.7)
             lake = (east_m > 4.0) & (np.abs(north_m) < 8.7) & (east_m < 11.7)
             assert (answer.landable[grass] > 128).all() and (answer.landable[lake] < 128).all()
+            assert (answer.class_id[grass] == GRASS).all() and (answer.class_id[lake] == WATER).all()
             assert not answer.landable[beyond].any() and not answer.hazards[:, beyond].any()
             assert beyond.any() == (height_m == 16.0) and lake.any() and grass.any()
 
