@@ -233,7 +233,7 @@ def test_no_path_reaches_opencv_by_its_name() -> None:
     by_name = re.compile(r"cv2\.(imread|imwrite|VideoWriter|FileStorage)\(")
     house = Path(landing.__file__).parent.parent
     folders = ("landing", "firmware_bridge", "edge", "trainer", "export", "sim", "deploy", "touchdown")
-    files = [path for folder in folders for path in (house / folder).rglob("*.py") if path.name != "pictures.py"]
+    files = [path for folder in folders for path in (house / folder).rglob("*.py") if path.name != "picture_files.py"]
     assert [str(path) for path in files if by_name.search(path.read_text("utf-8"))] == []
     with pytest.raises(DataError, match="no UTF-8"):
         require_file("/tmp/caf\udce9.mp4", "video", DataError)

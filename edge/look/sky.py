@@ -29,15 +29,15 @@ LEAST_AREA_ANYWHERE = 0.1
 MOST_ROUGH_ANYWHERE = 0.06
 LEAST_CONTRAST_ANYWHERE = 3.0
 """Of sky that may reach in from any side, dusk too: smoother, larger and straighter. With the rule for the top,
-2 of 161 real pictures from above are taken for sky, and 36 of 644 quarters of them."""
+at most 2 of 161 real pictures from above are taken for sky, and 36 of 644 quarters of them."""
 
 
 def sky_fraction(image_bgr: ByteArray, turn_deg: int = 0) -> float:
     """Part of a picture that is sky, 0 to 1; 0 where no sky reaches across one of its sides.
 
     Sky is smooth, bright, blue or grey, touches a side, and ends at a nearly straight edge with rougher ground beyond.
-    Across another side than the top it must be smoother and end straighter. A picture that is smooth all over shows
-    no ground. A picture of a smooth bright roof or of water along a side may be taken for it.
+    Across another side than the top it must be smoother and end straighter. A picture of a smooth bright roof or of
+    water along a side may be taken for it.
 
     Args:
         image_bgr: uint8 (H, W, 3), as stored.
@@ -55,8 +55,6 @@ def _across_the_top(upright: ByteArray) -> float:
 
 def _across_any_side(turned: ByteArray) -> float:
     hsv, deviation = _small(turned)
-    if float(np.quantile(deviation, 0.99)) < SMOOTH_ANYWHERE:
-        return 1.0
     candidate = _colour_of_sky(hsv, DARKEST_ANYWHERE) & (deviation < SMOOTH)
     return _part(
         candidate, deviation, LEAST_AREA_ANYWHERE, MOST_ROUGH_ANYWHERE, LEAST_CONTRAST_ANYWHERE, SMOOTH_ANYWHERE
