@@ -167,10 +167,11 @@ def _add_model(contents: Contents, request: BundleRequest, config: EdgeConfig) -
             f"model {request.model}: a bundle carries {', '.join(CARRIED)}; an engine is built on the drone, of an "
             ".onnx (--engine fp16)"
         )
-    with load_runtime(config.model.path, config.model.options) as runtime:
+    manifest = npu_manifest(request.model)
+    with load_runtime(config.model.path if manifest else request.model, config.model.options) as runtime:
         taxonomy_for(runtime.spec, config.model.taxonomy)
         spec, gate = runtime.spec, runtime.gate
-    if manifest := npu_manifest(request.model):
+    if manifest:
         spec, gate = manifest.model, manifest.gate
     path = f"{MODEL_FOLDER}/{request.model.name}"
     contents.add(path, request.model)
