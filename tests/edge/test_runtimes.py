@@ -126,7 +126,7 @@ def test_unknown_providers_backends_and_types(model_path: Path, tmp_path: Path) 
     options = RuntimeOptions(providers=("NoSuchExecutionProvider",))
     assert "it has" in refused(model_path, options) and "CPUExecution" in refused(model_path, options)
     assert "expected auto" in refused(model_path, RuntimeOptions(backend="tflite"))
-    assert "no runtime takes '.tflite'; expected .onnx, .ncnn, .rknn, .engine" in refused(tmp_path / "a.tflite")
+    assert "no runtime takes '.tflite'; expected .onnx, .ncnn, .rknn, .hef, .engine" in refused(tmp_path / "a.tflite")
 
 
 def test_another_taxonomy_of_the_same_classes_may_change_clearances(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "images").mkdir()
     (root / "labels").mkdir()
     (root / "taxonomy.toml").write_text(Taxonomy.builtin_toml("synthetic"))
-    rng = np.random.default_rng(0)
+    rng, grain = np.random.default_rng(0), np.random.default_rng(1)
     for world in range(6):
         for number in range(2):
             labels = np.full((120, 160), GRASS, np.uint8)
@@ -122,6 +122,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 labels[top : top + 12, left : left + 12] = TREE
                 shown[top : top + 12, left : left + 12] = TREE if k < 6 else GRASS
             image = cv2.GaussianBlur(TAXONOMY.palette_bgr[shown].astype(np.float32), (0, 0), 2.0)
+            image = np.clip(
+                image + grain.integers(-8, 9, (120, 160, 1)), 0, 255
+            )  # without it the picture is a blurred one
             name = f"{1000 + world}_{number:02d}"
             cv2.imwrite(str(root / "images" / f"{name}.png"), image.astype(np.uint8))
             cv2.imwrite(str(root / "labels" / f"{name}.png"), labels)
