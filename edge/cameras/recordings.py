@@ -77,7 +77,7 @@ def read_picture(path: Path) -> ByteArray:
     if bands == 4 and not image[..., 3].all():
         hidden = 100.0 * float(np.mean(image[..., 3] == 0))
         raise PictureError(
-            f"picture {path.name}: {hidden:.2g} % of its pixels are transparent and show nothing: cut them off; an "
+            f"picture {path.name}: {hidden:.3g} % of its pixels are transparent and show nothing: cut them off; an "
             "orthophoto is a GeoTIFF"
         )
     return _large_enough(np.ascontiguousarray(image[..., :3]), path)
