@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.estimator_state import ESTIMATOR_STREAMS
 from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.settings import LinkSettings
-from firmware_bridge.telemetry import ESTIMATOR_STREAMS, Telemetry
+from firmware_bridge.telemetry import Telemetry
 from landing.vehicle import Autopilot
 
 MS = 1_000_000
