@@ -113,7 +113,7 @@ def plan_over_colours(
 
 
 def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
-    """What a flight of a series is; everything follows from the seed."""
+    """A flight of a series; everything follows from the seed."""
     rng = random.Random(seed)
     windy = autopilot != "px4" or has_wind(find_simulator("px4"))
     wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if windy else 0.0

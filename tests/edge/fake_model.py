@@ -119,7 +119,7 @@ def paint(
 def photograph(
     width_px: int, height_px: int, *patches: tuple[str, tuple[int, int, int, int]], ground: str = "grass"
 ) -> npt.NDArray[np.uint8]:
-    """What `paint` paints, with grain that a thumbnail shows, as ground has: else it is blank or blurred."""
+    """A painting of `paint` with grain that a thumbnail shows, as ground has: without it it is blank or blurred."""
     image = paint(width_px, height_px, *patches, ground=ground)
     grain = np.random.default_rng(0).integers(-GRAIN, GRAIN + 1, (120, 160, 1)).astype(np.int16)
     rows, columns = np.arange(height_px) * 120 // height_px, np.arange(width_px) * 160 // width_px
