@@ -8,9 +8,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
-# Promises with a time limit are judged on a machine that runs other tests too: what fails is tried twice more, with the
-# same seed, and listed.
-AGAIN := --reruns 2 -raR
+# Promises with a time limit are judged on a machine that runs other tests too. What fails is listed, and judged again when
+# both runs are done: one test at a time, with the same seed, at most three times. 20 failures end it.
+FAILED := out/failed
+QUIET := --lf --lfnf=none --randomly-seed=last --maxfail 20 --reruns 2 -raR
 WHOLE := flight or packaging or browser or sitl
 
 # Processes that run tests: those that compute, those that mostly wait for daemons, flights and browsers.
@@ -98,10 +99,15 @@ types: $(VENV)/.dev
 # shown when both are done.
 unit: $(VENV)/.dev
 ifeq ($(PYTEST_ARGS),)
-	@mkdir -p out; nice -n 10 $(PYTEST) $(AGAIN) -n $(COMPUTING) -m "not soak and not ($(WHOLE))" >out/computing.log 2>&1 & computing=$$!; \
+	@rm -rf $(FAILED); mkdir -p $(FAILED); \
+	nice -n 10 $(PYTEST) -ra -o cache_dir=$(FAILED)/computing -n $(COMPUTING) -m "not soak and not ($(WHOLE))" \
+	  >out/computing.log 2>&1 & computing=$$!; \
 	trap 'kill $$computing' INT TERM; \
-	$(PYTEST) $(AGAIN) -n $(WAITING) -m "not soak and ($(WHOLE))" $(WAITING_TESTS); waiting=$$?; \
-	wait $$computing; computing=$$?; cat out/computing.log; exit $$(( waiting + computing > 0 ))
+	$(PYTEST) -ra -o cache_dir=$(FAILED)/waiting -n $(WAITING) -m "not soak and ($(WHOLE))" $(WAITING_TESTS); waiting=$$?; \
+	wait $$computing; computing=$$?; cat out/computing.log; \
+	if [ $$waiting = 1 ]; then $(PYTEST) $(QUIET) -o cache_dir=$(FAILED)/waiting; waiting=$$?; fi; \
+	if [ $$computing = 1 ]; then $(PYTEST) $(QUIET) -o cache_dir=$(FAILED)/computing; computing=$$?; fi; \
+	exit $$(( waiting + computing > 0 ))
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif

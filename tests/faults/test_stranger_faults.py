@@ -95,8 +95,6 @@ def test_stray_heartbeat(tmp_path: Path, model_path: Path, keep: Keep) -> None:
     )
 
 
-# Senders and daemon take both cores of a small machine: beside another daemon's test it is tried later
-@pytest.mark.flaky(reruns=3, reruns_delay=25)
 def test_fifty_senders(tmp_path: Path, model_path: Path, keep: Keep) -> None:
     with Bench(tmp_path, model_path, udp=True) as bench:
         bench.wait_for_targets()
