@@ -101,7 +101,7 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     if scenario is not None:
         conditions = replace(conditions, height_m=scenario.start_height_m)
     # Who walks into a photograph would be drawn, and nobody walks up a bank.
-    elif not is_photo(world) and heights_of(world) in (None, "slopes"):
+    elif not is_photo(world) and heights_of(world) in (None, "slopes", "drawn"):
         intruder = _intruder(key, conditions)
     # Campaigns of up to a thousand scenes with different seeds meet different worlds.
     world_seed = seeds.start + (seed * 1000 + number) % len(seeds)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from landing.geometry import FloatArray
 from landing.taxonomy import Role
 from sim.world.model import World
+from sim.world.painting import Painting
 
 Heights = npt.NDArray[np.float32]
 
@@ -28,7 +29,7 @@ BANKS = 5
 STEEP_DEG, TALL_STEP_M = 10.0, 0.4
 """Ground that no vehicle may land on: steeper, or with something taller on it."""
 
-HEIGHTS = ("banks", "flat", "slopes")
+HEIGHTS = ("banks", "flat", "slopes", "drawn")
 
 SLOPES_DEG = (12.0, 25.0)
 """Least and greatest steepness of a part of a scene's `slope`, degrees."""
@@ -124,6 +125,23 @@ def sloped(world: World, seed: int) -> World:
     away_m = cv2.distanceTransform((parts > 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * world.gsd_m
     heights = (away_m * np.tan(np.radians(degrees))[parts]).astype(np.float32)
     return with_heights(world, np.asarray(cv2.GaussianBlur(heights, (0, 0), FOOT_M / world.gsd_m), np.float32))
+
+
+def drawn(world: World, seed: int) -> World:
+    """A scene as high as it was drawn: trees, roofs, walls, parked cars and crops stand up, and its slopes rise.
+
+    Args:
+        world: Of `sim.world.scenes`, its picture not yet painted. People and cars stand on its ground.
+        seed: Same seed, same heights.
+    """
+    painting = world.held_picture
+    assert isinstance(painting, Painting)
+    picture, heights = painting.with_heights()
+    crops = [c.id for c in world.taxonomy.classes if c.name == "crop"]
+    heights = np.maximum(heights, TALL_M["crop"] * np.isin(world.labels, crops).astype(np.float32))
+    ground = sloped(world, seed).heights_m
+    assert ground is not None
+    return with_heights(replace(world, ortho_bgr=picture), (ground + heights).astype(np.float32))
 
 
 def _stand(heights: Heights, world: World, rng: np.random.Generator) -> None:

@@ -95,8 +95,8 @@ class World:
     pad: GroundPad | None = None
 
     def __post_init__(self) -> None:
-        if not callable(self._held_picture):
-            self._check_rasters(self._held_picture)
+        if not callable(self.held_picture):
+            self._check_rasters(self.held_picture)
         if not (math.isfinite(self.gsd_m) and self.gsd_m > 0):
             raise InvalidValueError(f"world {self.name!r}: gsd_m {self.gsd_m} is not positive")
 
@@ -106,7 +106,8 @@ class World:
         return f"World({self.name!r}, {columns}x{rows} px of {self.gsd_m:g} m)"
 
     @property
-    def _held_picture(self) -> ByteArray | Painter:
+    def held_picture(self) -> ByteArray | Painter:
+        """The picture, or the painter who makes it when it is first asked for."""
         return World.__dict__["ortho_bgr"].peek(self)  # type: ignore[no-any-return]
 
     def _check_rasters(self, picture: ByteArray) -> None:

@@ -50,10 +50,14 @@ class Painting:
 
     def __call__(self) -> ByteArray:
         """The picture, uint8 (H, W, 3)."""
+        return self.with_heights()[0]
+
+    def with_heights(self) -> tuple[ByteArray, Field]:
+        """The picture, and the heights of what was drawn on the ground, m, float32 (H, W)."""
         canvas = _SceneCanvas(self.sketch, self.light)
         for stroke in self.sketch.strokes:
             canvas.replay(stroke)
-        return canvas.finished()
+        return canvas.finished(), canvas.height
 
 
 class _SceneCanvas(Canvas):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from landing.errors import DataError
 from sim.world.adversarial import ADVERSARIAL, AdversarialScenario
-from sim.world.heights import HEIGHTS, flown, sloped
+from sim.world.heights import HEIGHTS, drawn, flown, sloped
 from sim.world.model import World
 from sim.world.photo import photo
 from sim.world.photo_scale import scale_of
@@ -112,7 +112,8 @@ def _raised(text: str, options: dict[str, str], world: World, seed: int) -> Worl
         return world
     if heights not in HEIGHTS:
         raise DataError(f"world {text!r}: heights {heights!r} is unknown: expected one of {', '.join(HEIGHTS)}")
-    return sloped(world, seed) if heights == "slopes" else flown(world, seed, heights)
+    raised = {"slopes": sloped, "drawn": drawn}.get(heights)
+    return flown(world, seed, heights) if raised is None else raised(world, seed)
 
 
 def check_world_spec(text: str) -> None:
