@@ -131,6 +131,16 @@ def test_slopes_of_a_scene_rise_and_nothing_else_does() -> None:
     assert world.heights_m[~around].max() < 0.001
 
 
+def test_a_scene_stands_as_high_as_it_is_drawn() -> None:
+    high, flat_one = (
+        parse_world_spec(f"scenes:suburb?size_m=80&gsd_m=0.2{end}", seed=3) for end in ("&heights=drawn", "")
+    )
+    assert high.heights_m is not None and np.array_equal(high.ortho_bgr, flat_one.ortho_bgr)
+    tall_m = {c.name: high.heights_m[high.labels == c.id] for c in high.taxonomy.classes}
+    assert np.median(tall_m["roof"]) > 2.5 and np.median(tall_m["tree"]) > 0.5 and np.median(tall_m["wall"]) > 0.3
+    assert np.percentile(tall_m["grass"], 95) == np.percentile(tall_m["road"], 95) == 0.0
+
+
 def test_people_stand_on_the_ground_that_rises() -> None:
     person = Actor("person", ((2.0, -1.0),))
     low = replace(flat(), actors=(person,))
