@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from landing.geometry import FloatArray
 from landing.taxonomy import Role
-from sim.world.model import World
+from sim.world.model import NEAR_M, World
 from sim.world.painting import Painting
 
 Heights = npt.NDArray[np.float32]
@@ -41,11 +41,18 @@ ROW_RAYS = 256
 STEP_M = 0.25
 """Step down of a ray, m: at 40 degrees off the plumb line it passes 0.2 m of ground."""
 
+SLAB_STEPS = 8
+"""Steps of a slab."""
+
+LOW_M = 2 * STEP_M
+"""Ground nowhere higher than this is met without steps."""
+
 
 def with_heights(world: World, heights_m: Heights) -> World:
     """The same world with heights above down 0, m, of its labels' shape."""
     other = copy(world)
     other.__dict__["heights_m"] = heights_m
+    other.__dict__.pop("heights_near_m", None)
     return other
 
 
@@ -190,15 +197,16 @@ def _highest_m(heights: Heights, far_px: Heights, centre_px: FloatArray) -> floa
 def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) -> npt.NDArray[np.float32]:
     """North and east of the ground that rays meet first, m, shape (h, w, 2).
 
-    Relief mapping: steps down through the heights, then halves the last step.
+    Relief mapping: steps down through the heights, then halves the last step. Slabs without ground near are passed
+    over.
 
     Args:
         world: With heights.
         centre_ned_m: Where the rays begin, above all of the ground.
         rays_ned: float, shape (h, w, 3); those that do not go down meet nothing and give far places.
     """
-    heights = world.heights_m
-    assert heights is not None
+    heights, near = world.heights_m, world.heights_near_m
+    assert heights is not None and near is not None
     above_m = -float(centre_ned_m[2])
     slope = (rays_ned[..., :2] / np.maximum(rays_ned[..., 2:], 1e-3)).astype(np.float32)
     start = np.asarray(centre_ned_m[:2], np.float32)
@@ -207,27 +215,38 @@ def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) 
         _highest_m(heights, cv2.transform(start + slope * above_m, affine), affine @ [*start, 1.0]), above_m - 0.05
     )
 
-    def below(rays: npt.NDArray[np.float32], height_m: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        pixels = cv2.transform(start + rays * (above_m - height_m)[..., None], affine)
-        ground = cv2.remap(heights, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        return np.asarray(ground >= height_m)
+    def ground(of: Heights, rays: Heights, height_m: Heights | float) -> Heights:
+        """Heights where rays pass a height, (n,); in rows, as OpenCV takes no long lines."""
+        places = start + rays * (above_m - np.asarray(height_m, np.float32))[..., None]
+        lines = np.resize(places, (-(-len(rays) // ROW_RAYS), ROW_RAYS, 2))
+        found = cv2.remap(
+            of, cv2.transform(lines, affine), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        )
+        return np.asarray(found, np.float32).ravel()[: len(rays)]
 
-    steps = max(2, math.ceil(high_m / STEP_M))
-    low = np.zeros(slope.shape[:2], np.float32)
-    still, rays = np.arange(low.size), slope.reshape(-1, 2)
-    for level_m in np.linspace(high_m, 0.0, steps, dtype=np.float32)[1:-1]:
-        # In rows, as OpenCV takes no long lines.
-        rows = np.resize(rays, (-(-len(rays) // ROW_RAYS), ROW_RAYS, 2))
-        met = below(rows, np.full((1, 1), level_m, np.float32)).ravel()[: len(rays)]
-        if met.any():
-            low.ravel()[still[met]] = level_m
-            still, rays = still[~met], rays[~met]
+    rays = slope.reshape(-1, 2)
+    steep = np.abs(rays).max(axis=1, initial=0.0) > NEAR_M / (SLAB_STEPS * STEP_M / 2)
+    low, high = np.zeros(len(rays), np.float32), np.full(len(rays), LOW_M, np.float32)
+    still = np.arange(len(rays))
+    for slab in range(math.ceil(high_m / (SLAB_STEPS * STEP_M))):
         if not still.size:
             break
-    high = low + np.float32(high_m / (steps - 1))
+        top_m = high_m - slab * SLAB_STEPS * STEP_M
+        bottom_m = max(0.0, top_m - SLAB_STEPS * STEP_M)
+        close = ground(near, rays[still], (top_m + bottom_m) / 2) > max(bottom_m, LOW_M)
+        met, going = np.zeros(len(still), np.bool_), np.flatnonzero(close | steep[still])
+        for level_m in np.arange(top_m - STEP_M, max(bottom_m, STEP_M) - 1e-6, -STEP_M):
+            if not going.size:
+                break
+            under = ground(heights, rays[still[going]], level_m) >= level_m
+            hit = still[going[under]]
+            low[hit], high[hit] = level_m, level_m + STEP_M
+            met[going[under]] = True
+            going = going[~under]
+        still = still[~met]
     for _ in range(6):
-        half = ((low + high) / 2).astype(np.float32)
-        under = below(slope, half)
+        half = (low + high) / 2
+        under = ground(heights, rays, half) >= half
         low, high = np.where(under, half, low), np.where(under, high, half)
-    places: npt.NDArray[np.float32] = (start + slope * (above_m - low)[..., None]).astype(np.float32)
-    return places
+    places: npt.NDArray[np.float32] = (start + rays * (above_m - low)[:, None]).astype(np.float32)
+    return places.reshape(slope.shape)

@@ -28,6 +28,9 @@ from sim.world.raster import DeferredPicture, Painter, label_pyramid
 MAX_DISTANCE_M = 1000.0
 """Reported as the distance to something that the world does not have."""
 
+NEAR_M = 2.0
+"""Reach of `World.heights_near_m`, m."""
+
 LARGEST_ACTOR_M = 2.5
 """No outline reaches farther than this from its actor's middle."""
 
@@ -176,6 +179,14 @@ class World:
     def label_pyramid(self) -> tuple[ByteArray, ...]:
         """The labels by looks, then at a half, a quarter ... of their resolution; see `sim.world.raster`."""
         return label_pyramid(self.labels if self.looks is None else self.looks, self.taxonomy)
+
+    @cached_property
+    def heights_near_m(self) -> npt.NDArray[np.float32] | None:
+        """The highest ground within `NEAR_M` north, south, east and west of each cell, m; None for a flat world."""
+        if self.heights_m is None:
+            return None
+        side = 2 * math.ceil(NEAR_M / self.gsd_m) + 3
+        return np.asarray(cv2.dilate(self.heights_m, np.ones((side, side), np.uint8)), np.float32)
 
     @cached_property
     def actor_class_ids(self) -> dict[str, int]:
