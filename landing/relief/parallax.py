@@ -33,7 +33,7 @@ AROUND = 11
 """Cells along a side of the square that a plane is fitted through: 5.5 m."""
 
 CORNER_RAD = 0.0016
-"""Error of a followed corner, at distance 1: a third of a pixel of a picture 320 wide."""
+"""Least error of a followed corner, at distance 1: a third of a pixel of a picture 320 wide."""
 
 GOOD = 100.0
 """Most weight of a cell in a plane, 1/m2: looked at for ever it is no better than its ground is rough."""
@@ -44,7 +44,7 @@ LEAST_WAY, LEAST_CORNERS = 0.04, 18
 MOST_RELIEF = 0.5
 """Corners beyond this share of the height above or below the plane are left out."""
 
-LEAST_LOOKS, LEAST_CELLS, LEAST_SPREAD_M = 3, 8, 0.9
+LEAST_LOOKS, LEAST_CELLS, LEAST_SPREAD_M = 2, 8, 0.9
 """Looks at a cell that stands, cells in a plane, and the standard deviation of their places, m."""
 
 SURE = 2.5
@@ -141,7 +141,9 @@ class Relief:
         terms = (one, north, east, north**2, north * east, east**2, height_m, height_m * north, height_m * east)
         for layer, term in zip(self._sums, (*terms, slope_variance * one), strict=True):
             np.add.at(layer, (row, column), (weight * term).astype(np.float32))
-        np.add.at(self._looks, (row, column), np.float32(1.0))
+        shown = np.zeros((CELLS, CELLS), np.bool_)
+        shown[row, column] = True
+        self._looks += shown
 
     def _gather_look(self, ground: DepthGround) -> None:
         """Adds one look of depth: its points in a cell are one measurement of it, whose error they share."""
@@ -170,12 +172,12 @@ class Relief:
         if self._corner is None:
             return ReliefReport()
         weight = self._sums[0]
-        filled = self._looks > 0.5
+        filled = self._looks > LEAST_LOOKS - 0.5
         plane = _planes(self._sums, filled)
         limit = math.tan(math.radians(self._settings.max_slope_deg))
         slope = np.hypot(plane.north, plane.east)
         steep = plane.known & (slope > limit) & (slope - SURE * plane.slope_sd > limit / 2)
-        known_cells = filled & (self._looks >= LEAST_LOOKS - 0.5) & plane.known
+        known_cells = filled & plane.known
         mean_m = self._sums[6] / np.maximum(weight, 1e-9)
         rest_m = mean_m - plane.height_m
         rest_sd = np.sqrt(1.0 / np.maximum(weight, 1e-9) + plane.rest_variance / np.maximum(self._looks, 1.0))
@@ -257,14 +259,16 @@ def corner_heights(pair: CornerPair, track: CameraTrack) -> tuple[FloatArray, Fl
     jitter = STAMP_S * math.acos(max(-1.0, min(1.0, cosine))) / seconds
     place = (PLACE_M + WANDER_MPS * seconds) / height_m + PLACE_SHARE * np.abs(way)
     sd = np.concatenate([np.full(3, math.hypot(ATTITUDE_RAD, jitter)), place, [0.5, 0.5, HEIGHT_SHARE]])
-    plane, rest, spread, along = _explained(first, second, way, sd)
+    plane, rest, spread, along, across = _explained(first, second, way, sd)
     inverse = 1.0 + first @ plane[:2] + plane[2] + rest
-    good = (np.abs(inverse - 1) < MOST_RELIEF) & (along > 0.3 * math.hypot(*way[:2]))
+    # No height moves a corner across the way: what it does there is its error.
+    corner_rad = max(CORNER_RAD, 1.48 * float(np.median(np.abs(across))))
+    good = (np.abs(inverse - 1) < MOST_RELIEF) & (along > 0.3 * math.hypot(*way[:2])) & (np.abs(across) < 3 * corner_rad)
     slope_variance = float(spread[0, 0] + spread[1, 1]) / 2
     if np.count_nonzero(good) < LEAST_CORNERS or slope_variance > 0.15**2:
         return None
     depth = 1.0 / inverse[good]
-    variance = (height_m * depth**2 * CORNER_RAD / along[good]) ** 2 + 0.02**2
+    variance = (height_m * depth**2 * corner_rad / along[good]) ** 2 + 0.02**2
     places = centre[0][:2] + first[good] * depth[:, None] * height_m
     down_m: FloatArray = centre[0][2] + depth * height_m
     return places, down_m, variance, slope_variance
@@ -281,7 +285,7 @@ def _level(rays: FloatArray, ned_from_camera: FloatArray) -> FloatArray | None:
 
 def _explained(
     first: FloatArray, second: FloatArray, way: FloatArray, sd: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
     """Fits the errors of the pose and a plane, robustly, and leaves the rest to each corner.
 
     With heights of 1, a corner at inverse depth i moves from (x, y) to (x - i way) / (1 - i way_down).
@@ -294,7 +298,8 @@ def _explained(
 
     Returns:
         Slope and offset of the plane of inverse depth (3,), what each corner's inverse depth has beyond it (n,), the
-        covariance of the former (3, 3), and how far a corner moves for an inverse depth of 1 (n,).
+        covariance of the former (3, 3), how far a corner moves for an inverse depth of 1 (n,), and how far it is off
+        across that (n,).
     """
     count = len(first)
     plane, slope = np.zeros(3), np.zeros(9)
@@ -320,5 +325,7 @@ def _explained(
         plane = slope[6:]
     left = off - jacobian @ slope
     length = np.hypot(per_depth[:, 0], per_depth[:, 1])
-    rest = (left * per_depth).sum(axis=1) / np.maximum(length, 1e-6) ** 2
-    return plane, rest, np.linalg.inv(normal)[6:, 6:], length
+    along = per_depth / np.maximum(length, 1e-6)[:, None]
+    rest = (left * along).sum(axis=1) / np.maximum(length, 1e-6)
+    across = left[:, 1] * along[:, 0] - left[:, 0] * along[:, 1]
+    return plane, rest, np.linalg.inv(normal)[6:, 6:], length, across

@@ -75,6 +75,11 @@ def test_a_thing_that_stands_is_refused_where_it_is() -> None:
     assert "m tall" in report.text
 
 
+def test_one_pair_of_looks_refuses_nothing() -> None:
+    report = fly("bank", looks=1)
+    assert not report.rough_m2 and not report.mask((-6.0, -6.0), CELL_M, (24, 24)).any()
+
+
 def test_without_a_way_nothing_is_known() -> None:
     report = fly("bank", way_m=0.0, looks=2)
     assert report == ReliefReport() and report.text == "relief not seen"
