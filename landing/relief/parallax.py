@@ -28,6 +28,7 @@ from landing.motion.corners import CornerPair
 from landing.motion.pairs import ATTITUDE_RAD, PLACE_M, PLACE_SHARE, STAMP_S, WANDER_MPS, CameraTrack
 from landing.relief.depth import DepthGround
 from landing.relief.report import CELL_M, CELLS, ReliefReport, packed
+from landing.types import ByteArray
 
 AROUND = 11
 """Cells along a side of the square that a plane is fitted through: 5.5 m."""
@@ -45,7 +46,8 @@ MOST_RELIEF = 0.5
 """Corners beyond this share of the height above or below the plane are left out."""
 
 LEAST_LOOKS, LEAST_CELLS, LEAST_SPREAD_M = 2, 8, 0.9
-"""Looks at a cell that stands, cells in a plane, and the standard deviation of their places, m."""
+"""Looks at a cell that stands and at a plane, cells in that plane, and the standard deviation of their places, m. The
+errors of one look are alike all over it."""
 
 SURE = 2.5
 """Standard deviations from flat ground (half of the limit) that a refusal takes."""
@@ -59,8 +61,8 @@ MEMORY_S = 60.0
 HEIGHT_SHARE, SLOPE_RAD = 0.01, 0.0105
 """Error of the height, of itself, and of the slope of all pairs, as attitude has it."""
 
-_LAYERS = 10
-"""Sums of weight, north, east, their squares (3), height, with north, with east, and variance of the slope."""
+_LAYERS = 11
+"""Sums of weight, north, east, their squares (3), height, with north, with east, squared, and variance of the slope."""
 
 
 class Relief:
@@ -78,6 +80,7 @@ class Relief:
         """Forgets all."""
         self._sums: npt.NDArray[np.float32] = np.zeros((_LAYERS, CELLS, CELLS), np.float32)
         self._looks: npt.NDArray[np.float32] = np.zeros((CELLS, CELLS), np.float32)
+        self._looks_around: npt.NDArray[np.float32] = np.zeros((CELLS, CELLS), np.float32)
         self._corner: tuple[int, int] | None = None
         self._datum_m, self._at_ns = 0.0, 0
 
@@ -109,6 +112,7 @@ class Relief:
             fading = np.float32(math.exp(-(at_ns - self._at_ns) * 1e-9 / MEMORY_S))
             self._sums *= fading
             self._looks *= fading
+            self._looks_around *= fading
         self._at_ns = max(self._at_ns, at_ns)
 
     def _follow(self, middle: tuple[int, int], down_m: float) -> None:
@@ -119,14 +123,15 @@ class Relief:
         rows, columns = wanted[0] - self._corner[0], wanted[1] - self._corner[1]
         if max(abs(rows), abs(columns)) < CELLS // 8:
             return
-        moved = np.zeros((_LAYERS + 1, CELLS, CELLS), np.float32)
+        moved = np.zeros((_LAYERS + 2, CELLS, CELLS), np.float32)
         if max(abs(rows), abs(columns)) < CELLS:
             to_r, to_c = (slice(max(0, -k), CELLS - max(0, k)) for k in (rows, columns))
             from_r, from_c = (slice(max(0, k), CELLS - max(0, -k)) for k in (rows, columns))
-            kept = np.concatenate([self._sums, self._looks[None]])
+            kept = np.concatenate([self._sums, self._looks[None], self._looks_around[None]])
             moved[:, to_r, to_c] = kept[:, from_r, from_c]
         # Places in a cell are counted from its own middle: cells move as they are.
-        self._sums, self._looks, self._corner = moved[:_LAYERS].copy(), moved[_LAYERS].copy(), wanted
+        self._sums, self._looks, self._looks_around = moved[:_LAYERS].copy(), moved[_LAYERS].copy(), moved[-1].copy()
+        self._corner = wanted
 
     def _gather(self, places: FloatArray, height_m: FloatArray, variance: FloatArray, slope_variance: float) -> None:
         """Adds points to their cells; places within a cell are counted from its middle."""
@@ -137,13 +142,12 @@ class Relief:
         north, east = (places - (cell + 0.5) * CELL_M).T
         weight = 1.0 / variance
         row, column = (cell - self._corner).T
-        one = np.ones_like(weight)
-        terms = (one, north, east, north**2, north * east, east**2, height_m, height_m * north, height_m * east)
-        for layer, term in zip(self._sums, (*terms, slope_variance * one), strict=True):
+        terms = _terms(north, east, height_m)
+        for layer, term in zip(self._sums, (*terms, np.full_like(weight, slope_variance)), strict=True):
             np.add.at(layer, (row, column), (weight * term).astype(np.float32))
-        shown = np.zeros((CELLS, CELLS), np.bool_)
-        shown[row, column] = True
-        self._looks += shown
+        shown = np.zeros((CELLS, CELLS), np.uint8)
+        shown[row, column] = 1
+        self._count(shown)
 
     def _gather_look(self, ground: DepthGround) -> None:
         """Adds one look of depth: its points in a cell are one measurement of it, whose error they share."""
@@ -161,30 +165,35 @@ class Relief:
             height_m = height_m - float(np.median(seen - self._sums[6].ravel()[known] / first[known]))
         north, east = (places - (cell + 0.5) * CELL_M).T
         weight = 1.0 / (variance * count[flat])
-        one = np.ones_like(weight)
-        terms = (one, north, east, north**2, north * east, east**2, height_m, height_m * north, height_m * east)
-        for layer, term in zip(self._sums, (*terms, ground.slope_variance * one), strict=True):
+        terms = _terms(north, east, height_m)
+        for layer, term in zip(self._sums, (*terms, np.full_like(weight, ground.slope_variance)), strict=True):
             layer += np.bincount(flat, weight * term, CELLS * CELLS).reshape(CELLS, CELLS).astype(np.float32)
-        self._looks += (count > 0).reshape(CELLS, CELLS)
+        self._count((count > 0).astype(np.uint8).reshape(CELLS, CELLS))
+
+    def _count(self, shown: ByteArray) -> None:
+        """Counts a look in the cells that it shows, and in those whose plane has one of them."""
+        self._looks += shown
+        self._looks_around += cv2.dilate(shown, np.ones((AROUND, AROUND), np.uint8))
 
     def report(self) -> ReliefReport:
         """Judges every cell."""
         if self._corner is None:
             return ReliefReport()
         weight = self._sums[0]
-        filled = self._looks > LEAST_LOOKS - 0.5
+        filled = self._looks > 0.5
         plane = _planes(self._sums, filled)
         limit = math.tan(math.radians(self._settings.max_slope_deg))
         slope = np.hypot(plane.north, plane.east)
-        steep = plane.known & (slope > limit) & (slope - SURE * plane.slope_sd > limit / 2)
-        known_cells = filled & plane.known
+        looked = plane.known & (self._looks_around > LEAST_LOOKS - 0.5)
+        steep = looked & (slope > limit) & (slope - SURE * plane.slope_sd > limit / 2)
+        known_cells = (self._looks > LEAST_LOOKS - 0.5) & plane.known
         mean_m = self._sums[6] / np.maximum(weight, 1e-9)
         rest_m = mean_m - plane.height_m
         rest_sd = np.sqrt(1.0 / np.maximum(weight, 1e-9) + plane.rest_variance / np.maximum(self._looks, 1.0))
         tall = self._settings.max_step_m
         # A thing lifts the plane through itself: what is left of it above the plane is a part of its height.
         stands = known_cells & (rest_m > tall) & (rest_m - SURE * rest_sd > tall / 2)
-        known = plane.known & (SURE * plane.slope_sd <= limit / 2)
+        known = looked & (SURE * plane.slope_sd <= limit / 2)
         return packed(self._corner, known, np.where(steep, slope, 0.0), np.where(stands, rest_m, 0.0))
 
 
@@ -208,16 +217,22 @@ class _Planes:
     known: npt.NDArray[np.bool_]
 
 
+def _terms(north: FloatArray, east: FloatArray, height_m: FloatArray) -> tuple[FloatArray, ...]:
+    """What is summed of points but for the variance of the slope, see `_LAYERS`."""
+    level = (np.ones_like(north), north, east, north**2, north * east, east**2)
+    return (*level, height_m, height_m * north, height_m * east, height_m**2)
+
+
 def _planes(sums: npt.NDArray[np.float32], filled: npt.NDArray[np.bool_]) -> _Planes:
     """Fits a plane around each cell, every cell with its own weight but at most that of a good one."""
     share = np.where(filled, np.minimum(1.0, GOOD / np.maximum(sums[0], 1e-9)), 0.0).astype(np.float32)
     along_m = ((np.arange(CELLS) + 0.5 - CELLS / 2) * CELL_M).astype(np.float32)  # from the middle
     north, east = along_m[:, None], along_m[None, :]
-    w, n, e, nn, ne, ee, h, hn, he, var = sums * share
+    w, n, e, nn, ne, ee, h, hn, he, hh, var = sums * share
     moved = [w, n + w * north, e + w * east, nn + 2 * north * n + w * north**2]
     moved += [ne + north * e + east * n + w * north * east, ee + 2 * east * e + w * east**2]
-    moved += [h, hn + h * north, he + h * east, var, filled.astype(np.float32)]
-    w, n, e, nn, ne, ee, h, hn, he, var, count = (
+    moved += [h, hn + h * north, he + h * east, hh, var, filled.astype(np.float32)]
+    w, n, e, nn, ne, ee, h, hn, he, hh, var, count = (
         np.asarray(cv2.boxFilter(layer, cv2.CV_32F, (AROUND, AROUND), normalize=False, borderType=cv2.BORDER_CONSTANT))
         for layer in moved
     )
@@ -234,7 +249,9 @@ def _planes(sums: npt.NDArray[np.float32], filled: npt.NDArray[np.bool_]) -> _Pl
     rest = np.where(filled, sums[6] / np.maximum(sums[0], 1e-9) - at_m, np.nan)[filled & known]
     rest_variance = float((1.48 * np.median(np.abs(rest))) ** 2) if len(rest) else 1.0
     spread = np.maximum(narrow, 1e-6)
-    fit = (1.0 / safe + rest_variance / np.maximum(count, 1.0)) / spread
+    # Corners that slide along lines make slopes of their own: around those no plane fits.
+    off = np.maximum(rest_variance, hh / safe - h * h - rise_n * hn - rise_e * he)
+    fit = (1.0 / safe + off / np.maximum(count, 1.0)) / spread
     slope_sd = np.sqrt(np.where(known, fit + var + SLOPE_RAD**2, 1.0))
     return _Planes(rise_n, rise_e, at_m, slope_sd, rest_variance, known)
 
