@@ -52,6 +52,9 @@ errors of one look are alike all over it."""
 SURE = 2.5
 """Standard deviations from flat ground (half of the limit) that a refusal takes."""
 
+SCATTERED, ROUGH_M = 6.0, 0.05
+"""No plane fits points whose variance about it is so many times that of all cells, whose least deviation is so much."""
+
 LEAST_SHARED = 6
 """Cells that a look of depth must share with what is known to be brought to its height."""
 
@@ -250,7 +253,8 @@ def _planes(sums: npt.NDArray[np.float32], filled: npt.NDArray[np.bool_]) -> _Pl
     rest_variance = float((1.48 * np.median(np.abs(rest))) ** 2) if len(rest) else 1.0
     spread = np.maximum(narrow, 1e-6)
     # Corners that slide along lines make slopes of their own: around those no plane fits.
-    off = np.maximum(rest_variance, hh / safe - h * h - rise_n * hn - rise_e * he)
+    off = hh / safe - h * h - rise_n * hn - rise_e * he
+    off = np.where(off > SCATTERED * max(rest_variance, ROUGH_M**2), off, rest_variance)
     fit = (1.0 / safe + off / np.maximum(count, 1.0)) / spread
     slope_sd = np.sqrt(np.where(known, fit + var + SLOPE_RAD**2, 1.0))
     return _Planes(rise_n, rise_e, at_m, slope_sd, rest_variance, known)
