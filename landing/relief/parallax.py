@@ -284,7 +284,8 @@ def corner_heights(pair: CornerPair, track: CameraTrack) -> tuple[FloatArray, Fl
     inverse = 1.0 + first @ plane[:2] + plane[2] + rest
     # No height moves a corner across the way: what it does there is its error.
     corner_rad = max(CORNER_RAD, 1.48 * float(np.median(np.abs(across))))
-    good = (np.abs(inverse - 1) < MOST_RELIEF) & (along > 0.3 * math.hypot(*way[:2])) & (np.abs(across) < 3 * corner_rad)
+    good = (np.abs(inverse - 1) < MOST_RELIEF) & (along > 0.3 * math.hypot(*way[:2]))
+    good &= np.abs(across) < 3 * corner_rad
     slope_variance = float(spread[0, 0] + spread[1, 1]) / 2
     if np.count_nonzero(good) < LEAST_CORNERS or slope_variance > 0.15**2:
         return None
