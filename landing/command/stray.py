@@ -22,7 +22,7 @@ Where it turns back to the place that it shot past it stands for a moment only."
 
 
 TURNS_NS = 6_000_000_000
-"""In so long a vehicle that is sent elsewhere on its way has turned: from 10 m/s at 2.5 m/s2, jerk limits add a second."""
+"""In so long a vehicle that is sent elsewhere has turned: from 10 m/s at 2.5 m/s2; jerk limits add a second."""
 
 
 class StrayWatch:
