@@ -53,7 +53,8 @@ EXPERT = {
     ),
     "director": ("confirm_s", "max_pose_age_s", "max_decision_age_s", "max_evidence_age_s", "hold_timeout_s"),
     "authority": (
-        *("rearm", "begin_in_air", "look_s", "alert_height_m", "clear_height_m", "climb_m", "ceiling_m", "wait_s"),
+        *("rearm", "begin_in_air", "look_s", "alert_height_m", "clear_height_m", "climb_m", "ceiling_m"),
+        *("over_height_m", "wait_s"),
         *("search_s", "max_tries", "max_total_s", "when_spent", "stick_dead_zone", "start_modes", "start_height_m"),
         "announce_s",
     ),

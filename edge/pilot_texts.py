@@ -59,7 +59,9 @@ AUTHORITY = {
     AuthorityState.DESCEND: PilotText("Authority descend", "It goes down to where it can see a place.", "Watch."),
     AuthorityState.SEARCH: PilotText("Authority search", "It hovers and looks for a place.", "Mind the battery."),
     AuthorityState.APPROACH: PilotText(
-        "Authority approach", "It flies to the place at this height. It does not look sideways.", "Is the way free?"
+        "Authority approach",
+        "It flies to the place at this height. It does not look sideways: where something may stand it climbs first.",
+        "Is the way free?",
     ),
     AuthorityState.RESUME: PilotText("Authority resume", "It lands again.", "Watch."),
     AuthorityState.HAND_BACK: PilotText(

@@ -15,6 +15,7 @@ from landing.choice.last_resort import LastResort, ResortChooser
 from landing.choice.picker import hazard_clearance_grid
 from landing.choice.snapshot import snapshot
 from landing.choice.tracker import SiteTracker
+from landing.choice.way import way_is_free
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.ground.map import GroundMap
@@ -47,14 +48,15 @@ class Decision:
         decided_at_ns: Monotonic time of the decision.
         evidence_at_ns: Capture time of the frame it was made with.
         timings_ms: Parts of the time it took, if the decider was given a clock.
-        intruder: Who came too close to the site in use before this frame, by this frame alone; the site itself is given
-            up only after `lost_after_s`, since to stop is cheap and may be wrong once.
+        intruder: Who came too close to the site in use before this frame, by this frame alone: to stop is cheap. The
+            site itself is given up only after `lost_after_s`.
         frame: Local frame of the site.
         restarted: Why the ground map began anew with this frame; None where it did not.
         pad: Word on the marked pad; None where none is configured.
         last_resort: Least bad ground where there is no site; for failsafe landings alone.
-        relief: What is known of the relief of the site, in words; None without a site or where it is not measured.
+        relief: Relief of the site in words; None without a site or where it is not measured.
         aside_ned_m: End of a step to the side that would show the site's relief; None where none is asked for.
+        way_free: Whether all ground below the straight way to the site was seen, and nothing stands on it.
     """
 
     selection: Selection
@@ -68,6 +70,7 @@ class Decision:
     last_resort: LastResort | None = None
     relief: str | None = None
     aside_ned_m: tuple[float, float, float] | None = None
+    way_free: bool = False
 
     def in_frame(self, frame: EstimatorFrame) -> Decision | None:
         """The same decision in another local frame; None where its places are not known there."""
@@ -78,8 +81,7 @@ class Decision:
             return None
         selection = self.selection
         if isinstance(selection, LandingSite):
-            position = shift.point(selection.position_ned_m)
-            selection = replace(selection, position_ned_m=position)
+            selection = replace(selection, position_ned_m=shift.point(selection.position_ned_m))
         resort = self.last_resort
         if resort is not None:
             resort = replace(resort, position_ned_m=shift.point(resort.position_ned_m))
@@ -254,16 +256,14 @@ class Decider:
         assert pose.position_ned_m is not None and pose.height_agl_m is not None
         captured_ns, settings = segmentation.captured_at_ns, self._settings
         vehicle = (pose.position_ned_m[0], pose.position_ned_m[1])
-        moving_clearance_m = {
-            role: hazard_clearance_grid(view, self._taxonomy, settings, (role,)) for role in MOVING_ROLES
-        }
-        intruder = self._tracker.intruder(view, moving_clearance_m, vehicle, height_m, captured_ns)
+        moving_m = {role: hazard_clearance_grid(view, self._taxonomy, settings, (role,)) for role in MOVING_ROLES}
+        intruder = self._tracker.intruder(view, moving_m, vehicle, height_m, captured_ns)
         seen = snapshot(
             view,
             ground,
             self._taxonomy,
             settings,
-            moving_clearance_m,
+            moving_m,
             vehicle,
             height_m,
             captured_ns,
@@ -274,9 +274,10 @@ class Decider:
         selection = self._with_confidence(selection, segmentation, pose, judged)
         self.last_view, self.last_clearance_m = view, seen.clearance_m
         decision = self._decision(selection, times[0], captured_ns, *times[1:])
-        resort = self._resort.update(selection, view, moving_clearance_m, vehicle, height_m)
+        resort = self._resort.update(selection, view, moving_m, vehicle, height_m)
         at_site = seen.relief_at(selection, settings.required_radius_m)
         aside = aside_offered(seen, selection, at_site, pose, settings)
+        decision = replace(decision, way_free=way_is_free(view, selection, vehicle, captured_ns, settings))
         return replace(decision, intruder=intruder, last_resort=resort, relief=at_site, aside_ned_m=aside)
 
     def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:

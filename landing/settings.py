@@ -303,12 +303,7 @@ class AuthoritySettings(Frozen):
     clear_height_m: float = Field(default=5.0, ge=2, le=50, description="least height at which it waits, m")
     # A camera of 80 degrees shows all of the two metres around the site from here, one of 55 from 6 m; higher up the
     # way down that nobody watches is longer.
-    look_height_m: float = Field(
-        default=3.5,
-        ge=2.5,
-        le=50,
-        description="height at which it stops once and looks around before the last metres, m",
-    )
+    look_height_m: float = Field(default=3.5, ge=2.5, le=50, description="height of the look around, m")
     # Who sets out for a vehicle that comes down is there within 5 to 30 s. Twice as long would find more of them, and
     # costs battery and patience on every landing.
     look_s: float = Field(default=10.0, ge=0, le=60, description="time it looks around, s; 0: it does not stop for it")
@@ -323,6 +318,8 @@ class AuthoritySettings(Frozen):
         description="greatest height above the site to climb to, m; never above the start of the landing, but "
         "clear_height_m is always allowed",
     )
+    # Street trees and houses of three storeys. Never above the start of the landing.
+    over_height_m: float = Field(default=20.0, ge=2, le=120, description="least height over what may stand up, m")
     wait_s: float = Field(default=6.0, ge=0, le=60, description="time it holds for the site to come back, s")
     search_s: float = Field(default=10.0, ge=1, le=120, description="time it searches at each height, s")
     # A middling network loses several sites before a good one is found; max_total_s bounds the cost.

@@ -32,6 +32,9 @@ A place whose ground was no good from near (too small, lost) is told in one text
 `climb_m` for each of them, so that the picture is wider. The place itself is tried again only after a whole search that
 found nothing else.
 
+A site beside is flown to at the present height only over ground that was seen, and where nothing stands. Over anything
+else the vehicle climbs to `over_height_m` first, or as high as the landing began.
+
 In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the
 look around for people, may hold the landing up within `landing.command.failsafe`'s bound, and when that is over it
 lands. No stop for ground. A mode that comes in the same heartbeat as the failsafe, that ArduPilot's geofence began
@@ -526,7 +529,8 @@ class Authority:
     def _climbing(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, height_m = inputs.now_ns, self._site.height_m
         here, to = self._site.position_ned_m, self._landing.destination_ned_m
-        clear = height_m is not None and height_m >= self._try_height_m - ARRIVED_M and not self._failed_before
+        least_m = max(self._try_height_m, self._over_height_m(inputs))
+        clear = height_m is not None and height_m >= least_m - ARRIVED_M and not self._failed_before
         # What disappointed is the best from here; from higher up others come into view.
         if inputs.output.descend_to_m is not None:
             self._descend(inputs, modes, inputs.output.descend_to_m)
@@ -698,9 +702,18 @@ class Authority:
         else:
             self._land(inputs, modes)
 
+    def _over_height_m(self, inputs: AuthorityInput) -> float:
+        """Least height from which to fly to the site, m: no sensor of ours looks sideways, and looks tell no height."""
+        near = self._site.distance_m <= NEAR_SITE_M
+        return 0.0 if near or inputs.output.way_free else min(self._settings.over_height_m, self._highest_m)
+
     def _fly_to_site(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        """At the present height, which is free: no sensor of ours looks sideways."""
+        """At the present height, or first up to one that nothing on the way reaches."""
         here, site, away_m = self._site.position_ned_m, self._site.site_ned_m, self._site.distance_m
+        height_m, least_m = self._site.height_m, self._over_height_m(inputs)
+        if height_m is not None and height_m < least_m - ARRIVED_M:
+            self._climb(inputs, modes, least_m)
+            return
         if here is not None and site is not None:
             words = f"flies {away_m:.0f} m to the site"
             self._fly_to(inputs, modes, (site[0], site[1], here[2]), away_m, AuthorityState.APPROACH, words)

@@ -98,6 +98,7 @@ class DirectorOutput:
         bad_ground: By the newest decision there is no site, and the ground is why.
         pad_gone: By the newest decision the pad that was followed is lost or not clear, and there is no site.
         aside_ned_m: Where a step to the side may end that shows the relief of the site; None where none is asked for.
+        way_free: By the newest decision nothing stands below the straight way to the site.
     """
 
     state: DirectorState
@@ -109,6 +110,7 @@ class DirectorOutput:
     bad_ground: bool = False
     pad_gone: bool = False
     aside_ned_m: tuple[float, float, float] | None = None
+    way_free: bool = False
 
 
 class Director:
@@ -157,7 +159,10 @@ class Director:
         gone = bad and pad is not None and pad.state in GONE_STATES
         transitions = tuple(self._transitions)
         aside = self._aside_ned_m(inputs)
-        return DirectorOutput(self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone, aside)
+        free = inputs.decision is not None and inputs.decision.way_free
+        return DirectorOutput(
+            self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone, aside, free
+        )
 
     def last_resort(self, inputs: DirectorInput) -> LandingTarget | None:
         """Return a target on the least bad ground, on evidence that is no older than a site's; None without it."""

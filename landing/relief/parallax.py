@@ -221,7 +221,7 @@ class _Planes:
 
 
 def _terms(north: FloatArray, east: FloatArray, height_m: FloatArray) -> tuple[FloatArray, ...]:
-    """What is summed of points but for the variance of the slope, see `_LAYERS`."""
+    """Terms of points that are summed, but for the variance of the slope; see `_LAYERS`."""
     level = (np.ones_like(north), north, east, north**2, north * east, east**2)
     return (*level, height_m, height_m * north, height_m * east, height_m**2)
 

@@ -59,6 +59,7 @@ class World:
     battery: Battery | None = None
     known_up_to_m: float | None = None
     aside: tuple[float, float, float] | None = None
+    way_free: bool = True
     sticks: Sticks | None = REST
     stick_age_s: float = 0.0
     heartbeat_age_s: float = 0.1
@@ -124,6 +125,7 @@ class World:
                     descend_to_m=self.known_up_to_m if too_high else None,
                     bad_ground=self.site is None and self.ground_known,
                     aside_ned_m=self.aside,
+                    way_free=self.way_free,
                 ),
                 pose,
                 vehicle,
@@ -231,6 +233,27 @@ def test_another_site_is_flown_to_before_the_descent():
     w.site = (8.0, 3.0, 0.0)
     w.until("guard")
     assert w.requests == [Hold(), FlyTo((8.0, 3.0, -10.0)), Land()]
+
+
+@pytest.mark.parametrize(("began_m", "over_m"), [(12.0, 12.0), (40.0, GUARD.over_height_m)])
+def test_it_climbs_before_it_flies_over_ground_where_something_may_stand(began_m, over_m):
+    w = world(height_m=began_m, way_free=False)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold")
+    w.site = (8.0, 3.0, 0.0)
+    w.until("guard")
+    assert w.requests == [Hold(), FlyTo((0.0, 0.0, -over_m)), FlyTo((8.0, 3.0, -over_m)), Land()]
+
+
+def test_a_site_below_needs_no_way():
+    w = world(height_m=40.0, way_free=False)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold")
+    w.site = (1.0, 0.5, 0.0)
+    w.until("guard")
+    assert w.requests == [Hold(), Land()]
 
 
 def test_without_a_site_it_climbs_searches_and_hands_back_holding():

@@ -1,0 +1,42 @@
+"""Way to a site: whether the ground below it was seen, and holds nothing that stands up. Pure."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from landing.ground.view import GroundView, any_set
+from landing.settings import DecisionSettings
+from landing.site import LandingSite, Selection
+from landing.taxonomy import Role
+from landing.types import ByteArray
+
+BESIDE_M = 1.0
+"""Room that is kept beside the vehicle on its way, m: gusts, and crowns that lean out."""
+
+
+def way_is_free(
+    view: GroundView, selection: Selection, vehicle_ne_m: tuple[float, float], at_ns: int, settings: DecisionSettings
+) -> bool:
+    """Tell whether nothing stands below the straight way to the site, as far as the map knows all of that ground.
+
+    Looks tell no height: an obstacle may be a kerb or a tree.
+
+    Args:
+        view: The map.
+        selection: The site; without one no way is free.
+        vehicle_ne_m: North and east of the vehicle, m.
+        at_ns: Time of the map.
+        settings: Radius of the vehicle.
+    """
+    if not isinstance(selection, LandingSite):
+        return False
+    ends = view.cell_of(*vehicle_ne_m), view.cell_of(*selection.place_ned_m(at_ns)[:2])
+    if ends[0] is None or ends[1] is None:
+        return False
+    lane: ByteArray = np.zeros(view.known.shape, np.uint8)
+    wide = 2 * math.ceil((settings.vehicle_radius_m + BESIDE_M) / view.cell_m) + 1
+    cv2.line(lane, ends[0][::-1], ends[1][::-1], 1, wide)
+    return not any_set((lane > 0) & (view.hazards[Role.OBSTACLE] | ~view.known))

@@ -1,0 +1,52 @@
+"""The straight way to a site is free where all ground below it was seen and nothing stands on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from landing.choice.way import way_is_free
+from landing.ground.view import GroundView
+from landing.settings import DecisionSettings
+from landing.site import LandingSite, NoSite, NoSiteReason
+from landing.taxonomy import HAZARD_ROLES, Role
+
+CELL_M, CELLS = 0.25, 120
+SITE = LandingSite((10.0, 0.0, 0.0), 2.0, 20.0, 0, 0)
+SETTINGS = DecisionSettings(vehicle_radius_m=0.5)
+
+
+def view(standing: tuple[float, float] | None = None, role: Role = Role.OBSTACLE, seen: bool = True) -> GroundView:
+    """A map of free ground around the origin with one thing of a metre on it, or a metre of it not seen."""
+    free = np.ones((CELLS, CELLS), np.bool_)
+    hazards = {name: np.zeros_like(free) for name in HAZARD_ROLES}
+    known, half_m = np.ones_like(free), CELLS * CELL_M / 2
+    if standing is not None:
+        row, column = (round((k + half_m) / CELL_M) for k in standing)
+        part = np.s_[row - 2 : row + 2, column - 2 : column + 2]
+        free[part], known[part], hazards[role][part] = False, seen, seen
+    unseen_s = np.where(known, 0.0, np.inf).astype(np.float32)
+    landable = np.where(free, 4.0, -4.0).astype(np.float32)
+    return GroundView(CELL_M, (-half_m, -half_m), 0.0, free, hazards, unseen_s, landable, known, np.zeros_like(free))
+
+
+@pytest.mark.parametrize(
+    ("ground", "free"),
+    [
+        (view(), True),
+        (view((5.0, 0.0)), False),
+        (view((5.0, 1.6)), False),
+        (view((5.0, 4.0)), True),
+        (view((-5.0, 0.0)), True),
+        (view((5.0, 0.0), seen=False), False),
+        (view((5.0, 0.0), Role.WATER), True),
+        (view((5.0, 0.0), Role.PERSON), True),
+    ],
+)
+def test_what_stands_below_the_way(ground: GroundView, free: bool) -> None:
+    assert way_is_free(ground, SITE, (0.0, 0.0), 0, SETTINGS) is free
+
+
+def test_no_way_leads_to_no_site_or_out_of_the_map() -> None:
+    assert not way_is_free(view(), NoSite(NoSiteReason.TOO_SMALL, ""), (0.0, 0.0), 0, SETTINGS)
+    assert not way_is_free(view(), SITE, (40.0, 0.0), 0, SETTINGS)
