@@ -353,8 +353,9 @@ class Decider:
         settings = self._settings
         lowest_m = min(settings.view.watch_height_m, settings.view.min_height_m)
         if pose.height_agl_m > settings.max_height_m:
-            too_high = self._height_limit.refusal(pose, pose.height_agl_m)
-            return too_high or self._out_of_range(pose.height_agl_m, lowest_m)
+            return self._height_limit.refusal(pose, pose.height_agl_m) or self._out_of_range(
+                pose.height_agl_m, lowest_m
+            )
         if pose.height_agl_m < lowest_m:
             return self._out_of_range(pose.height_agl_m, lowest_m)
         tilt_deg = math.degrees(pose.tilt_rad)
