@@ -353,16 +353,14 @@ class Decider:
         settings = self._settings
         lowest_m = min(settings.view.watch_height_m, settings.view.min_height_m)
         if pose.height_agl_m > settings.max_height_m:
-            return self._height_limit.refusal(pose, pose.height_agl_m) or self._out_of_range(
-                pose.height_agl_m, lowest_m
-            )
+            too_high = self._height_limit.refusal(pose, pose.height_agl_m)
+            return too_high or self._out_of_range(pose.height_agl_m, lowest_m)
         if pose.height_agl_m < lowest_m:
             return self._out_of_range(pose.height_agl_m, lowest_m)
         tilt_deg = math.degrees(pose.tilt_rad)
         if tilt_deg > settings.view.max_tilt_deg:
-            return NoSite(
-                NoSiteReason.TILT_TOO_LARGE, f"tilt {tilt_deg:.0f} degrees, at most {settings.view.max_tilt_deg:g}"
-            )
+            words = f"tilt {tilt_deg:.0f} degrees, at most {settings.view.max_tilt_deg:g}"
+            return NoSite(NoSiteReason.TILT_TOO_LARGE, words)
         return None
 
     def _out_of_range(self, height_m: float, lowest_m: float) -> NoSite:
