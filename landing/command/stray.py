@@ -21,10 +21,6 @@ STANDS_M, STANDS_NS = 0.5, 2_000_000_000
 Where it turns back to the place that it shot past it stands for a moment only."""
 
 
-TURNS_NS = 6_000_000_000
-"""In so long a vehicle that is sent elsewhere has turned: from 10 m/s at 2.5 m/s2; jerk limits add a second."""
-
-
 class StrayWatch:
     """Keeps the place or the leg of a vehicle; one owner."""
 
@@ -36,8 +32,6 @@ class StrayWatch:
         self._recent: deque[tuple[int, Position]] = deque()
         self._from: Position | None = None
         self._to: Position | None = None
-        self._turns = False
-        self._turned_ns: int | None = None
 
     @property
     def stands(self) -> bool:
@@ -54,16 +48,14 @@ class StrayWatch:
         self._to = None if self._to is None else shift.point(self._to)
 
     def sent(self, here: Position, to: Position) -> None:
-        """It is sent to a place: from where it stood, or, on a leg that is changed, from where it has turned.
+        """It is sent to a place: from where it stood, or, on a leg that is changed, from here.
 
         Where it had not stopped its way is not known.
         """
         if to == self._to:
             return
-        self._turns = self._to is not None and self._from is not None
-        self._to, self._turned_ns = to, None
-        if self._turns:
-            self._from = here
+        in_flight = self._to is not None and self._from is not None
+        self._from, self._to = here if in_flight else self._from, to
         self._recent.clear()
 
     def away_m(self, now_ns: int, here: Position, to: Position | None) -> float | None:
@@ -78,17 +70,10 @@ class StrayWatch:
             self._hold(now_ns, here)
         else:
             self.sent(here, to)
-            self._turn(now_ns, here)
         if self._from is None:
             return None
         away_m = _from_leg_m(here, self._from, self._to or self._from)
         return away_m if away_m > AWAY_M else None
-
-    def _turn(self, now_ns: int, here: Position) -> None:
-        """A leg that was changed begins where the vehicle is when it has turned."""
-        if self._turns:
-            self._turned_ns = now_ns + TURNS_NS if self._turned_ns is None else self._turned_ns
-            self._from, self._turns = here, now_ns < self._turned_ns
 
     def _hold(self, now_ns: int, here: Position) -> None:
         """It holds: its place is where it has stopped."""
