@@ -261,7 +261,7 @@ class Authority:
         to = self._landing.destination_ned_m if self._state in FLYING else None
         if self._handshake.waiting:
             if to is not None:
-                self._stray.sent(here, to)
+                self._stray.sent(now_ns, here, to)
             return None
         away_m = self._stray.away_m(now_ns, here, to)
         return None if away_m is None else f"the vehicle was flown {away_m:.0f} m away"
