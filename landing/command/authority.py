@@ -708,7 +708,8 @@ class Authority:
     def _fly_to(
         self, inputs: AuthorityInput, modes: FlightModes, to: Position, way_m: float, state: AuthorityState, why: str
     ) -> bool:
-        if self._landing.stays or not self._ask(inputs, FlyTo(to), modes.hold):
+        command = FlyTo(to, keeps_heading=state is AuthorityState.ASIDE)
+        if self._landing.stays or not self._ask(inputs, command, modes.hold):
             return False
         self._landing.destination_ned_m = to
         self._landing.deadline_ns = inputs.now_ns + round((STARTING_S + way_m / SLOWEST_MPS) * 1e9)

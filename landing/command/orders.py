@@ -20,9 +20,11 @@ class FlyTo:
 
     Attributes:
         position_ned_m: In the estimator's local frame, m.
+        keeps_heading: The nose does not turn to where it flies: a turn blurs what the way would show.
     """
 
     position_ned_m: tuple[float, float, float]
+    keeps_heading: bool = False
 
 
 @dataclass(frozen=True)
