@@ -16,10 +16,10 @@ DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged,
 OFFBOARD only. It wants latitude and longitude: they are made from the site's offset to the vehicle and the vehicle's
 own global position, so that neither the local frame's origin nor the autopilot's model of the earth comes in (over 30 m
 models agree to centimetres). On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not
-overruled. ArduPilot turns its nose to where it is sent (WP_YAW_BEHAVIOR): where the heading is to be kept,
-CONDITION_YAW by 0 follows at once when the flight is acknowledged, and nobody waits for its answer. On PX4, and for
-each change of mode, `firmware_bridge.current_mode` says whether the mode is known well enough to send a try, the first
-one and each repeat.
+overruled. ArduPilot turns its nose to where it is sent (WP_YAW_BEHAVIOR): where a heading is asked for,
+SET_POSITION_TARGET_GLOBAL_INT to the same place with that heading follows once the flight is acknowledged, and nobody
+waits for its answer. On PX4, and for each change of mode, `firmware_bridge.current_mode` says whether the mode is known
+well enough to send a try, the first one and each repeat.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ LONGEST_NS = 3_000_000_000
 OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
 GLOBAL_FRESH_NS = 1_000_000_000
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
+PLACE_AND_YAW = 0b1001_1111_1000  # What a position target has not: speeds, accelerations, and the rate of the yaw
 
 RESULT_WORDS = enum_words("MAV_RESULT_")
 
@@ -116,6 +117,26 @@ def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix
     )
 
 
+def _headed(asked: Any, heading_rad: float | None) -> Any:
+    """Return what asks ArduPilot for a heading on a flight that it has been asked for; None without one."""
+    if heading_rad is None:
+        return None
+    nothing = (0.0,) * 6
+    return mavlink.MAVLink_set_position_target_global_int_message(
+        0,
+        asked.target_system,
+        asked.target_component,
+        mavlink.MAV_FRAME_GLOBAL_INT,
+        PLACE_AND_YAW,
+        asked.x,
+        asked.y,
+        asked.z,
+        *nothing,
+        heading_rad,
+        0.0,
+    )
+
+
 @dataclass
 class _Asked:
     number: int
@@ -173,11 +194,8 @@ class CommandTracker:
         if self._asked is not None and self._asked.number == request.number:
             wanted = _mode_of(request.command, FLIGHT_MODES[to.autopilot])
             self._asked.mode = wanted if wanted != mode else ""
-            keeps = isinstance(request.command, FlyTo) and request.command.keeps_heading
-            if keeps and to.autopilot is Autopilot.ARDUPILOT:
-                by_deg, relative = 0.0, 1.0
-                yaw = mavlink.MAV_CMD_CONDITION_YAW
-                self._asked.then = command_long(to.system, to.component, yaw, by_deg, 0.0, 0.0, relative)
+            if to.autopilot is Autopilot.ARDUPILOT and isinstance(request.command, FlyTo):
+                self._asked.then = _headed(self._asked.message_of(0), request.command.heading_rad)
 
     def on_mode(self, mode: str, now_ns: int) -> None:
         """Take the mode in a heartbeat, by its name."""

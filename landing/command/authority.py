@@ -58,6 +58,7 @@ from landing.command.pilot import PilotWatch
 from landing.command.site_status import Position, SiteStatus
 from landing.command.stray import StrayWatch
 from landing.estimator import FrameShift
+from landing.geometry import heading_of
 from landing.guidance.descent import ORDERED_WAYS
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
@@ -708,7 +709,9 @@ class Authority:
     def _fly_to(
         self, inputs: AuthorityInput, modes: FlightModes, to: Position, way_m: float, state: AuthorityState, why: str
     ) -> bool:
-        command = FlyTo(to, keeps_heading=state is AuthorityState.ASIDE)
+        pose = inputs.pose if state is AuthorityState.ASIDE else None
+        attitude = None if pose is None else pose.ned_from_frd
+        command = FlyTo(to, None if attitude is None else heading_of(attitude)[0])
         if self._landing.stays or not self._ask(inputs, command, modes.hold):
             return False
         self._landing.destination_ned_m = to

@@ -92,28 +92,26 @@ def test_a_place_is_flown_to_by_a_command_that_is_acknowledged(to, flag):
 
 
 @pytest.mark.parametrize(
-    ("to", "keeps", "result", "may_ask", "follows"),
+    ("to", "heading_rad", "result", "may_ask", "follows"),
     [
-        (ARDUPILOT, True, mavlink.MAV_RESULT_ACCEPTED, True, True),  # it would turn its nose by WP_YAW_BEHAVIOR
-        (ARDUPILOT, True, mavlink.MAV_RESULT_ACCEPTED, False, False),
-        (ARDUPILOT, True, mavlink.MAV_RESULT_DENIED, True, False),
-        (ARDUPILOT, False, mavlink.MAV_RESULT_ACCEPTED, True, False),
-        (PX4, True, mavlink.MAV_RESULT_ACCEPTED, True, False),
+        (ARDUPILOT, -1.2, mavlink.MAV_RESULT_ACCEPTED, True, True),  # it would turn its nose by WP_YAW_BEHAVIOR
+        (ARDUPILOT, -1.2, mavlink.MAV_RESULT_ACCEPTED, False, False),
+        (ARDUPILOT, -1.2, mavlink.MAV_RESULT_DENIED, True, False),
+        (ARDUPILOT, None, mavlink.MAV_RESULT_ACCEPTED, True, False),
+        (PX4, -1.2, mavlink.MAV_RESULT_ACCEPTED, True, False),
     ],
 )
-def test_a_heading_that_is_to_be_kept_is_asked_for_once_when_the_flight_is_accepted(
-    to, keeps, result, may_ask, follows
-):
+def test_a_heading_is_asked_for_once_when_the_flight_is_accepted(to, heading_rad, result, may_ask, follows):
     tracker = CommandTracker()
-    there = FlyTo((1.5, 0.0, -10.0), keeps_heading=keeps)
-    assert asked(tracker, there, to=to, fix=fix_at()).command == mavlink.MAV_CMD_DO_REPOSITION
+    flight = asked(tracker, FlyTo((1.5, 0.0, -10.0), heading_rad), to=to, fix=fix_at())
     tracker.on_ack(ack(mavlink.MAV_CMD_DO_REPOSITION, result), 0)
     assert len(tracker.take_answers()) == 1
-    yaw = tracker.due(0, may_ask=may_ask)
-    assert (yaw is not None) == follows
-    if yaw is not None:
-        assert (yaw.command, yaw.param1, yaw.param4) == (mavlink.MAV_CMD_CONDITION_YAW, 0.0, 1.0)
-        tracker.on_ack(ack(mavlink.MAV_CMD_CONDITION_YAW, mavlink.MAV_RESULT_DENIED), 0)
+    headed = tracker.due(0, may_ask=may_ask)
+    assert (headed is not None) == follows
+    if headed is not None:
+        assert headed.get_type() == "SET_POSITION_TARGET_GLOBAL_INT" and headed.yaw == heading_rad
+        assert (headed.lat_int, headed.lon_int, headed.alt) == (flight.x, flight.y, flight.z)
+        assert headed.type_mask & mavlink.POSITION_TARGET_TYPEMASK_YAW_IGNORE == 0
     assert tracker.due(10 * S) is None and tracker.take_answers() == ()
 
 

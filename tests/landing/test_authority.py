@@ -347,7 +347,7 @@ def test_where_the_relief_is_not_known_it_steps_aside_once_and_lands_when_the_lo
     w = looks_with_a_step(autopilot=autopilot)
     began_ns = w.now_ns
     w.until("guard", GUARD.look_s + 2.0)
-    out, back = (FlyTo((north, 0.0, pytest.approx(-3.2)), keeps_heading=True) for north in (1.5, 0.0))
+    out, back = (FlyTo((north, 0.0, pytest.approx(-3.2)), heading_rad=0.0) for north in (1.5, 0.0))
     assert w.requests == [Hold(), out, back, Land()]
     assert (w.now_ns - began_ns) * 1e-9 < GUARD.look_s + 0.5  # the step is a part of the look
     w.run(5.0)
@@ -392,7 +392,7 @@ def test_a_failsafe_during_the_step_brings_it_back_at_once():
     w.failsafe = True
     w.step()
     w.step()
-    assert w.requests[2] == FlyTo((0.0, 0.0, pytest.approx(-3.2)), keeps_heading=True)
+    assert w.requests[2] == FlyTo((0.0, 0.0, pytest.approx(-3.2)), heading_rad=0.0)
 
 
 def test_a_step_that_does_not_end_stops_the_landing():
