@@ -4,8 +4,8 @@ What is sent, and why in this form (read in ArduCopter 4.6 and PX4 1.15):
 
 ======= =============================== =====================================================
         ArduPilot                       PX4
-======= =============================== ===================================================== Hold    DO_SET_MODE GUIDED
-DO_SET_MODE AUTO.LOITER
+======= =============================== =====================================================
+Hold    DO_SET_MODE GUIDED              DO_SET_MODE AUTO.LOITER
 FlyTo   DO_REPOSITION                   DO_REPOSITION with its CHANGE_MODE flag, without which
                                         PX4 answers UNSUPPORTED
 Land    DO_SET_MODE LAND                DO_SET_MODE AUTO.PRECLAND: NAV_LAND is acknowledged and
@@ -16,8 +16,10 @@ DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged,
 OFFBOARD only. It wants latitude and longitude: they are made from the site's offset to the vehicle and the vehicle's
 own global position, so that neither the local frame's origin nor the autopilot's model of the earth comes in (over 30 m
 models agree to centimetres). On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not
-overruled. On PX4, and for each change of mode, `firmware_bridge.current_mode` says whether the mode is known well
-enough to send a try, the first one and each repeat.
+overruled. ArduPilot turns its nose to where it is sent (WP_YAW_BEHAVIOR): where a heading is asked for,
+SET_POSITION_TARGET_GLOBAL_INT to the same place with that heading follows once the flight is acknowledged, and nobody
+waits for its answer. On PX4, and for each change of mode, `firmware_bridge.current_mode` says whether the mode is known
+well enough to send a try, the first one and each repeat.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ LONGEST_NS = 3_000_000_000
 OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
 GLOBAL_FRESH_NS = 1_000_000_000
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
+PLACE_AND_YAW = 0b1001_1111_1000  # What a position target has not: speeds, accelerations, and the rate of the yaw
 
 RESULT_WORDS = enum_words("MAV_RESULT_")
 
@@ -114,6 +117,26 @@ def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix
     )
 
 
+def _headed(asked: Any, heading_rad: float | None) -> Any:
+    """Return what asks ArduPilot for a heading on a flight that it has been asked for; None without one."""
+    if heading_rad is None:
+        return None
+    nothing = (0.0,) * 6
+    return mavlink.MAVLink_set_position_target_global_int_message(
+        0,
+        asked.target_system,
+        asked.target_component,
+        mavlink.MAV_FRAME_GLOBAL_INT,
+        PLACE_AND_YAW,
+        asked.x,
+        asked.y,
+        asked.z,
+        *nothing,
+        heading_rad,
+        0.0,
+    )
+
+
 @dataclass
 class _Asked:
     number: int
@@ -125,6 +148,7 @@ class _Asked:
     last_ns: int | None = None
     said: str = ""
     mode: str = ""  # Reported, it was done; empty where that tells nothing
+    then: Any = None  # To be sent once after it was accepted, without waiting for an answer
 
 
 @dataclass
@@ -160,6 +184,7 @@ class CommandTracker:
         self._asked: _Asked | None = None
         self._answers: list[CommandAnswer] = []
         self._overdue = _Overdue()
+        self._then: Any = None
 
     def ask(self, request: CommandRequest, to: AutopilotId, fix: GlobalFix | None, now_ns: int, mode: str = "") -> None:
         """Begins to ask in a mode, by its name; what cannot be asked is answered with a refusal."""
@@ -169,6 +194,8 @@ class CommandTracker:
         if self._asked is not None and self._asked.number == request.number:
             wanted = _mode_of(request.command, FLIGHT_MODES[to.autopilot])
             self._asked.mode = wanted if wanted != mode else ""
+            if to.autopilot is Autopilot.ARDUPILOT and isinstance(request.command, FlyTo):
+                self._asked.then = _headed(self._asked.message_of(0), request.command.heading_rad)
 
     def on_mode(self, mode: str, now_ns: int) -> None:
         """Take the mode in a heartbeat, by its name."""
@@ -191,7 +218,7 @@ class CommandTracker:
 
     def withdraw(self) -> None:
         """Does not ask again."""
-        self._asked = None
+        self._asked = self._then = None
         self._answers = []
 
     @property
@@ -202,7 +229,10 @@ class CommandTracker:
     def due(self, now_ns: int, *, may_ask: bool = True) -> Any:
         """The message to send now, or None; nothing is sent while it may not be asked."""
         asked = self._asked
-        if asked is None or now_ns < asked.next_ns:
+        if asked is None:
+            then, self._then = self._then, None
+            return then if may_ask else None
+        if now_ns < asked.next_ns:
             return None
         said = f", the last answer was '{asked.said}'" if asked.said else ""
         if asked.tries >= TRIES or now_ns > asked.until_ns:
@@ -240,11 +270,12 @@ class CommandTracker:
         return answers
 
     def _put_aside(self, now_ns: int) -> None:
-        asked, self._asked = self._asked, None
+        asked, self._asked, self._then = self._asked, None, None
         if asked is not None and asked.tries > 0:
             self._overdue = _Overdue(asked.command_id, asked.tries, now_ns + OVERDUE_NS)
 
     def _close(self, kind: AnswerKind, detail: str) -> None:
         assert self._asked is not None
         self._answers.append(CommandAnswer(self._asked.number, kind, detail))
+        self._then = self._asked.then if kind is AnswerKind.ACCEPTED else None
         self._asked = None

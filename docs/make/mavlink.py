@@ -47,6 +47,7 @@ SENT = {
     "COMMAND_LONG": "asks for streams and messages; under `guard` and `land` also sets modes, with `gimbal_down` "
     "points the gimbal (below)",
     "COMMAND_INT": "under `guard` and `land`: flies to a place (below)",
+    "SET_POSITION_TARGET_GLOBAL_INT": "under `guard`, to ArduPilot: the heading of the step aside, which it would turn",
     "MISSION_REQUEST_INT": "asks ArduPilot for the mission item that it flies, to know whether that one lands",
     "MISSION_REQUEST_LIST": "`bridge rally` alone: asks for the rally points",
     "MISSION_COUNT": "`bridge rally` alone: begins an upload of rally points",

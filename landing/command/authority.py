@@ -61,6 +61,7 @@ from landing.command.pilot import PilotWatch
 from landing.command.site_status import Position, SiteStatus
 from landing.command.stray import StrayWatch
 from landing.estimator import FrameShift
+from landing.geometry import heading_of
 from landing.guidance.descent import ORDERED_WAYS
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
@@ -264,7 +265,7 @@ class Authority:
         to = self._landing.destination_ned_m if self._state in FLYING else None
         if self._handshake.waiting:
             if to is not None:
-                self._stray.sent(here, to)
+                self._stray.sent(now_ns, here, to)
             return None
         away_m = self._stray.away_m(now_ns, here, to)
         return None if away_m is None else f"the vehicle was flown {away_m:.0f} m away"
@@ -721,7 +722,10 @@ class Authority:
     def _fly_to(
         self, inputs: AuthorityInput, modes: FlightModes, to: Position, way_m: float, state: AuthorityState, why: str
     ) -> bool:
-        if self._landing.stays or not self._ask(inputs, FlyTo(to), modes.hold):
+        pose = inputs.pose if state is AuthorityState.ASIDE else None
+        attitude = None if pose is None else pose.ned_from_frd
+        command = FlyTo(to, None if attitude is None else heading_of(attitude)[0])
+        if self._landing.stays or not self._ask(inputs, command, modes.hold):
             return False
         self._landing.destination_ned_m = to
         self._landing.deadline_ns = inputs.now_ns + round((STARTING_S + way_m / SLOWEST_MPS) * 1e9)

@@ -20,9 +20,12 @@ class FlyTo:
 
     Attributes:
         position_ned_m: In the estimator's local frame, m.
+        heading_rad: Of the nose, clockwise from north; None: as the autopilot likes. A turn blurs what the way would
+            show.
     """
 
     position_ned_m: tuple[float, float, float]
+    heading_rad: float | None = None
 
 
 @dataclass(frozen=True)

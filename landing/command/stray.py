@@ -20,6 +20,10 @@ STANDS_M, STANDS_NS = 0.5, 2_000_000_000
 """It has stopped where it stays within so much for this time. Before that a hold may take it far: it was on its way.
 Where it turns back to the place that it shot past it stands for a moment only."""
 
+SHOOTS_NS, SHOOTS_STEPS = 6_000_000_000, 20
+"""A fast vehicle that is sent elsewhere on its way shoots on for less than this, and turns anywhere up to where it was
+sent before; steps in which that leg is looked through."""
+
 
 class StrayWatch:
     """Keeps the place or the leg of a vehicle; one owner."""
@@ -32,6 +36,7 @@ class StrayWatch:
         self._recent: deque[tuple[int, Position]] = deque()
         self._from: Position | None = None
         self._to: Position | None = None
+        self._shot: list[tuple[int, Position, Position]] = []
 
     @property
     def stands(self) -> bool:
@@ -46,16 +51,18 @@ class StrayWatch:
         self._recent = deque((at_ns, shift.point(place)) for at_ns, place in self._recent)
         self._from = None if self._from is None else shift.point(self._from)
         self._to = None if self._to is None else shift.point(self._to)
+        self._shot = [(at_ns, shift.point(start), shift.point(end)) for at_ns, start, end in self._shot]
 
-    def sent(self, here: Position, to: Position) -> None:
-        """It is sent to a place: from where it stood, or, on a leg that is changed, from here.
+    def sent(self, now_ns: int, here: Position, to: Position) -> None:
+        """It is sent to a place: from where it stood, or, on a leg that is changed, from anywhere on the rest of that.
 
         Where it had not stopped its way is not known.
         """
         if to == self._to:
             return
-        in_flight = self._to is not None and self._from is not None
-        self._from, self._to = here if in_flight else self._from, to
+        if self._to is not None and self._from is not None:
+            self._shot = [leg for leg in self._shot if now_ns - leg[0] < SHOOTS_NS] + [(now_ns, here, self._to)]
+        self._to = to
         self._recent.clear()
 
     def away_m(self, now_ns: int, here: Position, to: Position | None) -> float | None:
@@ -69,10 +76,11 @@ class StrayWatch:
         if to is None:
             self._hold(now_ns, here)
         else:
-            self.sent(here, to)
+            self.sent(now_ns, here, to)
         if self._from is None:
             return None
-        away_m = _from_leg_m(here, self._from, self._to or self._from)
+        starts = [place for _, start, end in self._shot for place in _along(start, end)] or [self._from]
+        away_m = min(_from_leg_m(here, start, self._to or start) for start in starts)
         return away_m if away_m > AWAY_M else None
 
     def _hold(self, now_ns: int, here: Position) -> None:
@@ -87,6 +95,13 @@ class StrayWatch:
         long_enough = now_ns - self._recent[0][0] >= STANDS_NS
         if long_enough and all(math.dist(there, here) < STANDS_M for _, there in self._recent):
             self._from = here
+
+
+def _along(start: Position, end: Position) -> list[Position]:
+    """Points of the line between two others."""
+    shares = [k / SHOOTS_STEPS for k in range(SHOOTS_STEPS + 1)]
+    (n, e, d), (to_n, to_e, to_d) = start, end
+    return [(n + k * (to_n - n), e + k * (to_e - e), d + k * (to_d - d)) for k in shares]
 
 
 def _from_leg_m(here: Position, start: Position, end: Position) -> float:

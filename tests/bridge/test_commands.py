@@ -91,6 +91,30 @@ def test_a_place_is_flown_to_by_a_command_that_is_acknowledged(to, flag):
     assert message.z == pytest.approx(HOME.alt_m + 14.0)
 
 
+@pytest.mark.parametrize(
+    ("to", "heading_rad", "result", "may_ask", "follows"),
+    [
+        (ARDUPILOT, -1.2, mavlink.MAV_RESULT_ACCEPTED, True, True),  # it would turn its nose by WP_YAW_BEHAVIOR
+        (ARDUPILOT, -1.2, mavlink.MAV_RESULT_ACCEPTED, False, False),
+        (ARDUPILOT, -1.2, mavlink.MAV_RESULT_DENIED, True, False),
+        (ARDUPILOT, None, mavlink.MAV_RESULT_ACCEPTED, True, False),
+        (PX4, -1.2, mavlink.MAV_RESULT_ACCEPTED, True, False),
+    ],
+)
+def test_a_heading_is_asked_for_once_when_the_flight_is_accepted(to, heading_rad, result, may_ask, follows):
+    tracker = CommandTracker()
+    flight = asked(tracker, FlyTo((1.5, 0.0, -10.0), heading_rad), to=to, fix=fix_at())
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_REPOSITION, result), 0)
+    assert len(tracker.take_answers()) == 1
+    headed = tracker.due(0, may_ask=may_ask)
+    assert (headed is not None) == follows
+    if headed is not None:
+        assert headed.get_type() == "SET_POSITION_TARGET_GLOBAL_INT" and headed.yaw == heading_rad
+        assert (headed.lat_int, headed.lon_int, headed.alt) == (flight.x, flight.y, flight.z)
+        assert headed.type_mask & mavlink.POSITION_TARGET_TYPEMASK_YAW_IGNORE == 0
+    assert tracker.due(10 * S) is None and tracker.take_answers() == ()
+
+
 def test_what_cannot_be_asked_is_refused_in_words():
     tracker = CommandTracker()
     far = (FARTHEST_M + 20.0, 0.0, 0.0)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -369,7 +370,7 @@ def test_where_the_relief_is_not_known_it_steps_aside_once_and_lands_when_the_lo
     w = looks_with_a_step(autopilot=autopilot)
     began_ns = w.now_ns
     w.until("guard", GUARD.look_s + 2.0)
-    out, back = (FlyTo((north, 0.0, pytest.approx(-3.2))) for north in (1.5, 0.0))
+    out, back = (FlyTo((north, 0.0, pytest.approx(-3.2)), heading_rad=0.0) for north in (1.5, 0.0))
     assert w.requests == [Hold(), out, back, Land()]
     assert (w.now_ns - began_ns) * 1e-9 < GUARD.look_s + 0.5  # the step is a part of the look
     w.run(5.0)
@@ -414,7 +415,7 @@ def test_a_failsafe_during_the_step_brings_it_back_at_once():
     w.failsafe = True
     w.step()
     w.step()
-    assert w.requests[2] == FlyTo((0.0, 0.0, pytest.approx(-3.2)))
+    assert w.requests[2] == FlyTo((0.0, 0.0, pytest.approx(-3.2)), heading_rad=0.0)
 
 
 def test_a_step_that_does_not_end_stops_the_landing():
@@ -679,6 +680,31 @@ def test_a_way_of_ours_that_somebody_else_changes_is_theirs():
         w.position = (-0.3 * k, 0.0)
         w.step()
     assert w.state.value == "ended" and "flown" in w.reasons[-1], w.reasons
+
+
+@pytest.mark.parametrize("elsewhere", [None, (30.0, 20.0)])
+def test_a_vehicle_that_shoots_on_before_it_turns_to_another_site_is_not_taken_for_one_that_is_flown_away(elsewhere):
+    """ArduPilot flew 5.2 m before it stood, from 4.5 m/s."""
+    w = world()
+    w.land()
+    w.height_m, w.intruder = 19.0, PERSON
+    w.until("hold", 2.0)
+    w.run(3.0)
+    w.obeys, w.intruder, w.site = False, None, (14.0, 5.0, 0.0)
+    w.until("approach", 5.0)
+    place, speed = np.zeros(2), np.zeros(2)
+    for k in range(300):
+        if k == 60:
+            w.site = (0.0, -10.0, 0.0)
+        to = np.array(w.site[:2] if elsewhere is None or k < 70 else elsewhere)
+        way_m = np.linalg.norm(to - place)
+        change = (to - place) * min(4.5 / way_m, 0.5) - speed
+        speed += change * min(1.0, 1.5 * 0.05 / max(1e-6, np.linalg.norm(change)))
+        place += 0.05 * speed
+        w.position = (float(place[0]), float(place[1]))
+        w.step()
+    assert sum(isinstance(request, FlyTo) for request in w.requests) == 2
+    assert ("ended" in w.log) == (elsewhere is not None), w.reasons
 
 
 def test_a_mode_that_the_next_heartbeat_has_to_explain_lets_nothing_be_commanded():
