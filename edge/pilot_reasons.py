@@ -270,6 +270,11 @@ NO_SITE = (
         "Fly over other ground. Else do not land by it.",
     ),
     PilotText(
+        "bad-picture: the lens is covered or fogged (no detail in <share> % of the picture)",
+        "A cap, a finger, water on the lens, thick fog, or very smooth ground.",
+        "Fly over other ground. If it stays: land by hand and clean the lens.",
+    ),
+    PilotText(
         "bad-picture: the picture is blurred (sharpness <number>)",
         "Out of focus, wet, or shaking.",
         "Hover. If it stays: land by hand and clean the lens.",

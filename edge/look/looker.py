@@ -37,7 +37,7 @@ from edge.runtimes import Runtime, load_runtime
 from landing.camera import Mount
 from landing.errors import CameraError, DataError, PictureError
 from landing.ground.scale import UNKNOWN_RANGE
-from landing.picture.monitor import StillMonitor
+from landing.picture.monitor import PictureSettings, StillMonitor, fault, thumbnail
 from landing.picture_files import TIFF_SUFFIXES
 from landing.progress import tracked
 from landing.reading import absence
@@ -269,10 +269,12 @@ class Looker:
             return str(error)
 
     def _sky(self, facts: PhotoFacts, image_bgr: ByteArray) -> float:
-        """Part of the picture that is sky, looked for only where the pitch would be assumed."""
+        """Part of the picture that is sky, looked for only where the pitch would be assumed and the lens was clear."""
         given = self.options.given
         assumed = given.assume_nadir and given.pitch_deg is None and facts.pitch_deg is None
-        return sky_fraction(image_bgr, facts.turn_deg) if assumed else 0.0
+        if not assumed or fault(thumbnail(image_bgr), PictureSettings()) is not None:
+            return 0.0
+        return sky_fraction(image_bgr)
 
     def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts, sky: float = 0.0) -> View | None:
         """The view of a picture; None, and a line that says why, where nothing places its camera."""

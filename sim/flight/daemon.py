@@ -72,6 +72,7 @@ def daemon_config(
         sections["picture"] = {
             "least_brightness": 0.0,
             "least_contrast": 0.0,
+            "least_detail": 0.0,
             "least_sharpness": 0.0,
             "frozen_after_m": 10.0,
             "frozen_after_deg": 90.0,
