@@ -15,8 +15,9 @@ from PIL import Image
 
 from edge.cameras.recordings import pictures_in, read_picture
 from edge.look.photo import Fact, PhotoFacts, number_of, read_facts
-from edge.look.sky import sky_fraction
+from edge.look.sky import sky_fraction, sky_where_assumed
 from edge.look.view import Given, UnknownViewError, in_colour, view_of
+from edge.survey.photographs import UnplacedError, open_photo
 from landing.errors import CameraError
 
 NADIR = {"RelativeAltitude": "+30.00", "GimbalPitchDegree": "-90.00"}
@@ -331,6 +332,19 @@ def cloudy(tilt_deg: float, seed: int) -> np.ndarray:
 def test_clouds_over_a_tilted_horizon_are_sky(tilt_deg: float) -> None:
     for seed in range(3):
         assert sky_fraction(cloudy(tilt_deg, seed)) == pytest.approx(0.5, abs=0.12)
+
+
+def test_sky_contradicts_an_assumed_pitch_of_a_survey(tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "a.png"), cloudy(25.0, 0))
+    with pytest.raises(UnplacedError, match="look like sky"):
+        open_photo(tmp_path / "a.png", Given(height_agl_m=20.0, hfov_deg=70.0, assume_nadir=True))
+
+
+def test_a_covered_lens_is_not_called_sky() -> None:
+    picture = cv2.GaussianBlur(cloudy(25.0, 0), (0, 0), 30)
+    given = Given(height_agl_m=20.0, hfov_deg=70.0, assume_nadir=True)
+    assert sky_where_assumed(cloudy(25.0, 0), PhotoFacts(), given) > 0.4
+    assert sky_where_assumed(np.asarray(picture, np.uint8), PhotoFacts(), given) == 0.0
 
 
 def test_fields_of_two_colours_are_no_sky() -> None:
