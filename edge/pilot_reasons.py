@@ -260,9 +260,7 @@ NO_SITE = (
         "Do not land by it.",
     ),
     PilotText(
-        "bad-picture: the picture is white (mean <number> of 255)",
-        "Too much light.",
-        "Turn away from the sun, or wait.",
+        "bad-picture: the picture is white (mean <number> of 255)", "Too much light.", "Turn from the sun, or wait."
     ),
     PilotText(
         "bad-picture: the picture is blank (contrast <number> of 255)",

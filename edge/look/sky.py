@@ -112,4 +112,6 @@ def _lines() -> FloatArray:
         across = (x[None] * math.cos(angle) + y[:, None] * math.sin(angle)).ravel()
         masks += [across > offset for offset in np.arange(-2.4, 2.5, STEP)]
     lines = np.array(masks, np.float32)
-    return lines[(lines.mean(axis=1) >= LEAST_SIDE) & (lines.mean(axis=1) <= 1.0 - LEAST_SIDE)]
+    share = lines.mean(axis=1)
+    both: FloatArray = lines[(share >= LEAST_SIDE) & (share <= 1.0 - LEAST_SIDE)]
+    return both
