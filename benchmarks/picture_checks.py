@@ -1,9 +1,10 @@
-"""What the picture checks say of good pictures, and of the same ones blurred, darkened, emptied.
+"""What the picture checks say of good pictures, and of the same ones blurred, darkened, emptied, fogged, covered.
 
     python -m benchmarks.picture_checks FOLDER...       (any photographs from above; without labels)
 
 For each picture, at 640 px width with a little noise: sharpness as it is and after a Gaussian blur, and how many of
-each kind `landing.picture.monitor` refuses with its defaults. Then the time of one check.
+each kind `landing.picture.monitor` refuses with its defaults, and in how many of them as they are `edge look` sees sky.
+Then the time of one check.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 
 from benchmarks.runner import Figures, benchmark, in_turn
+from edge.look.sky import sky_fraction
 from landing.camera import CameraModel
 from landing.picture.monitor import PictureMonitor, PictureSettings, sharpness, thumbnail
 from landing.types import ByteArray, Frame
@@ -44,6 +46,18 @@ def noisy(image: np.ndarray[Any, Any], seed: int) -> ByteArray:
     """With the noise of a small sensor."""
     noise = np.random.default_rng(seed).normal(0, 3, image.shape)
     return np.asarray(np.clip(image.astype(np.float32) + noise, 0, 255), np.uint8)
+
+
+def fogged(image: ByteArray, left: float, seed: int) -> ByteArray:
+    """In bright fog that leaves a part of the contrast."""
+    return noisy(170.0 + left * (image.astype(np.float64) - image.mean()), seed)
+
+
+def covered(image: ByteArray, part: float, seed: int) -> ByteArray:
+    """With a finger before the left part of the lens."""
+    columns = np.arange(image.shape[1]) / image.shape[1]
+    finger = 1.0 / (1.0 + np.exp((columns - part) * 50.0))[None, :, None]
+    return noisy(image * (1.0 - finger) + finger * np.array((50.0, 70.0, 140.0)), seed)
 
 
 def refused(images: list[ByteArray]) -> int:
@@ -79,10 +93,16 @@ def main(folders: tuple[Path, ...]) -> Figures:
         values = np.array([sharpness(thumbnail(i)) for i in changed])
         shares[name] = [round(float(v), 4) for v in np.percentile(values, (0, 5, 50, 95, 100))]
     kinds["a twentieth of the light"] = [noisy(i / 20.0, k) for k, i in enumerate(images)]
+    for part in (0.25, 0.06):
+        kinds[f"in fog that leaves {100 * part:.0f} % of the contrast"] = [
+            fogged(i, part, k) for k, i in enumerate(images)
+        ]
+    kinds["a finger before 60 % of the lens"] = [covered(i, 0.6, k) for k, i in enumerate(images)]
     kinds["white"] = [noisy(np.full_like(i, 255), k) for k, i in enumerate(images[:10])]
     return {
         "pictures": len(images),
         "sharpness_percentiles_0_5_50_95_100": shares,
         "refused": {name: f"{refused(many)} of {len(many)}" for name, many in kinds.items()},
+        "taken_for_sky": f"{sum(sky_fraction(i) > 0 for i in images)} of {len(images)}",
         "check_ms": {"640x480": milliseconds(640, 480), "1920x1080": milliseconds(1920, 1080)},
     }

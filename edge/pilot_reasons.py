@@ -260,14 +260,17 @@ NO_SITE = (
         "Do not land by it.",
     ),
     PilotText(
-        "bad-picture: the picture is white (mean <number> of 255)",
-        "Too much light.",
-        "Turn away from the sun, or wait.",
+        "bad-picture: the picture is white (mean <number> of 255)", "Too much light.", "Turn from the sun, or wait."
     ),
     PilotText(
         "bad-picture: the picture is blank (contrast <number> of 255)",
         "Fog, a cover, or bare snow.",
         "Fly over other ground. Else do not land by it.",
+    ),
+    PilotText(
+        "bad-picture: the lens is covered or fogged (no detail in <share> % of the picture)",
+        "A cap, a finger, water on the lens, thick fog, or very smooth ground.",
+        "Fly over other ground. If it stays: land by hand and clean the lens.",
     ),
     PilotText(
         "bad-picture: the picture is blurred (sharpness <number>)",

@@ -28,7 +28,7 @@ from edge.look.ortho_scale import scale_for
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
 from edge.look.raster import Orthophoto, open_orthophoto
-from edge.look.sky import sky_fraction
+from edge.look.sky import sky_where_assumed
 from edge.look.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
 from edge.look.view import UnknownViewError, View, in_colour, view_of
 from edge.pipeline import Pipeline, Step
@@ -139,7 +139,7 @@ class Looker:
                 continue
             frame = Frame(image, 0, time.monotonic_ns())
             facts = read_facts(path)
-            view = self._view(path, (frame.width_px, frame.height_px), facts, self._sky(facts, image))
+            view = self._view(path, (frame.width_px, frame.height_px), facts, image)
             if view is None:
                 continue
             view = in_colour(view, image)
@@ -231,7 +231,8 @@ class Looker:
                 name = f"{path.name}#{frame.frame_id}"
                 now_ns = frame.captured_at_ns
                 if telemetry is None:
-                    view = view_of(size_px, facts, self.options.given, self._sky(facts, frame.image_bgr))
+                    sky = sky_where_assumed(frame.image_bgr, facts, self.options.given)
+                    view = view_of(size_px, facts, self.options.given, sky)
                     pose = view.pose_at(now_ns)
                 else:
                     placed = self._frame_view(telemetry, (now_ns - started_ns) * 1e-9, size_px, first)
@@ -268,16 +269,14 @@ class Looker:
         except UnknownViewError as error:
             return str(error)
 
-    def _sky(self, facts: PhotoFacts, image_bgr: ByteArray) -> float:
-        """Part of the picture that is sky, looked for only where the pitch would be assumed."""
-        given = self.options.given
-        assumed = given.assume_nadir and given.pitch_deg is None and facts.pitch_deg is None
-        return sky_fraction(image_bgr, facts.turn_deg) if assumed else 0.0
-
-    def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts, sky: float = 0.0) -> View | None:
+    def _view(
+        self, path: Path, size_px: tuple[int, int], facts: PhotoFacts, image_bgr: ByteArray | None = None
+    ) -> View | None:
         """The view of a picture; None, and a line that says why, where nothing places its camera."""
+        given = self.options.given
+        sky = 0.0 if image_bgr is None else sky_where_assumed(image_bgr, facts, given)
         try:
-            view = view_of(size_px, facts, self.options.given, sky)
+            view = view_of(size_px, facts, given, sky)
         except CameraError as error:
             hint = "; if it is an orthophoto give --gsd-m" if path.suffix.lower() in TIFF_SUFFIXES else ""
             self.findings.skip(path, f"{path.name}: {error}{hint}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge.cameras.recordings import read_picture
 from edge.look.photo import PhotoFacts, read_facts
+from edge.look.sky import sky_where_assumed
 from edge.look.view import MOST_ROLL_DEG, Given, View, in_colour, view_of
 from edge.pipeline import Pipeline
 from edge.resolved import ResolvedDecision
@@ -76,7 +77,8 @@ def open_photo(path: Path, given: Given) -> PlacedPhoto:
     with quiet_decoders():
         image = read_picture(path)
     facts = read_facts(path)
-    view = in_colour(view_of((image.shape[1], image.shape[0]), facts, given), image)
+    sky = sky_where_assumed(image, facts, given)
+    view = in_colour(view_of((image.shape[1], image.shape[0]), facts, given, sky), image)
     if view.refused is not None:
         raise UnplacedError(view.refused)
     return PlacedPhoto(path.name, image, view, _below(facts, view), _heading_rad(facts), facts.taken)

@@ -373,9 +373,9 @@ def test_a_label_folder_without_label_maps_is_refused(tmp_path: Path) -> None:
         (lambda image: (image * (0.02, 0.1, 0.02)).astype(np.uint8), "is black"),
         (lambda image: np.full_like(image, (240, 255, 240)), "is white"),
         (lambda image: np.full_like(image, (90, 140, 80)), "is blank"),
-        (lambda image: cv2.GaussianBlur(image, (0, 0), 24), "is blurred"),
+        (lambda image: cv2.GaussianBlur(image, (0, 0), 24), "is covered or fogged"),
     ],
-    ids=["black", "white", "blank", "blurred"],
+    ids=["black", "white", "blank", "fogged"],
 )
 def test_what_the_daemon_refuses_has_no_site_here_either(
     spoil: Callable[[ByteArray], ByteArray], said: str, model_path: Path, tmp_path: Path

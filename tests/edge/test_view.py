@@ -15,8 +15,9 @@ from PIL import Image
 
 from edge.cameras.recordings import pictures_in, read_picture
 from edge.look.photo import Fact, PhotoFacts, number_of, read_facts
-from edge.look.sky import sky_fraction
+from edge.look.sky import sky_fraction, sky_where_assumed
 from edge.look.view import Given, UnknownViewError, in_colour, view_of
+from edge.survey.photographs import UnplacedError, open_photo
 from landing.errors import CameraError
 
 NADIR = {"RelativeAltitude": "+30.00", "GimbalPitchDegree": "-90.00"}
@@ -243,7 +244,7 @@ def test_sky_is_seen_and_contradicts_an_assumed_pitch(kind: str, part: float) ->
         picture = landscape(part, kind, seed)
         found = sky_fraction(picture)
         assert found == pytest.approx((part - 0.5) * 1.3 + 0.5, abs=0.12)
-        assert sky_fraction(np.rot90(picture), 90) == pytest.approx(found, abs=0.05)
+        assert sky_fraction(np.rot90(picture)) == pytest.approx(found, abs=0.08)
     facts = PhotoFacts((640, 480), focals_px=(Fact(500.0, "lens"),))
     view = view_of((640, 480), facts, Given(height_agl_m=20.0, assume_nadir=True), sky=found)
     assert "look like sky" in (view.refused or "")
@@ -267,7 +268,7 @@ def test_a_roof_that_fills_the_picture_has_no_horizon() -> None:
 def test_few_real_pictures_from_above_are_taken_for_sky(real_data: Path) -> None:
     paths = [p for d in ("brighton", "caliterra", "aeroscapes/images") for p in sorted((real_data / d).glob("*.[jJ]*"))]
     found = [p for p in paths if sky_fraction(cv2.imread(str(p), cv2.IMREAD_REDUCED_COLOR_4)) > 0]
-    assert len(found) <= 0.03 * len(paths), found
+    assert len(found) <= 0.01 * len(paths), found
 
 
 def test_a_height_beyond_numbers_is_none(tmp_path: Path) -> None:
@@ -305,3 +306,48 @@ def test_an_option_against_the_file_is_said(tmp_path: Path) -> None:
     notes = seen(path, height_agl_m=12.0, pitch_deg=-60.0, hfov_deg=20.0).notes
     assert [note.split(" is used; ")[0] for note in notes] == ["--height-agl-m 12", "--pitch-deg -60", "--hfov-deg 20"]
     assert "RelativeAltitude (above take-off) says 30 m" in notes[0] and "says -90 degrees" in notes[1]
+
+
+def cloudy(tilt_deg: float, seed: int) -> np.ndarray:
+    """Clouds over ground whose texture is finer towards a tilted horizon, uint8 (480, 640, 3)."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:480, 0:640].astype(np.float32)
+    angle = math.radians(tilt_deg)
+    below = ((rows - 240.0) * math.cos(angle) + (columns - 320.0) * math.sin(angle)) / 240.0
+    clouds = sum(
+        cv2.resize(rng.normal(0, 24 * 0.55**k, (6 * 2**k, 8 * 2**k)).astype(np.float32), (640, 480), None, 0, 0, 2)
+        for k in range(5)
+    )
+    field = cv2.GaussianBlur(rng.normal(0, 220, (600, 600)).astype(np.float32), (0, 0), 2)
+    near = 1.0 / np.maximum(below, 0.02)
+    across = (columns - 320.0) * math.cos(angle) - (rows - 240.0) * math.sin(angle)
+    ground = cv2.remap(field, (across * near) % 600, (400.0 * near) % 600, cv2.INTER_LINEAR, None, cv2.BORDER_WRAP)
+    sky = np.array((205, 190, 180)) + clouds[..., None]
+    earth = np.array((70, 105, 85)) + ground[..., None]
+    picture = np.where(below[..., None] < 0, sky, earth) + rng.normal(0, 2, (480, 640, 1))
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, 25.0, 45.0, 90.0, 135.0, 200.0])
+def test_clouds_over_a_tilted_horizon_are_sky(tilt_deg: float) -> None:
+    for seed in range(3):
+        assert sky_fraction(cloudy(tilt_deg, seed)) == pytest.approx(0.5, abs=0.12)
+
+
+def test_sky_contradicts_an_assumed_pitch_of_a_survey(tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "a.png"), cloudy(25.0, 0))
+    with pytest.raises(UnplacedError, match="look like sky"):
+        open_photo(tmp_path / "a.png", Given(height_agl_m=20.0, hfov_deg=70.0, assume_nadir=True))
+
+
+def test_a_covered_lens_is_not_called_sky() -> None:
+    picture = cv2.GaussianBlur(cloudy(25.0, 0), (0, 0), 30)
+    given = Given(height_agl_m=20.0, hfov_deg=70.0, assume_nadir=True)
+    assert sky_where_assumed(cloudy(25.0, 0), PhotoFacts(), given) > 0.4
+    assert sky_where_assumed(np.asarray(picture, np.uint8), PhotoFacts(), given) == 0.0
+
+
+def test_fields_of_two_colours_are_no_sky() -> None:
+    picture = np.random.default_rng(4).normal(0, 30, (480, 640, 1)) + np.full((480, 640, 3), (70, 110, 90.0))
+    picture[:, :250] += 60.0
+    assert sky_fraction(np.clip(picture, 0, 255).astype(np.uint8)) == 0.0

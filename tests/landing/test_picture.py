@@ -60,6 +60,43 @@ def test_bad_pictures_are_named(image: ByteArray, word: str) -> None:
     assert said is not None and word in said
 
 
+def covered(part: float, seed: int) -> ByteArray:
+    """Ground with a finger before the left part of the lens, and the noise of a sensor."""
+    image = ground(seed).astype(np.float32)
+    edge = 1.0 / (1.0 + np.exp((np.arange(640) - 640 * part) / 12.0))[None, :, None]
+    skin = np.array((50, 70, 140)) + 40.0 * np.sin(np.arange(480) / 150.0)[:, None, None]
+    noise = np.random.default_rng(seed).normal(0, 3, image.shape)
+    return np.clip(image * (1 - edge) + skin * edge + noise, 0, 255).astype(np.uint8)
+
+
+def fog(left: float, seed: int) -> ByteArray:
+    """Ground in fog that leaves a part of its contrast, and the noise of a sensor."""
+    shade = np.linspace(-12, 12, 640)[None, :, None]
+    noise = np.random.default_rng(seed).normal(0, 3, (480, 640, 3))
+    return np.clip(170 + shade + left * (ground(seed).astype(np.float32) - 110) + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("part", [0.5, 0.8, 1.2])
+def test_a_covered_lens_is_told(part: float) -> None:
+    for seed in range(3):
+        assert "covered or fogged" in (problem(covered(part, seed)) or "")
+
+
+def test_thick_fog_is_told_and_haze_is_flown_in() -> None:
+    for seed in range(3):
+        assert "covered or fogged" in (problem(fog(0.06, seed)) or "")
+        assert problem(fog(0.5, seed)) is None
+
+
+def test_a_dim_picture_is_no_cover() -> None:
+    assert problem((ground(4) // 5).astype(np.uint8)) is None
+
+
+def test_detail_is_asked_for_as_set() -> None:
+    settings = PictureSettings(least_detail=0.0)
+    assert PictureMonitor(settings, CAMERA).problem(Frame(covered(0.8, 0), 0, 0), None) is None
+
+
 def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:
     grey = cv2.cvtColor(ground(), cv2.COLOR_BGR2GRAY)
     values = [sharpness(np.asarray(cv2.GaussianBlur(grey, (0, 0), s), np.uint8)) for s in (1, 2, 4)]
