@@ -226,7 +226,8 @@ def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) 
 
     rays = slope.reshape(-1, 2)
     steep = np.abs(rays).max(axis=1, initial=0.0) > NEAR_M / (SLAB_STEPS * STEP_M / 2)
-    low, high = np.zeros(len(rays), np.float32), np.full(len(rays), LOW_M, np.float32)
+    low: Heights = np.zeros(len(rays), np.float32)
+    high: Heights = np.full(len(rays), LOW_M, np.float32)
     still = np.arange(len(rays))
     for slab in range(math.ceil(high_m / (SLAB_STEPS * STEP_M))):
         if not still.size:
@@ -245,7 +246,7 @@ def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) 
             going = going[~under]
         still = still[~met]
     for _ in range(6):
-        half = (low + high) / 2
+        half = (low + high) / np.float32(2)
         under = ground(heights, rays, half) >= half
         low, high = np.where(under, half, low), np.where(under, high, half)
     places: npt.NDArray[np.float32] = (start + rays * (above_m - low)[:, None]).astype(np.float32)
