@@ -11,8 +11,9 @@ import touchdown
 
 HEIGHT_M, SPEED_M_S, PX_PER_M = 15.0, 1.0, 16.0
 camera = touchdown.CameraModel(480, 360, PX_PER_M * HEIGHT_M, PX_PER_M * HEIGHT_M, 239.5, 179.5)
-ground = np.random.default_rng(7).normal((60, 160, 90), 6, (900, 480, 3)).clip(0, 255).astype(np.uint8)  # grass
-ground[100:300] = (160, 90, 40)  # water
+blades = np.random.default_rng(7).normal((60, 160, 90), 12, (300, 160, 3)).repeat(3, 0).repeat(3, 1)  # grass
+blades[100:300] += (100, -70, -50)  # water
+ground = blades.clip(0, 255).astype(np.uint8)
 
 
 def pose_at(at_ns: int) -> touchdown.Pose:

@@ -112,7 +112,7 @@ def first_flight(folder: Path, wheels: Path) -> tuple[User, str]:
     user = User(folder)
     model = fake_model.save(folder / "colours.onnx")
     picture = folder / "ground.npy"
-    np.save(picture, fake_model.paint(WIDTH, HEIGHT))
+    np.save(picture, fake_model.photograph(WIDTH, HEIGHT))
     camera = [sys.executable, str(RAW_CAMERA), str(WIDTH), str(HEIGHT), "20"]
     source = "pipe:" + shlex.join([*camera, "--picture", str(picture)])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

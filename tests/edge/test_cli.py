@@ -30,7 +30,7 @@ def free_port() -> int:
 
 def write_config(folder: Path, model: Path, source: str = "", connection: str = "") -> Path:
     picture = folder / "ground.npy"
-    np.save(picture, fake_model.paint(WIDTH, HEIGHT))
+    np.save(picture, fake_model.photograph(WIDTH, HEIGHT))
     words = [sys.executable, str(RAW_CAMERA), str(WIDTH), str(HEIGHT), "20"]
     source = source or "pipe:" + shlex.join([*words, "--picture", str(picture)])
     path = folder / "edge.toml"

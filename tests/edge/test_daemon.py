@@ -49,7 +49,7 @@ def wait_for(what: Callable[[], Any], timeout_s: float = 8.0) -> None:
 
 def pipe_source(tmp_path: Path, *options: str, fps: float = 20) -> str:
     picture = tmp_path / "ground.npy"
-    np.save(picture, fake_model.paint(WIDTH, HEIGHT, ("car", (5, 5, 30, 20))))
+    np.save(picture, fake_model.photograph(WIDTH, HEIGHT, ("car", (5, 5, 30, 20))))
     words = [sys.executable, str(RAW_CAMERA), str(WIDTH), str(HEIGHT), str(fps)]
     return "pipe:" + shlex.join([*words, "--picture", str(picture), *options])
 

@@ -336,7 +336,7 @@ class Peer:
 
     def __init__(self, tmp_path: Path, *options: str) -> None:
         picture = tmp_path / "ground.npy"
-        np.save(picture, fake_model.paint(WIDTH, HEIGHT, ("car", (5, 5, 30, 20))))
+        np.save(picture, fake_model.photograph(WIDTH, HEIGHT, ("car", (5, 5, 30, 20))))
         words = [sys.executable, str(PEER), "--picture", str(picture), *options]
         environment = {**os.environ, "PYTHONPATH": str(PEER.parents[2])}
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)

@@ -57,11 +57,11 @@ def test_five_need_nothing_but_the_public_api() -> None:
 
 
 def test_decide_on_image(run, tmp_path: Path, model: Path) -> None:
-    cv2.imwrite(str(tmp_path / "lawn.png"), fake_model.paint(320, 240, CAR))
+    cv2.imwrite(str(tmp_path / "lawn.png"), fake_model.photograph(320, 240, CAR))
     assert run("decide_on_image", model, tmp_path / "lawn.png", 20, 70).startswith("site, ")
     shown = cv2.imread(str(tmp_path / "lawn-site.jpg"))
     assert shown.shape == (240, 320, 3)
-    cv2.imwrite(str(tmp_path / "pond.png"), fake_model.paint(320, 240, ground="water"))
+    cv2.imwrite(str(tmp_path / "pond.png"), fake_model.photograph(320, 240, ground="water"))
     assert run("decide_on_image", model, tmp_path / "pond.png", 20, 70).startswith("no site: ")
 
 
@@ -69,7 +69,7 @@ def test_follow_video(run, tmp_path: Path, model: Path) -> None:
     writer = cv2.VideoWriter(str(tmp_path / "hover.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (320, 240))
     noise = np.random.default_rng(5)
     for _ in range(30):
-        painted = fake_model.paint(320, 240, CAR)
+        painted = fake_model.photograph(320, 240, CAR)
         writer.write(np.clip(painted + noise.normal(0, 4, painted.shape), 0, 255).astype(np.uint8))
     writer.release()
     lines = run("follow_video", model, tmp_path / "hover.avi", 20, 70).splitlines()
@@ -105,7 +105,7 @@ def test_evaluate_model(run, tmp_path: Path, model: Path) -> None:
     for folder in ("pictures", "labels"):
         (tmp_path / folder).mkdir()
     for name, lie in (("true", "grass"), ("lie", "water")):
-        picture = fake_model.paint(320, 240, CAR)
+        picture = fake_model.photograph(320, 240, CAR)
         cv2.imwrite(str(tmp_path / "pictures" / f"{name}.png"), picture)
         label = np.full((240, 320), names.index(lie), np.uint8)
         cv2.imwrite(str(tmp_path / "labels" / f"{name}.png"), label)

@@ -29,7 +29,7 @@ LEVEL = (1.0, 0.0, 0.0, 0.0)
 CAMERA = CameraModel.from_hfov(320, 240, 70.0)
 HOVER = Pose(0, LEVEL, (0.0, 0.0, -20.0), 20.0)
 CAR = ("car", (20, 20, 60, 60))
-LAWN = fake_model.paint(320, 240, CAR)
+LAWN = fake_model.photograph(320, 240, CAR)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,11 @@ def test_one_picture_is_decided_as_by_look(model, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "pose", "reason"),
     [
-        (fake_model.paint(320, 240, ("car", (40, 20, 60, 60)), ground="water"), HOVER, NoSiteReason.NOTHING_LANDABLE),
+        (
+            fake_model.photograph(320, 240, ("car", (40, 20, 60, 60)), ground="water"),
+            HOVER,
+            NoSiteReason.NOTHING_LANDABLE,
+        ),
         (np.zeros((240, 320, 3), np.uint8), HOVER, NoSiteReason.BAD_PICTURE),
         (np.repeat(cv2.cvtColor(LAWN, cv2.COLOR_BGR2GRAY)[..., None], 3, 2), HOVER, NoSiteReason.BAD_PICTURE),
         (LAWN, Pose(0, LEVEL, (0.0, 0.0, -20.0)), NoSiteReason.NO_HEIGHT),
