@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.runner import Figures, benchmark, in_turn
 from edge.look.sky import sky_fraction
 from landing.camera import CameraModel
-from landing.picture.monitor import PictureMonitor, PictureSettings, sharpness, thumbnail
+from landing.picture.monitor import STILL, PictureMonitor, sharpness, thumbnail
 from landing.types import ByteArray, Frame
 
 BLURS_PX = (0, 2, 4, 8, 16)
@@ -68,7 +68,7 @@ def refused(images: list[ByteArray]) -> int:
 def monitor_of(image: ByteArray) -> PictureMonitor:
     """One for the pictures of a camera."""
     camera = CameraModel.from_hfov(image.shape[1], image.shape[0], 70.0)
-    return PictureMonitor(PictureSettings(), camera)
+    return PictureMonitor(STILL, camera)
 
 
 def milliseconds(width: int, height: int) -> float:

@@ -52,8 +52,7 @@ def poses(seconds: float) -> list[Pose]:
 def added_ms(world: World, way: list[Pose], images: list[ByteArray], width_px: int) -> tuple[list[float], list[float]]:
     """Return what relief adds to each frame of a width, ms: to the picture's checks, and to the decision."""
     camera = CameraModel.from_hfov(width_px, width_px * 3 // 4, HFOV_DEG)
-    unchecked = PictureSettings(least_detail=0.0, least_sharpness=0.0)
-    monitors = [PictureMonitor(unchecked, camera, relief) for relief in (None, ON)]
+    monitors = [PictureMonitor(PictureSettings(least_sharpness=0.0), camera, relief) for relief in (None, ON)]
     settings = DecisionSettings()
     deciders = [
         Decider(replaced, world.taxonomy, camera) for replaced in (settings, settings.model_copy(update={"relief": ON}))

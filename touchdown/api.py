@@ -20,7 +20,7 @@ from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from landing.camera import CameraModel
 from landing.errors import ConfigError
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import STILL, PictureMonitor, PictureSettings
 from landing.settings import DecisionSection, DecisionSettings, DirectorSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose, Segmentation
@@ -116,7 +116,7 @@ class Model:
         def clock_ns() -> int:
             return pose.at_ns
 
-        doubts = _Doubts(lens, clock_ns, PictureSettings(check_motion=False), alone=True)
+        doubts = _Doubts(lens, clock_ns, STILL, alone=True)
         following = self._following(lens, settings, clock_ns, doubts)
         return following.answer(frame, lambda at_ns: pose)
 

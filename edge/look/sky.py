@@ -15,7 +15,7 @@ import numpy as np
 from edge.look.photo import PhotoFacts
 from edge.look.view import Given
 from landing.geometry import FloatArray
-from landing.picture.monitor import PictureSettings, fault, thumbnail
+from landing.picture.monitor import STILL, fault, thumbnail
 from landing.types import ByteArray
 
 SIZE_PX = (160, 120)
@@ -50,7 +50,7 @@ def sky_where_assumed(image_bgr: ByteArray, facts: PhotoFacts, given: Given) -> 
         given: By the user.
     """
     assumed = given.assume_nadir and given.pitch_deg is None and facts.pitch_deg is None
-    if not assumed or fault(thumbnail(image_bgr), PictureSettings()) is not None:
+    if not assumed or fault(thumbnail(image_bgr), STILL) is not None:
         return 0.0
     return sky_fraction(image_bgr)
 

@@ -58,7 +58,7 @@ PILOT = "pilot"
 BEAMS = (8, 35.0)
 """Sensors of an array and their angle off straight down, degrees."""
 
-UNCHECKED = PictureSettings(least_detail=0.0, least_sharpness=0.0)
+UNCHECKED = PictureSettings(least_sharpness=0.0)
 """Pictures of a campaign are small ones made large."""
 
 

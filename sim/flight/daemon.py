@@ -69,7 +69,7 @@ def daemon_config(
         "log": {"events": "events.jsonl"},
     }
     if plan.painted:  # one flat colour over the whole picture, be it dark, is no fault there
-        unchecked = dict.fromkeys(("least_brightness", "least_contrast", "least_detail", "least_sharpness"), 0.0)
+        unchecked = dict.fromkeys(("least_brightness", "least_contrast", "least_sharpness"), 0.0)
         sections["picture"] = {**unchecked, "frozen_after_m": 10.0, "frozen_after_deg": 90.0}
     if plan.authority != "advise":
         # The stand-in's flight begins in the air.

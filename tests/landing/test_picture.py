@@ -11,7 +11,7 @@ import pytest
 
 from landing.camera import CameraModel
 from landing.geometry import quaternion_from_euler
-from landing.picture.monitor import PictureMonitor, PictureSettings, sharpness
+from landing.picture.monitor import STILL, PictureMonitor, PictureSettings, sharpness
 from landing.types import ByteArray, Frame, Pose
 from tests.landing.test_motion import CAMERA as LENS
 from tests.landing.test_motion import picture
@@ -35,7 +35,7 @@ def pose(north_m: float = 0.0, yaw_rad: float = 0.0) -> Pose:
 
 
 def problem(image: ByteArray) -> str | None:
-    return PictureMonitor(PictureSettings(), CAMERA).problem(Frame(image, 0, 0), None)
+    return PictureMonitor(STILL, CAMERA).problem(Frame(image, 0, 0), None)
 
 
 def test_good_pictures_pass() -> None:
@@ -92,9 +92,8 @@ def test_a_dim_picture_is_no_cover() -> None:
     assert problem((ground(4) // 5).astype(np.uint8)) is None
 
 
-def test_detail_is_asked_for_as_set() -> None:
-    settings = PictureSettings(least_detail=0.0)
-    assert PictureMonitor(settings, CAMERA).problem(Frame(covered(0.8, 0), 0, 0), None) is None
+def test_flight_asks_for_detail_where_it_is_set() -> None:
+    assert PictureMonitor(PictureSettings(), CAMERA).problem(Frame(covered(0.8, 0), 0, 0), None) is None
 
 
 def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:
