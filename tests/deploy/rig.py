@@ -60,8 +60,8 @@ class Kit:
         samples = folder / "samples"
         samples.mkdir()
         scenes = {
-            "car": fake_model.paint(WIDTH, HEIGHT, ("car", (5, 5, 30, 20))),
-            "pond": fake_model.paint(WIDTH, HEIGHT, ground="water"),
+            "car": fake_model.photograph(WIDTH, HEIGHT, ("car", (5, 5, 30, 20))),
+            "pond": fake_model.photograph(WIDTH, HEIGHT, ground="water"),
         }
         for name, image in scenes.items():
             cv2.imwrite(str(samples / f"{name}.png"), image)
