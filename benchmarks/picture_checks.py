@@ -1,10 +1,10 @@
-"""What the picture checks say of good pictures, and of the same ones blurred, darkened, emptied, fogged, covered.
+"""Picture checks on good pictures, and on the same ones blurred, darkened, emptied, fogged and covered.
 
     python -m benchmarks.picture_checks FOLDER...       (any photographs from above; without labels)
 
-For each picture, at 640 px width with a little noise: sharpness as it is and after a Gaussian blur, and how many of
-each kind `landing.picture.monitor` refuses with its defaults, and in how many of them as they are `edge look` sees sky.
-Then the time of one check.
+For each picture, at 640 px width with a little noise: sharpness as it is and after a Gaussian blur, how many of each
+kind `landing.picture.monitor` refuses with the limits of photographs, and in how many of them as they are `edge look`
+sees sky. Then the time of one check.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class DirectorOutput:
         bad_ground: By the newest decision there is no site, and the ground is why.
         pad_gone: By the newest decision the pad that was followed is lost or not clear, and there is no site.
         aside_ned_m: Where a step to the side may end that shows the relief of the site; None where none is asked for.
-        way_free: By the newest decision nothing stands below the straight way to the site.
+        way_free: By a decision that is not too old nothing stands below the straight way to the site.
     """
 
     state: DirectorState
@@ -158,8 +158,8 @@ class Director:
         pad = None if inputs.decision is None else inputs.decision.pad
         gone = bad and pad is not None and pad.state in GONE_STATES
         transitions = tuple(self._transitions)
-        aside = self._aside_ned_m(inputs)
-        free = inputs.decision is not None and inputs.decision.way_free
+        here = self._decision_here(inputs)
+        aside, free = (None, False) if here is None else (here.aside_ned_m, here.way_free)
         return DirectorOutput(
             self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone, aside, free
         )
@@ -253,14 +253,13 @@ class Director:
         age_s = (inputs.now_ns - decision.evidence_at_ns) * 1e-9
         return decision.selection.descend_to_m if age_s <= self._settings.max_decision_age_s else None
 
-    def _aside_ned_m(self, inputs: DirectorInput) -> tuple[float, float, float] | None:
-        """The end of a step to the side in the pose's frame, by a decision that is not too old."""
+    def _decision_here(self, inputs: DirectorInput) -> Decision | None:
+        """The newest decision in the pose's frame; None where it is too old, or its places are not known there."""
         decision = inputs.decision
         if decision is None or inputs.pose is None:
             return None
         age_s = (inputs.now_ns - decision.evidence_at_ns) * 1e-9
-        here = decision.in_frame(inputs.pose.frame) if age_s <= self._settings.max_decision_age_s else None
-        return None if here is None else here.aside_ned_m
+        return decision.in_frame(inputs.pose.frame) if age_s <= self._settings.max_decision_age_s else None
 
     def _closed_gate(self, inputs: DirectorInput) -> Gate | None:
         """The first gate that keeps a target back; None when all are open.

@@ -177,6 +177,15 @@ def world(settings: AuthoritySettings = GUARD, **kwargs: object) -> World:
     return World(Authority(settings, COMMIT_M), **kwargs)  # type: ignore[arg-type]
 
 
+def held(height_m: float) -> World:
+    """A landing that was stopped at a height because of a person."""
+    w = world()
+    w.land()
+    w.height_m, w.intruder = height_m, PERSON
+    w.until("hold", 2.0)
+    return w
+
+
 def test_a_person_at_the_site_stops_the_landing_in_the_same_step():
     w = world()
     w.land()
@@ -631,10 +640,7 @@ def test_without_a_transmitter_the_mode_is_the_pilots_voice(reports):
 @pytest.mark.parametrize("away_m", [4.0, 6.0])
 def test_a_vehicle_that_is_flown_away_in_our_mode_is_the_pilots(away_m):
     """A ground station's "go to here" stays in GUIDED; gusts take a vehicle less far."""
-    w = world()
-    w.land()
-    w.height_m, w.intruder = 8.0, PERSON
-    w.until("hold", 2.0)
+    w = held(8.0)
     w.run(3.0)
     asked = len(w.requests)
     for k in range(20):
@@ -645,10 +651,7 @@ def test_a_vehicle_that_is_flown_away_in_our_mode_is_the_pilots(away_m):
 
 
 def test_a_vehicle_that_has_yet_to_stop_is_not_taken_for_one_that_is_flown_away():
-    w = world()
-    w.land()
-    w.height_m, w.intruder = 8.0, PERSON
-    w.until("hold", 2.0)
+    w = held(8.0)
     for k in range(60):
         w.position = (min(12.0, 0.3 * k), 0.0)
         w.step()
@@ -657,10 +660,7 @@ def test_a_vehicle_that_has_yet_to_stop_is_not_taken_for_one_that_is_flown_away(
 
 def test_a_vehicle_that_turns_back_to_where_it_was_stopped_is_not_taken_for_one_that_is_flown_away():
     """A vehicle stopped at 3 m/s shoots past by 7 m and stands there for a moment, half a metre in a second."""
-    w = world()
-    w.land()
-    w.height_m, w.intruder = 8.0, PERSON
-    w.until("hold", 2.0)
+    w = held(8.0)
     for k in range(160):
         w.position = (7.0 * math.exp(-0.1 * 0.15 * k) * math.sin(0.1 * 0.45 * k), 0.0)
         w.step()
@@ -685,10 +685,7 @@ def test_a_way_of_ours_that_somebody_else_changes_is_theirs():
 @pytest.mark.parametrize("elsewhere", [None, (30.0, 20.0)])
 def test_a_vehicle_that_shoots_on_before_it_turns_to_another_site_is_not_taken_for_one_that_is_flown_away(elsewhere):
     """ArduPilot flew 5.2 m before it stood, from 4.5 m/s."""
-    w = world()
-    w.land()
-    w.height_m, w.intruder = 19.0, PERSON
-    w.until("hold", 2.0)
+    w = held(19.0)
     w.run(3.0)
     w.obeys, w.intruder, w.site = False, None, (14.0, 5.0, 0.0)
     w.until("approach", 5.0)
