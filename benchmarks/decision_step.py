@@ -22,7 +22,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel
-from landing.decider import Decider, Decision
+from landing.decider import Decider
+from landing.decision import Decision
 from landing.decision_groups import Grid
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy

@@ -19,7 +19,7 @@ from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
 from landing.command.authority import IN_THE_AIR
 from landing.command.authority_io import AuthorityOutput
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.ground.scale import metres_down
 from landing.guidance.descent import ORDERED_WAYS
 from landing.guidance.director import Director, DirectorInput, DirectorOutput, DirectorState

@@ -27,7 +27,7 @@ from edge.vitals import Vitals
 from firmware_bridge.messages import HealthState
 from firmware_bridge.report import LinkStatus, SendResult
 from landing.choice.known_sites import SiteBook
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.globe import GlobalFix
 from landing.guidance.descent import DescentWatch
 from landing.guidance.director import DirectorOutput

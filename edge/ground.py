@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from edge.log import EventLog
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 
 logger = logging.getLogger("edge")

@@ -53,6 +53,14 @@ GUARD = (
     PilotText("goes down to <height> m to see a site", "It goes straight down.", "Is the ground below free?"),
     PilotText("searches from <height> m", "It looks for a place from there."),
     PilotText("<state> refused: <answer>; waits here", "In a failsafe: it holds where it is, then lands."),
+    PilotText(
+        "flies <distance> m to search from there",
+        "From here it has found no place. It looks on from beside.",
+        "Is the way free?",
+    ),
+    PilotText(
+        "the place to search from is not reached", "Wind, or a wrong position. It holds here.", "Mind the battery."
+    ),
     PilotText("searches on", "It is at the top of its climb and looks on."),
     PilotText("disarmed: armed again", "After this landing it may act again."),
     PilotText("the vehicle is flown on", "Somebody flies it somewhere: no landing is begun before it stands."),

@@ -55,7 +55,16 @@ EXPERT = {
     "authority": (
         *("rearm", "begin_in_air", "look_s", "alert_height_m", "clear_height_m", "climb_m", "ceiling_m"),
         *("over_height_m", "wait_s"),
-        *("search_s", "max_tries", "max_total_s", "when_spent", "stick_dead_zone", "start_modes", "start_height_m"),
+        *(
+            "search_s",
+            "search_radius_m",
+            "max_tries",
+            "max_total_s",
+            "when_spent",
+            "stick_dead_zone",
+            "start_modes",
+            "start_height_m",
+        ),
         "announce_s",
     ),
     "health": ("camera_timeout_ms", "pipeline_timeout_ms", "pose_timeout_ms", "min_rate_hz", "hang_timeout_ms"),

@@ -16,7 +16,7 @@ from edge.pipeline import Step
 from firmware_bridge.report import LinkStatus
 from landing.choice.known_sites import SiteBook
 from landing.command.authority_io import AuthorityOutput
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.globe import GlobalFix
 from landing.guidance.director import DirectorOutput
 from landing.types import Pose

@@ -58,6 +58,9 @@ AUTHORITY = {
     AuthorityState.CLIMB: PilotText("Authority climb", "It climbs to see more.", "Look up: is the way free?"),
     AuthorityState.DESCEND: PilotText("Authority descend", "It goes down to where it can see a place.", "Watch."),
     AuthorityState.SEARCH: PilotText("Authority search", "It hovers and looks for a place.", "Mind the battery."),
+    AuthorityState.MOVE: PilotText(
+        "Authority move", "It flies to where it sees other ground. It does not look sideways.", "Is the way free?"
+    ),
     AuthorityState.APPROACH: PilotText(
         "Authority approach",
         "It flies to the place at this height. It does not look sideways: where something may stand it climbs first.",

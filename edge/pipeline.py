@@ -11,7 +11,7 @@ from typing import Protocol
 
 from edge.timings import Timings
 from landing.camera import CameraModel
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.errors import CameraError
 from landing.ground.view import GridOfFloat, GroundView
 from landing.motion.check import MotionReport

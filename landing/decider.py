@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
 from landing.camera import CameraModel
 from landing.choice.aside import aside_offered
-from landing.choice.last_resort import LastResort, ResortChooser
+from landing.choice.last_resort import ResortChooser
+from landing.choice.outlook import outlooks
 from landing.choice.picker import hazard_clearance_grid
 from landing.choice.snapshot import snapshot
 from landing.choice.tracker import SiteTracker
 from landing.choice.way import way_is_free
+from landing.decision import Decision
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.ground.map import GroundMap
@@ -25,68 +27,17 @@ from landing.ground.site_score import confidence_in
 from landing.ground.view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.model.confidence import SiteConfidence
 from landing.pad.tag import PadSettings, PadSighting
-from landing.pad.track import PadReport
 from landing.pad.watch import PadWatch
 from landing.pose_steps import impossible_step
 from landing.relief.ground import ReliefGround
 from landing.relief.report import ReliefReport
 from landing.settings import DecisionSettings
-from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
+from landing.site import LandingSite, NoSite, NoSiteReason, Selection
 from landing.taxonomy import Taxonomy
 from landing.types import FARTHEST_M, Pose, Segmentation
 
 _POSE: TypeAdapter[Pose | None] = TypeAdapter(Pose | None)
 _FRAME: TypeAdapter[EstimatorFrame | None] = TypeAdapter(EstimatorFrame | None)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Result of one frame.
-
-    Attributes:
-        selection: The site, or why there is none.
-        decided_at_ns: Monotonic time of the decision.
-        evidence_at_ns: Capture time of the frame it was made with.
-        timings_ms: Parts of the time it took, if the decider was given a clock.
-        intruder: Who came too close to the site in use before this frame, by this frame alone: to stop is cheap. The
-            site itself is given up only after `lost_after_s`.
-        frame: Local frame of the site.
-        restarted: Why the ground map began anew with this frame; None where it did not.
-        pad: Word on the marked pad; None where none is configured.
-        last_resort: Least bad ground where there is no site; for failsafe landings alone.
-        relief: Relief of the site in words; None without a site or where it is not measured.
-        aside_ned_m: End of a step to the side that would show the site's relief; None where none is asked for.
-        way_free: Whether all ground below the straight way to the site was seen, and nothing stands on it.
-    """
-
-    selection: Selection
-    decided_at_ns: int
-    evidence_at_ns: int
-    timings_ms: dict[str, float] = field(default_factory=dict)
-    intruder: Intruder | None = None
-    frame: EstimatorFrame = FIRST_FRAME
-    restarted: str | None = None
-    pad: PadReport | None = None
-    last_resort: LastResort | None = None
-    relief: str | None = None
-    aside_ned_m: tuple[float, float, float] | None = None
-    way_free: bool = False
-
-    def in_frame(self, frame: EstimatorFrame) -> Decision | None:
-        """The same decision in another local frame; None where its places are not known there."""
-        if frame == self.frame:
-            return self
-        shift = self.frame.shift_to(frame)
-        if shift is None:
-            return None
-        selection = self.selection
-        if isinstance(selection, LandingSite):
-            selection = replace(selection, position_ned_m=shift.point(selection.position_ned_m))
-        resort = self.last_resort
-        if resort is not None:
-            resort = replace(resort, position_ned_m=shift.point(resort.position_ned_m))
-        aside = None if self.aside_ned_m is None else shift.point(self.aside_ned_m)
-        return replace(self, selection=selection, frame=frame, last_resort=resort, aside_ned_m=aside)
 
 
 class _Stateful(Protocol):
@@ -277,8 +228,15 @@ class Decider:
         resort = self._resort.update(selection, view, moving_m, vehicle, height_m)
         at_site = seen.relief_at(selection, settings.required_radius_m)
         aside = aside_offered(seen, selection, at_site, pose, settings)
-        decision = replace(decision, way_free=way_is_free(view, selection, vehicle, captured_ns, settings))
-        return replace(decision, intruder=intruder, last_resort=resort, relief=at_site, aside_ned_m=aside)
+        return replace(
+            decision,
+            intruder=intruder,
+            last_resort=resort,
+            relief=at_site,
+            aside_ned_m=aside,
+            way_free=way_is_free(view, selection, vehicle, captured_ns, settings),
+            outlooks_ned_m=tuple((*place, pose.position_ned_m[2]) for place in outlooks(view, vehicle, height_m)),
+        )
 
     def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
         """A site with what this frame alone says of it, where it judges the ground and the model knows."""

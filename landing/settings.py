@@ -322,6 +322,9 @@ class AuthoritySettings(Frozen):
     over_height_m: float = Field(default=20.0, ge=2, le=120, description="least height over what may stand up, m")
     wait_s: float = Field(default=6.0, ge=0, le=60, description="time it holds for the site to come back, s")
     search_s: float = Field(default=10.0, ge=1, le=120, description="time it searches at each height, s")
+    search_radius_m: float = Field(
+        default=30.0, ge=0, le=500, description="farthest from its start that guard flies to search, m; 0: nowhere"
+    )
     # A middling network loses several sites before a good one is found; max_total_s bounds the cost.
     max_tries: int = Field(default=16, ge=1, le=50, description="resumed landings and searches before it gives up")
     max_total_s: float = Field(default=240.0, ge=10, le=900, description="time for all tries of one landing, s")

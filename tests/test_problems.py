@@ -14,7 +14,7 @@ import pytest
 from edge.finding import Finding
 from firmware_bridge.doctor.findings import PROBLEMS, DoctorFinding, Level
 from firmware_bridge.doctor.show import line_of
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.errors import CameraError, ModelError, TouchdownError
 from landing.guidance.gates import Gate, gates
 from landing.problems import Problem, with_code

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from edge.exact import RecordingError, exact
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.globe import GlobalFix
 from landing.guidance.director import DirectorOutput
 from landing.pad.tag import PadSighting

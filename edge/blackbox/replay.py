@@ -35,7 +35,7 @@ from edge.parameters import read_kept
 from edge.resolved import ResolvedFlight, resolve_decision, resolve_flight
 from edge.runtimes import Runtime
 from landing.choice.known_sites import SiteBook, SiteLook
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.globe import GlobalFix
 from landing.ground.view import GroundView
 from landing.guidance.director import Director, DirectorInput

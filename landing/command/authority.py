@@ -1,7 +1,7 @@
 """Commands to the autopilot when a landing goes wrong, beside the director.
 
     READY -> GUARD -> LOOK (-> ASIDE -> LOOK) -> RESUME -> GUARD, down
-             GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD
+             GUARD -> HOLD -> (CLIMB or MOVE -> SEARCH)... -> RESUME -> GUARD
     with ANNOUNCE, APPROACH, DESCEND, HAND_BACK, and ENDED
 
 `guard` accompanies a landing on a site that is followed: the pilot's, the last leg of the way home, or a mission's
@@ -31,6 +31,10 @@ there can be one. A vehicle that holds or searches up there goes down to it (DES
 A place whose ground was no good from near (too small, lost) is told in one text. The next try begins higher by
 `climb_m` for each of them, so that the picture is wider. The place itself is tried again only after a whole search that
 found nothing else.
+
+Where a search from the greatest height finds nothing the vehicle flies to a place from where other ground is seen, at
+that height, and searches there (MOVE): never lower than `over_height_m`, nor farther than `search_radius_m` from where
+the landing began, nor in a failsafe.
 
 A site beside is flown to at the present height only over ground that was seen, and where nothing stands. Over anything
 else the vehicle climbs to `over_height_m` first, or as high as the landing began.
@@ -114,9 +118,9 @@ FAILSAFE_WORDS = "the autopilot's own failsafe is in force"
 LOST_DESTINATION = "the local frame has moved by an unknown step"
 """Of a climb or descent: where the vehicle was sent to is another place now."""
 
-FLYING = (AuthorityState.ASIDE, AuthorityState.CLIMB, AuthorityState.DESCEND, AuthorityState.APPROACH)
+FLYING = tuple(AuthorityState(name) for name in ("aside", "climb", "descend", "move", "approach"))
 
-IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "aside", "hold", "climb", "descend", "search", "approach"))
+IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "hold", "search")) + FLYING
 """States in which the vehicle stays up on our word, so that together they must end."""
 
 
@@ -135,6 +139,8 @@ class _Landing:
         deadline_ns: When it must be there.
         leaves: It began in a mission, which a resumed landing leaves; said once.
         failed_ned_m: Places whose ground was no good from near.
+        began_ned_m: Where it began.
+        searched_ned_m: Places that it was sent to for a search, and the one where it searched first.
         stays: The autopilot refused to fly somewhere, as ArduPilot does outside of its fence: it is asked no more.
     """
 
@@ -149,7 +155,18 @@ class _Landing:
     deadline_ns: int = 0
     leaves: bool = False
     failed_ned_m: list[Position] = field(default_factory=list)
+    began_ned_m: Position | None = None
+    searched_ned_m: list[Position] = field(default_factory=list)
     stays: bool = False
+
+    def moved(self, shift: FrameShift | None) -> None:
+        """The local frame has moved; None: by an unknown step."""
+        places = (self.destination_ned_m, self.began_ned_m, self.aside_from_m)
+        known = [None if place is None or shift is None else shift.point(place) for place in places]
+        self.destination_ned_m, self.began_ned_m = known[:2]
+        self.aside_from_m = self.aside_from_m if shift is None else known[2]
+        self.failed_ned_m = [] if shift is None else [shift.point(place) for place in self.failed_ned_m]
+        self.searched_ned_m = [] if shift is None else [shift.point(place) for place in self.searched_ned_m]
 
 
 class Authority:
@@ -223,15 +240,10 @@ class Authority:
             self._stand_down(now_ns, vehicle.no_hover)
             return
         self._site.update(inputs.output, inputs.pose, now_ns)
-        destination, shift = self._landing.destination_ned_m, self._site.shift
-        if destination is not None:
-            self._landing.destination_ned_m = None if shift is None else shift.point(destination)
-        back = self._landing.aside_from_m
-        if back is not None and shift is not None:
-            self._landing.aside_from_m = shift.point(back)
+        shift = self._site.shift
         if shift is None or shift != FrameShift():
             self._stray.moved(shift)
-            self._landing.failed_ned_m = [] if shift is None else [shift.point(n) for n in self._landing.failed_ned_m]
+            self._landing.moved(shift)
         if self._state is AuthorityState.READY:
             self._begin(inputs, modes)
         if self._state is AuthorityState.READY:
@@ -321,7 +333,7 @@ class Authority:
         return way in ORDERED_WAYS and status.steady(now_ns) and status.distance_m <= near_m
 
     def _engage(self, state: AuthorityState, expected: frozenset[str], now_ns: int, why: str) -> None:
-        self._landing = _Landing(top_m=self._site.height_m)
+        self._landing = _Landing(top_m=self._site.height_m, began_ned_m=self._site.position_ned_m)
         self._handshake.begin(expected)
         self._pilot.begin(now_ns)
         self._enter(state, why, now_ns)
@@ -405,6 +417,7 @@ class Authority:
                 AuthorityState.CLIMB: self._climbing,
                 AuthorityState.DESCEND: self._descending,
                 AuthorityState.SEARCH: self._search,
+                AuthorityState.MOVE: self._moving,
                 AuthorityState.APPROACH: self._approach,
             }
             act[state](inputs, modes)
@@ -565,6 +578,19 @@ class Authority:
         elif searched:
             self._search_higher(inputs, modes)
 
+    def _moving(self, inputs: AuthorityInput, modes: FlightModes) -> None:
+        here, to = self._site.position_ned_m, self._landing.destination_ned_m
+        if inputs.output.descend_to_m is not None:
+            self._descend(inputs, modes, inputs.output.descend_to_m)
+        elif self._calm(inputs.now_ns) and not self._failed_before:
+            self._go_on(inputs, modes)
+        elif to is None:
+            self._stop(inputs, modes, LOST_DESTINATION)
+        elif here is not None and math.dist(here[:2], to[:2]) <= ARRIVED_M:
+            self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", inputs.now_ns)
+        elif inputs.now_ns > self._landing.deadline_ns:
+            self._stop(inputs, modes, "the place to search from is not reached")
+
     def _approach(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, status, to = inputs.now_ns, self._site, self._landing.destination_ned_m
         # Out of view for a while is no harm here: the vehicle does not go down.
@@ -663,10 +689,29 @@ class Authority:
             return
         highest_m = self._highest_m
         if height_m is not None and height_m + 1.0 > highest_m:
-            self._enter(AuthorityState.SEARCH, "searches on", inputs.now_ns)
+            if not self._search_beside(inputs, modes):
+                self._enter(AuthorityState.SEARCH, "searches on", inputs.now_ns)
             landing.searches += 1
         elif self._climb(inputs, modes, min((height_m or 0.0) + settings.climb_m * (1 + landing.resumes), highest_m)):
             landing.searches += 1
+
+    def _search_beside(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
+        """Flies to where other ground comes into view; False where there is no such place, or none to fly to."""
+        here, began, height_m = self._site.position_ned_m, self._landing.began_ned_m, self._site.height_m
+        low = height_m is None or height_m < self._settings.over_height_m - ARRIVED_M
+        if here is None or began is None or low or inputs.vehicle.failsafe:
+            return False
+        searched = self._landing.searched_ned_m or [here]
+        for to in inputs.output.outlooks_ned_m:
+            away_m = math.dist(here[:2], to[:2])
+            far = math.dist(began[:2], to[:2]) > self._settings.search_radius_m
+            if far or any(math.dist(place[:2], to[:2]) < away_m / 2 for place in searched):
+                continue
+            words = f"flies {away_m:.0f} m to search from there"
+            if self._fly_to(inputs, modes, (to[0], to[1], here[2]), away_m, AuthorityState.MOVE, words):
+                self._landing.searched_ned_m = [*searched, to]
+                return True
+        return False
 
     def _climb(self, inputs: AuthorityInput, modes: FlightModes, height_m: float) -> bool:
         here, now_m = self._site.position_ned_m, self._site.height_m

@@ -24,6 +24,7 @@ class AuthorityState(str, Enum):
     CLIMB = "climb"
     DESCEND = "descend"
     SEARCH = "search"
+    MOVE = "move"
     APPROACH = "approach"
     RESUME = "resume"
     HAND_BACK = "hand-back"

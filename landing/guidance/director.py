@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.guidance.gates import Gate, evidence_gates, height_above_m
 from landing.pad.track import GONE_STATES
 from landing.settings import DirectorSettings
@@ -99,6 +99,7 @@ class DirectorOutput:
         pad_gone: By the newest decision the pad that was followed is lost or not clear, and there is no site.
         aside_ned_m: Where a step to the side may end that shows the relief of the site; None where none is asked for.
         way_free: By a decision that is not too old nothing stands below the straight way to the site.
+        outlooks_ned_m: Places from where other ground is seen, by such a decision, the most promising first.
     """
 
     state: DirectorState
@@ -111,6 +112,7 @@ class DirectorOutput:
     pad_gone: bool = False
     aside_ned_m: tuple[float, float, float] | None = None
     way_free: bool = False
+    outlooks_ned_m: tuple[tuple[float, float, float], ...] = ()
 
 
 class Director:
@@ -159,9 +161,18 @@ class Director:
         gone = bad and pad is not None and pad.state in GONE_STATES
         transitions = tuple(self._transitions)
         here = self._decision_here(inputs)
-        aside, free = (None, False) if here is None else (here.aside_ned_m, here.way_free)
         return DirectorOutput(
-            self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone, aside, free
+            self._state,
+            self._reason,
+            target,
+            transitions,
+            intruder,
+            descend_to_m,
+            bad,
+            gone,
+            None if here is None else here.aside_ned_m,
+            here is not None and here.way_free,
+            () if here is None else here.outlooks_ned_m,
         )
 
     def last_resort(self, inputs: DirectorInput) -> LandingTarget | None:

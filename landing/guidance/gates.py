@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.problems import Problem
 from landing.settings import DirectorSettings
 from landing.site import LandingSite, NoSite, NoSiteReason

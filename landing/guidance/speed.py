@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from landing.decider import Decision
+from landing.decision import Decision
 
 WINDOW_NS = 5_000_000_000
 """Window of the judgement, ns: the decisions within it, and three in any case."""

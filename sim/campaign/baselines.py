@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from landing.camera import CameraModel
 from landing.choice.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.ground.map import GroundMap
 from landing.ground.plane import GroundPlane

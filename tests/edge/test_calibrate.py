@@ -22,7 +22,7 @@ from edge.check import _calibrated
 from edge.exact import RecordingError
 from edge.resolved import resolve_flight
 from landing.camera import CameraModel, Mount
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.geometry import quaternion_from_euler
 from landing.motion.calibration_result import CalibrationError
 from landing.motion.looks import LookCollector

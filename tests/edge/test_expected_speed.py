@@ -10,7 +10,7 @@ import pytest
 from edge.config import parse_config
 from edge.expected_speed import speed_finding
 from edge.resolved import ResolvedFlight, resolve_flight
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.guidance.speed import Load, SpeedMonitor
 from landing.problems import Problem
 from landing.site import NoSite, NoSiteReason

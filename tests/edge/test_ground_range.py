@@ -12,7 +12,7 @@ from edge.config import EdgeConfig
 from edge.control import Control
 from edge.log import EventLog
 from edge.resolved import ResolvedFlight, resolve_flight
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.model.spec import GroundRange
 from landing.settings import DirectorSettings
 from landing.site import NoSite, NoSiteReason

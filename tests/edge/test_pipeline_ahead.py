@@ -12,7 +12,8 @@ import pytest
 from edge.pipeline import Pipeline, Step
 from edge.runtimes import Runtime, load_runtime
 from landing.camera import CameraModel
-from landing.decider import Decider, Decision
+from landing.decider import Decider
+from landing.decision import Decision
 from landing.errors import CameraError
 from landing.settings import DecisionSettings
 from landing.types import Frame, Pose, Segmentation

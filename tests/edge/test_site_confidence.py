@@ -13,7 +13,7 @@ from edge.log import plain
 from edge.resolved import resolve_decision
 from edge.web.metrics import _of_decision
 from edge.web.status import _site
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.model.confidence import SiteConfidence
 from landing.model.spec import ModelSpec
 from landing.settings import DecisionSection

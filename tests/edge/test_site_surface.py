@@ -17,7 +17,7 @@ from edge.log import EventLog, plain
 from edge.resolved import resolve_decision
 from edge.web.status import _site
 from firmware_bridge.monitor_state import _site_words
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.settings import DecisionSection, DirectorSettings
 from landing.site import LandingSite
 from landing.taxonomy import Surface, Taxonomy

@@ -14,7 +14,7 @@ from edge.log import EventLog
 from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import SendResult
 from landing.command.orders import CommandAnswer, CommandRequest
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.guidance.speed import Load
 from landing.settings import DirectorSettings
 from landing.site import Intruder, LandingSite

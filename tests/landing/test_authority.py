@@ -61,6 +61,8 @@ class World:
     known_up_to_m: float | None = None
     aside: tuple[float, float, float] | None = None
     way_free: bool = True
+    outlook_m: float = 0.0
+    """Distance of the places north, east, south and west of it from where other ground is seen."""
     sticks: Sticks | None = REST
     stick_age_s: float = 0.0
     heartbeat_age_s: float = 0.1
@@ -127,6 +129,7 @@ class World:
                     bad_ground=self.site is None and self.ground_known,
                     aside_ned_m=self.aside,
                     way_free=self.way_free,
+                    outlooks_ned_m=self.outlooks(),
                 ),
                 pose,
                 vehicle,
@@ -138,6 +141,13 @@ class World:
         if output.request is not None:
             self._take(output)
         return output
+
+    def outlooks(self) -> tuple[tuple[float, float, float], ...]:
+        (north, east), out_m = self.position, self.outlook_m
+        if out_m == 0.0:
+            return ()
+        beside = ((out_m, 0.0), (0.0, out_m), (-out_m, 0.0), (0.0, -out_m))
+        return tuple((north + dn, east + de, -self.height_m) for dn, de in beside)
 
     def _take(self, output: AuthorityOutput) -> None:
         request = output.request
@@ -277,6 +287,65 @@ def test_without_a_site_it_climbs_searches_and_hands_back_holding():
     assert w.requests[0] == Hold() and Land() not in w.requests
     assert w.log[-1] == "ended" and w.log.count("search") == 1
     assert "take over" in w.step().reason and w.mode == "GUIDED"
+
+
+@pytest.mark.parametrize("autopilot", [Autopilot.ARDUPILOT, Autopilot.PX4])
+def test_where_a_search_from_the_top_finds_nothing_it_searches_from_beside(autopilot):
+    w = world(height_m=40.0, autopilot=autopilot, outlook_m=20.0)
+    w.land()
+    w.height_m, w.site = 25.0, None
+    w.until("ended", GUARD.max_total_s + 10)
+    climb, *moves = [c.position_ned_m for c in w.requests if isinstance(c, FlyTo)]
+    assert climb == (0.0, 0.0, -GUARD.ceiling_m)
+    assert len(moves) >= 4 and len({way[:2] for way in moves}) == len(moves)
+    assert all(way[2] == -GUARD.ceiling_m and 0.0 < math.hypot(*way[:2]) <= GUARD.search_radius_m for way in moves)
+    assert w.log.count("search") > len(moves)
+
+
+def test_a_site_that_comes_into_view_beside_ends_the_search():
+    w = world(height_m=40.0, outlook_m=20.0)
+    w.land()
+    w.height_m, w.site = 29.5, None
+    w.until("move")
+    w.site = (25.0, 3.0, 0.0)
+    w.until("guard")
+    assert w.requests[-2:] == [FlyTo((25.0, 3.0, -29.5)), Land()]
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        ({}, {"height_m": 12.0}),  # lower than what may stand there
+        ({"search_radius_m": 15.0}, {}),
+        ({}, {"outlook_m": 0.0}),
+        ({"failsafe": "guard"}, {"failsafe": True, "battery": Battery(900.0)}),
+    ],
+)
+def test_no_search_from_beside(settings, change):
+    w = world(GUARD.model_copy(update=settings), height_m=40.0, outlook_m=20.0)
+    w.height_m = change.pop("height_m", 29.5)
+    w.land()
+    w.intruder = PERSON if "failsafe" in change else None
+    w.site = w.site if w.intruder else None
+    w.height_m = min(w.height_m, 19.0) if w.intruder else w.height_m
+    for name, value in change.items():
+        setattr(w, name, value)
+    w.run(120.0)
+    assert "move" not in w.log and "hold" in w.log
+
+
+def test_a_place_to_search_from_that_is_not_reached_is_not_flown_to_again():
+    w = world(height_m=40.0, outlook_m=20.0)
+    w.land()
+    w.height_m, w.site = 29.5, None
+    w.until("search")
+    w.obeys = False
+    w.until("move")
+    sent = w.requests[-1]
+    w.until("hold", 120.0)
+    w.obeys = True
+    w.until("move")
+    assert isinstance(w.requests[-1], FlyTo) and w.requests[-1] != sent
 
 
 def test_a_climb_whose_destination_is_lost_with_the_local_frame_ends_here_and_goes_on():

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.camera import CameraModel
-from landing.decider import Decider, Decision
+from landing.decider import Decider
+from landing.decision import Decision
 from landing.decision_groups import Grid
 from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
 from landing.geometry import multiplied, quaternion_from_euler

@@ -15,7 +15,7 @@ from edge.log import EventLog
 from firmware_bridge.report import SendResult
 from landing.choice.last_resort import STRUCK_M, LastResort, ResortChooser
 from landing.choice.picker import hazard_clearance_grid
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.ground.view import MOVING_ROLES, GroundView
 from landing.guidance.director import Director, DirectorInput
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings

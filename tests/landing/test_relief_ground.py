@@ -7,7 +7,8 @@ import pytest
 
 from edge.blackbox.records import StepRecord, step_from, to_json
 from edge.pilot_texts import explain
-from landing.decider import Decider, Decision
+from landing.decider import Decider
+from landing.decision import Decision
 from landing.decision_groups import ReliefSettings
 from landing.estimator import FrameShift
 from landing.ground.view import GridOfFloat

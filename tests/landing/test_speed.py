@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from landing.decider import Decision
+from landing.decision import Decision
 from landing.guidance.speed import Load, Slowness, SpeedMonitor
 from landing.site import NoSite, NoSiteReason
 

@@ -12,7 +12,8 @@ from edge.blackbox.records import StepRecord, step_from, to_json
 from edge.exact import exact
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
-from landing.decider import Decider, Decision
+from landing.decider import Decider
+from landing.decision import Decision
 from landing.decision_groups import ReliefSettings
 from landing.ground.merge import segmentation_from_labels
 from landing.relief.depth_image import DepthCamera

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from landing.camera import CameraModel
-from landing.decider import Decider, Decision
+from landing.decider import Decider
+from landing.decision import Decision
 from landing.decision_groups import ReliefSettings
 from landing.ground.merge import segmentation_from_labels
 from landing.picture.monitor import PictureMonitor, PictureSettings
