@@ -51,7 +51,7 @@ class EdgeConfig(Section):
     def _fits_together(self) -> EdgeConfig:
         camera, link, pose_s = self.camera, self.expert.link, self.director.max_pose_age_s
         if self.depth.source is not None and not self.decision.relief.enabled:
-            raise ValueError("depth.source is for relief: set decision.relief = { enabled = true }, or leave it out")
+            raise ValueError("depth.source is for relief: leave decision.relief.enabled on, or the source out")
         if self.depth.on_gimbal and camera.gimbal == "none":
             raise ValueError("depth.on_gimbal needs camera.gimbal, whose attitude is read")
         check_together({"decision": self.decision, "director": self.director, "authority": self.authority})

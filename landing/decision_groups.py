@@ -213,7 +213,7 @@ class ReliefSettings(Frozen):
     """Limits of ground that is no longer flat, by parallax and depth (`landing.relief.parallax`)."""
 
     enabled: bool = Field(
-        default=False, description="measure relief by parallax and depth sensors, and refuse ground that is not flat"
+        default=True, description="measure relief by parallax and depth sensors, and refuse ground that is not flat"
     )
     max_slope_deg: float = Field(default=8.0, gt=1, le=45, description="steepest ground to land on, degrees")
     max_step_m: float = Field(default=0.4, gt=0.1, le=5, description="tallest thing on the ground to land on, m")

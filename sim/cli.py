@@ -128,7 +128,7 @@ def seeds_of(text: str) -> list[int]:
     help="A marked pad near the start, which the daemon is told to land on: apriltag_36h11:7:0.6, or with @0.5 one "
     "that moves at 0.5 m/s.",
 )
-@click.option("--relief", is_flag=True, help="The daemon measures relief and refuses ground that is not flat.")
+@click.option("--relief/--no-relief", default=True, help="The daemon refuses ground that is shown to be uneven.")
 @option("--hfov-deg", type=Range(20.0, 120.0), default=80.0, help="Horizontal field of view of the camera, degrees.")
 @option("--size", default="640x480", callback=_size, metavar="WxH", help="Pictures of the camera, pixels.")
 @click.option("--fps", type=Range(1.0, 60.0), help="Frame rate, Hz.  [default: 10; on the simulated clock 5]")
@@ -205,7 +205,7 @@ def land(
             width_px=size[0],
             height_px=size[1],
             pad=pad,
-            settings={"decision": {"relief": {"enabled": True}}} if relief else {},
+            settings={"decision": {"relief": {"enabled": relief}}},
             **same,
         )
         real = replace(plan, fps=fps or REAL_FPS, settings=SHARED_MACHINE | plan.settings)

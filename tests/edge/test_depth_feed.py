@@ -84,11 +84,10 @@ BASE: dict[str, Any] = {
     "link": {"connection": "udpin:127.0.0.1:14550"},
 }
 DEPTH = {"source": "images://d", "width_px": 32, "height_px": 24, "hfov_deg": 70.0}
-ON = {"relief": {"enabled": True}}
 
 
 def test_the_table_says_lens_and_errors_and_flies_as_written(tmp_path: Path) -> None:
-    config = parse_config({**BASE, "decision": ON, "depth": {**DEPTH, "max_m": 8.0}}, tmp_path / "edge.toml")
+    config = parse_config({**BASE, "depth": {**DEPTH, "max_m": 8.0}}, tmp_path / "edge.toml")
     flight = resolve_flight(config, None, {})
     assert flight.depth is not None and flight.depth.camera.width_px == 32 and flight.depth.settings.max_m == 8.0
     assert config.link_settings().depth and config.depth.source == f"images://{tmp_path}/d"
@@ -101,10 +100,10 @@ def test_the_table_says_lens_and_errors_and_flies_as_written(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("depth", "decision", "words"),
     [
-        (DEPTH, {}, "decision.relief"),
-        ({**DEPTH, "on_gimbal": True}, ON, "camera.gimbal"),
-        ({"source": "images://d", "hfov_deg": 70.0}, ON, "depth.width_px"),
-        ({k: v for k, v in DEPTH.items() if k != "hfov_deg"}, ON, "hfov_deg or calibration"),
+        (DEPTH, {"relief": {"enabled": False}}, "decision.relief"),
+        ({**DEPTH, "on_gimbal": True}, {}, "camera.gimbal"),
+        ({"source": "images://d", "hfov_deg": 70.0}, {}, "depth.width_px"),
+        ({k: v for k, v in DEPTH.items() if k != "hfov_deg"}, {}, "hfov_deg or calibration"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(

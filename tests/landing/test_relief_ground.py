@@ -106,8 +106,8 @@ def test_unknown_relief_is_refused_below_a_height_if_asked() -> None:
     assert isinstance(decide(decider(higher), ReliefReport()).selection, LandingSite)
 
 
-def test_relief_that_is_not_asked_for_changes_nothing() -> None:
-    decision = decide(decider(DecisionSettings()), BANK)
+def test_relief_that_is_switched_off_changes_nothing() -> None:
+    decision = decide(decider(DecisionSettings(relief=ReliefSettings(enabled=False))), BANK)
     assert isinstance(decision.selection, LandingSite) and decision.relief is None
 
 
