@@ -1,6 +1,6 @@
 """Commands to the autopilot, each followed until it is acknowledged. Pure: time is given.
 
-What is sent, and why in this form (read in ArduCopter 4.6 and PX4 1.15):
+What is sent, and why in this form (read in ArduCopter 4.6, PX4 1.15 and 1.18):
 
 ======= =============================== =====================================================
         ArduPilot                       PX4
@@ -16,9 +16,9 @@ DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged,
 OFFBOARD only. It wants latitude and longitude: they are made from the site's offset to the vehicle and the vehicle's
 own global position, so that neither the local frame's origin nor the autopilot's model of the earth comes in (over 30 m
 models agree to centimetres). On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not
-overruled. ArduPilot turns its nose to where it is sent (WP_YAW_BEHAVIOR): where a heading is asked for,
-SET_POSITION_TARGET_GLOBAL_INT to the same place with that heading follows once the flight is acknowledged, and nobody
-waits for its answer. On PX4, and for each change of mode, `firmware_bridge.current_mode` says whether the mode is known
+overruled. Both turn their nose to where they are sent (WP_YAW_BEHAVIOR, MPC_YAW_MODE). Where a heading is asked for, PX4
+takes it in DO_REPOSITION. To ArduPilot SET_POSITION_TARGET_GLOBAL_INT to the same place with that heading follows once
+the flight is acknowledged, and nobody waits for its answer. On PX4, and for each change of mode, `firmware_bridge.current_mode` says whether the mode is known
 well enough to send a try, the first one and each repeat.
 """
 
@@ -79,7 +79,7 @@ def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | No
     if isinstance(command, FlyTo):
         if fix is None:
             raise InvalidValueError("no GLOBAL_POSITION_INT of the last second to fly by")
-        return _reposition(command.position_ned_m, to, fix)
+        return _reposition(command, to, fix)
     name = _mode_of(command, modes)
     custom_mode, custom_sub_mode = mode_number(to.autopilot, name)
     flag = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
@@ -94,7 +94,8 @@ def _mode_of(command: FlightCommand, modes: FlightModes) -> str:
     return modes.hold if isinstance(command, Hold) else modes.land[0]
 
 
-def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix: GlobalFix) -> Any:
+def _reposition(command: FlyTo, to: AutopilotId, fix: GlobalFix) -> Any:
+    position_ned_m, px4 = command.position_ned_m, to.autopilot is Autopilot.PX4
     away_m = math.dist(position_ned_m, fix.position_ned_m)
     if not away_m <= FARTHEST_M:
         raise InvalidValueError(f"position {position_ned_m} is {away_m:.0f} m away, at most {FARTHEST_M:.0f} m")
@@ -108,9 +109,9 @@ def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix
         0,
         0,
         -1.0,  # speed: the autopilot's own
-        change_mode if to.autopilot is Autopilot.PX4 else 0.0,
+        change_mode if px4 else 0.0,
         0.0,
-        math.nan,  # heading: as it is
+        command.heading_rad if px4 and command.heading_rad is not None else math.nan,
         round(place.latitude_deg * 1e7),
         round(place.longitude_deg * 1e7),
         place.altitude_m,

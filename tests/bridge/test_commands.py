@@ -104,6 +104,7 @@ def test_a_place_is_flown_to_by_a_command_that_is_acknowledged(to, flag):
 def test_a_heading_is_asked_for_once_when_the_flight_is_accepted(to, heading_rad, result, may_ask, follows):
     tracker = CommandTracker()
     flight = asked(tracker, FlyTo((1.5, 0.0, -10.0), heading_rad), to=to, fix=fix_at())
+    assert flight.param4 == heading_rad if to is PX4 else math.isnan(flight.param4)  # PX4 takes it there, in rad
     tracker.on_ack(ack(mavlink.MAV_CMD_DO_REPOSITION, result), 0)
     assert len(tracker.take_answers()) == 1
     headed = tracker.due(0, may_ask=may_ask)
