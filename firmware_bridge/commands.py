@@ -16,10 +16,10 @@ DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged,
 OFFBOARD only. It wants latitude and longitude: they are made from the site's offset to the vehicle and the vehicle's
 own global position, so that neither the local frame's origin nor the autopilot's model of the earth comes in (over 30 m
 models agree to centimetres). On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not
-overruled. Both turn their nose to where they are sent (WP_YAW_BEHAVIOR, MPC_YAW_MODE). Where a heading is asked for, PX4
-takes it in DO_REPOSITION. To ArduPilot SET_POSITION_TARGET_GLOBAL_INT to the same place with that heading follows once
-the flight is acknowledged, and nobody waits for its answer. On PX4, and for each change of mode, `firmware_bridge.current_mode` says whether the mode is known
-well enough to send a try, the first one and each repeat.
+overruled. Both turn their nose to where they are sent (WP_YAW_BEHAVIOR, MPC_YAW_MODE). Where a heading is asked for,
+PX4 takes it in DO_REPOSITION. To ArduPilot SET_POSITION_TARGET_GLOBAL_INT to the same place with that heading follows
+once the flight is acknowledged, and nobody waits for its answer. On PX4, and for each change of mode,
+`firmware_bridge.current_mode` says whether the mode is known well enough to send a try, the first one and each repeat.
 """
 
 from __future__ import annotations
