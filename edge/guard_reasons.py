@@ -53,6 +53,7 @@ GUARD = (
     PilotText("goes down to <height> m to see a site", "It goes straight down.", "Is the ground below free?"),
     PilotText("searches from <height> m", "It looks for a place from there."),
     PilotText("<state> refused: <answer>; waits here", "In a failsafe: it holds where it is, then lands."),
+    PilotText("move refused: <answer>; searches elsewhere", "The autopilot does not fly there: a fence, as a rule."),
     PilotText(
         "flies <distance> m to search from there",
         "From here it has found no place. It looks on from beside.",

@@ -373,11 +373,14 @@ class Authority:
         asked = self._handshake.waiting
         failed = self._handshake.hear(inputs.answers, inputs.vehicle, inputs.now_ns)
         refused = failed is not None and failed.startswith(AnswerKind.REFUSED.value)
-        if refused and self._state in IN_THE_AIR and inputs.vehicle.failsafe and inputs.vehicle.mode == modes.hold:
-            # Nobody may be there to take over: it holds here, and lands when the failsafe's time is over.
-            self._landing.stays = True
+        holds = self._state in IN_THE_AIR and inputs.vehicle.mode == modes.hold
+        if refused and holds and (inputs.vehicle.failsafe or self._state is AuthorityState.MOVE):
+            # Nobody may be there to take over in a failsafe: it holds here, and lands when its time is over. A place to
+            # search from may lie outside of the fence: the next may not.
+            self._landing.stays = inputs.vehicle.failsafe
             self._handshake.drop()
-            self._stay(f"{self._state.value} {failed}; waits here", inputs.now_ns)
+            words = "waits here" if inputs.vehicle.failsafe else "searches elsewhere"
+            self._stay(f"{self._state.value} {failed}; {words}", inputs.now_ns)
             return False
         if failed is not None:
             where = f"the vehicle is in {inputs.vehicle.mode}, take over"

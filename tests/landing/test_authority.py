@@ -348,6 +348,23 @@ def test_a_place_to_search_from_that_is_not_reached_is_not_flown_to_again():
     assert isinstance(w.requests[-1], FlyTo) and w.requests[-1] != sent
 
 
+def test_a_place_to_search_from_that_the_autopilot_refuses_ends_nothing():
+    w = world(height_m=40.0, outlook_m=20.0)
+    w.land()
+    w.height_m, w.site = 29.5, None
+    w.until("search")
+    w.obeys, w.answers_with = False, AnswerKind.REFUSED
+    w.until("move")
+    refused = w.requests[-1]
+    w.until("hold", 2.0)
+    assert w.reasons[-1] == "move refused: words; searches elsewhere"
+    w.obeys, w.answers_with = True, AnswerKind.ACCEPTED
+    w.until("move")
+    assert "ended" not in w.log and w.requests[-1] != refused
+    w.site = (20.0, 2.0, 0.0)
+    w.until("guard")
+
+
 def test_a_climb_whose_destination_is_lost_with_the_local_frame_ends_here_and_goes_on():
     w = world(height_m=12.0)
     w.land()
