@@ -74,9 +74,11 @@ def figures(name: str) -> Any:
     return json.loads((RESULTS / name).read_text("utf-8"))
 
 
-def day_of(name: str) -> str:
-    """Return the day and the commit that a file of figures names."""
+def day_of(name: str, series: str = "") -> str:
+    """Return the day and the commit that a file of figures names, or one of its series that has its own."""
     data = figures(name)
+    if series:
+        data = data["series"][series].get("machine", data)
     about = data.get("machine") if isinstance(data, dict) else None
     about = about if isinstance(about, dict) else data if isinstance(data, dict) else {}
     day = about.get("date") or (data.get("measured", {}).get("date") if isinstance(data, dict) else None)
@@ -269,7 +271,8 @@ SITL = (
     ("sitl-ardupilot-late.json", "late", "a person sets out when the vehicle is below 2 m, `guard`"),
     ("sitl-ardupilot-full-speed.json", "landings", "at full speed to the ground (`PLND_OPTIONS` 4)"),
     ("sitl-ardupilot-full-speed.json", "late", "full speed, a person sets out when it is below 4 m, `guard`"),
-    ("sitl-network.json", "network", "the demo network itself over test scenes, wind with gusts, `guard`"),
+    ("sitl-network.json", "ardupilot", "the demo network itself over test scenes, wind with gusts, `guard`"),
+    ("sitl-network.json", "px4", "the demo network itself over test scenes, still air, `guard`"),
     ("sitl-px4.json", "landings", "still air"),
     ("sitl-px4-present.json", "landings", "a later decision"),
     ("sitl-px4-present.json", "hazard", "a later decision, a person walks in, `guard`"),
@@ -292,7 +295,7 @@ def autopilots() -> str:
         person = f"{s['person_m']['min']:.1f}" if s["person_m"] else ""
         miss = s["miss_m"]
         cells = [autopilot, words, safe, f"{miss['mean']:.2f}", f"{miss['max']:.2f}", person]
-        rows.append([*cells, day_of(name), f"[{name}](../benchmarks/results/{name})"])
+        rows.append([*cells, day_of(name, series), f"[{name}](../benchmarks/results/{name})"])
     head = (
         "autopilot",
         "conditions",

@@ -3,7 +3,7 @@
 Corners are followed from frame to frame (pyramidal Lucas-Kanade). What they did over some tenths of a second to a
 second is one `MotionPair`: a homography of the picture, by RANSAC, so people and cars do not count. It is compared with
 the homography that the plane of the ground should have made, by four numbers: shift across (2), turn, and growth.
-Errors of a flown pose and a good lens are allowed for (`_spread`).
+Errors of a flown pose and a good lens are allowed for (`landing.motion.pairs.Pairs`).
 
 If the pairs of the last seconds do not fit, each kind of mistake (`landing.motion.mistakes`) is tried: the one that
 explains them is named with its size. Where flight did not move enough to tell, the answer is "not tested", never
@@ -151,15 +151,14 @@ class PictureMotion:
         count = len(self._window)
         if count < LEAST_PAIRS or self._window.span_s < LEAST_SPAN_S:
             return
-        fit = self._window.against(self._track)
-        if fit is None:
-            return
+        pairs = self._window.seen_along(self._track)
+        fit = pairs.against()
         residual_px = fit.residual * self._corners.look.fx
         mistake = self._report.mistake
         if fit.fits:
             mistake = None
         elif (at_ns - self._searched_ns) * 1e-9 >= SEARCH_EVERY_S:
             self._searched_ns = at_ns
-            mistake = best_mistake(self._window, self._track, fit)
-        tested = frozenset() if mistake is not None else told_apart(self._window, self._track)
+            mistake = best_mistake(pairs, fit)
+        tested = frozenset() if mistake is not None else told_apart(pairs)
         self._report = MotionReport(mistake, tested, count, residual_px)

@@ -98,7 +98,8 @@ class Looks(Window):
 
     def off(self, track: CameraTrack, setup: Setup) -> FloatArray:
         """Places of the anchors against those that a set-up predicts, shape (looks, 9, 2), at distance 1."""
-        off: FloatArray = np.stack(self._places) - self.predicted(track, setup)
+        pairs = self.seen_along(track)
+        off: FloatArray = pairs.places - pairs.predicted(setup)
         return off
 
     def whitening(self, track: CameraTrack, setup: Setup) -> FloatArray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from landing.geometry import FloatArray
-from landing.motion.pairs import CONFIGURED, FITS, MOST_PER_PAIR, CameraTrack, Fit, Setup, Window
+from landing.motion.pairs import CONFIGURED, FITS, MOST_PER_PAIR, Fit, Pairs, Setup
 
 STATED: dict[str, float] = {
     "mirrored": 0.0,
@@ -108,19 +108,19 @@ def _with(setup: Setup, names: tuple[str, ...], values: FloatArray) -> Setup:
     return replace(setup, **changed)  # type: ignore[arg-type]
 
 
-def refined(window: Window, track: CameraTrack, fit: Fit, names: tuple[str, ...], rounds: int = 4) -> Fit:
+def refined(pairs: Pairs, fit: Fit, names: tuple[str, ...], rounds: int = 4) -> Fit:
     """The best set-up near one, by damped Gauss-Newton with weights that leave outliers out."""
     damping = 1e-3
     for _ in range(rounds):
         values = _values(fit.setup, names)
-        here = window.whitened(track, fit.setup)
+        here = pairs.whitened(fit.setup)
         weight = 1.0 / (1.0 + (here**2).sum(axis=1, keepdims=True) / MOST_PER_PAIR)
         steps = np.concatenate([np.full(np.atleast_1d(getattr(fit.setup, n)).shape, _STEPS[n]) for n in names])
         columns = []
         for index, step in enumerate(steps):
             moved = values.copy()
             moved[index] += step
-            columns.append(((window.whitened(track, _with(fit.setup, names, moved)) - here) / step * weight).ravel())
+            columns.append(((pairs.whitened(_with(fit.setup, names, moved)) - here) / step * weight).ravel())
         jacobian = np.stack(columns, axis=1)
         normal = jacobian.T @ jacobian
         try:
@@ -129,7 +129,7 @@ def refined(window: Window, track: CameraTrack, fit: Fit, names: tuple[str, ...]
             )
         except np.linalg.LinAlgError:
             return fit
-        better = window.against(track, _with(fit.setup, names, values + change))
+        better = pairs.against(_with(fit.setup, names, values + change))
         if better.cost >= fit.cost:
             damping *= 30.0
             continue
@@ -140,13 +140,13 @@ def refined(window: Window, track: CameraTrack, fit: Fit, names: tuple[str, ...]
     return fit
 
 
-def best_of(window: Window, track: CameraTrack, kind: str) -> Fit:
-    """The set-up of a kind that explains a window best."""
+def best_of(pairs: Pairs, kind: str) -> Fit:
+    """The set-up of a kind that explains the pairs best."""
     names = _FREE[kind]
-    tried = sorted((window.against(track, start) for start in starts_of(kind)), key=lambda fit: fit.cost)
+    tried = sorted((pairs.against(start) for start in starts_of(kind)), key=lambda fit: fit.cost)
     if not names:
         return tried[0]
-    return min((refined(window, track, fit, names) for fit in tried[:2]), key=lambda fit: fit.cost)
+    return min((refined(pairs, fit, names) for fit in tried[:2]), key=lambda fit: fit.cost)
 
 
 def size_of(kind: str, setup: Setup) -> float:
@@ -164,9 +164,9 @@ def size_of(kind: str, setup: Setup) -> float:
     return abs(setup.late_s) if kind == "late" else math.hypot(*setup.drift_mps)
 
 
-def best_mistake(window: Window, track: CameraTrack, configured: Fit) -> Mistake | None:
-    """The mistake that explains a window; None while a good set-up, or one below the stated sizes, explains it too."""
-    fits = {kind: best_of(window, track, kind) for kind in KINDS}
+def best_mistake(pairs: Pairs, configured: Fit) -> Mistake | None:
+    """The mistake that explains the pairs; None while a good set-up, or one below the stated sizes, explains it too."""
+    fits = {kind: best_of(pairs, kind) for kind in KINDS}
     ranked = sorted(fits.items(), key=lambda item: item[1].cost + 4.0 * len(_FREE[item[0]]))
     kind, best = ranked[0]
     gain = configured.cost - best.cost
@@ -223,8 +223,8 @@ def _probes() -> dict[str, tuple[Setup, ...]]:
 _PROBES = _probes()
 
 
-def told_apart(window: Window, track: CameraTrack) -> frozenset[str]:
+def told_apart(pairs: Pairs) -> frozenset[str]:
     """Kinds of mistakes that would have shown by now at their stated sizes."""
     return frozenset(
-        kind for kind, probes in _PROBES.items() if all(window.apart(track, probe) >= LEAST_GAIN for probe in probes)
+        kind for kind, probes in _PROBES.items() if all(pairs.apart(probe) >= LEAST_GAIN for probe in probes)
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -195,62 +196,105 @@ class Window:
         self._from_ns, self._to_ns = [self._from_ns[k] for k in kept], [self._to_ns[k] for k in kept]
         self._places = [self._places[k] for k in kept]
 
-    def predicted(self, track: CameraTrack, setup: Setup) -> FloatArray:
+    def seen_along(self, track: CameraTrack) -> Pairs:
+        """Returns the pairs with the camera's way, for set-ups to be tried on; at least one pair."""
+        return Pairs(self.anchors, np.array(self._from_ns), np.array(self._to_ns), np.stack(self._places), track)
+
+
+class Pairs:
+    """The pairs of a window with the way of the camera. What no set-up changes is computed once.
+
+    Args:
+        anchors: Rays of the anchors, shape (9, 3).
+        from_ns, to_ns: Times of the pairs, shape (pairs,).
+        places: Where the anchors went, shape (pairs, 9, 2).
+        track: The camera's way.
+    """
+
+    def __init__(
+        self,
+        anchors: FloatArray,
+        from_ns: npt.NDArray[np.int64],
+        to_ns: npt.NDArray[np.int64],
+        places: FloatArray,
+        track: CameraTrack,
+    ) -> None:
+        self.places = places
+        self._anchors, self._track = anchors, track
+        self._from_ns, self._to_ns = from_ns, to_ns
+        self._seconds = (to_ns - from_ns) * 1e-9
+        self._moves: dict[float, tuple[FloatArray, FloatArray, FloatArray, FloatArray]] = {}
+
+    def __len__(self) -> int:
+        """Count pairs."""
+        return len(self._to_ns)
+
+    def predicted(self, setup: Setup) -> FloatArray:
         """Places of the anchors after each pair, shape (pairs, 9, 2)."""
         if setup.still:
-            return np.broadcast_to(self.anchors[None, :, :2], (len(self), len(self.anchors), 2))
+            return np.broadcast_to(self._anchors[None, :, :2], self.places.shape)
         flip = np.array([-1.0 if setup.mirrored else 1.0, 1.0])
         focal = math.exp(setup.focal)
         believed_from_true = setup.believed_from_true()
-        rays = np.column_stack([self.anchors[:, :2] * flip / focal, self.anchors[:, 2]]) @ believed_from_true.T
-        from_ns, to_ns = np.array(self._from_ns, np.int64), np.array(self._to_ns, np.int64)
-        centre, height_m, turned = track.at(from_ns, setup.late_s)
-        after, _, turned_after = track.at(to_ns, setup.late_s)
-        way = after - centre
-        way[:, :2] -= np.array(setup.drift_mps) * ((to_ns - from_ns) * 1e-9)[:, None]
+        rays = np.column_stack([self._anchors[:, :2] * flip / focal, self._anchors[:, 2]]) @ believed_from_true.T
+        way, height_m, turned, turned_after = self._moved(setup.late_s)
+        if setup.drift_mps != (0.0, 0.0):
+            way = way - np.array([*setup.drift_mps, 0.0]) * self._seconds[:, None]
         directions = rays @ turned.transpose(0, 2, 1)
         reach = (height_m * math.exp(setup.height))[:, None, None] / np.maximum(directions[..., 2:], 0.05)
         seen = (directions * reach - way[:, None]) @ turned_after @ believed_from_true
         places: FloatArray = seen[..., :2] / np.maximum(seen[..., 2:], 0.05) * focal * flip
         return places
 
-    def against(self, track: CameraTrack, setup: Setup = CONFIGURED) -> Fit:
+    def against(self, setup: Setup = CONFIGURED) -> Fit:
         """Compares the pairs with what a set-up predicts."""
-        off = np.stack(self._places) - self.predicted(track, setup)
-        cost = _robust(self._weighted(off, track)).sum()
+        off = self.places - self.predicted(setup)
         residual = float(np.median(np.hypot(off[..., 0], off[..., 1])))
-        return Fit(setup, float(cost), len(self), residual)
+        return Fit(setup, float(_robust(self._weighted(off)).sum()), len(self), residual)
 
-    def apart(self, track: CameraTrack, setup: Setup) -> float:
+    def apart(self, setup: Setup) -> float:
         """Cost that a mistake would have caused by now."""
-        off = self.predicted(track, setup) - self.predicted(track, CONFIGURED)
-        return float(_robust(self._weighted(off, track)).sum())
+        return float(_robust(self._weighted(self.predicted(setup) - self._configured)).sum())
 
-    def whitened(self, track: CameraTrack, setup: Setup) -> FloatArray:
+    def whitened(self, setup: Setup) -> FloatArray:
         """Shift, turn and growth that a set-up does not explain, by what is allowed; shape (pairs, 4)."""
-        return self._weighted(np.stack(self._places) - self.predicted(track, setup), track)
+        return self._weighted(self.places - self.predicted(setup))
 
-    def _weighted(self, off: FloatArray, track: CameraTrack) -> FloatArray:
-        places = self.anchors[:, :2]
-        size = float((places**2).sum())
-        turn = (places[:, 0] * off[..., 1] - places[:, 1] * off[..., 0]).sum(axis=1) / size
-        growth = (places * off).sum(axis=(1, 2)) / size
-        four: FloatArray = np.column_stack([off.mean(axis=1), turn, growth]) / self._spread(track)
+    def _moved(self, late_s: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Way, height before, and rotations before and after of each pair, so long before its stamps."""
+        if late_s not in self._moves:
+            centre, height_m, turned = self._track.at(self._from_ns, late_s)
+            after, _, turned_after = self._track.at(self._to_ns, late_s)
+            self._moves[late_s] = after - centre, height_m, turned, turned_after
+        return self._moves[late_s]
+
+    @cached_property
+    def _configured(self) -> FloatArray:
+        return self.predicted(CONFIGURED)
+
+    @cached_property
+    def _weights(self) -> FloatArray:
+        """Weights of the anchors' offsets in shift (2), turn and growth, shape (pairs, 9, 2, 4)."""
+        x, y = self._anchors[:, :2].T / float((self._anchors[:, :2] ** 2).sum())
+        one, none = np.full(len(x), 1.0 / len(x)), np.zeros(len(x))
+        four = np.stack([np.column_stack([one, none, -y, x]), np.column_stack([none, one, x, y])], axis=1)
+        weights: FloatArray = four / self._spread()[:, None, None, :]
+        return weights
+
+    def _weighted(self, off: FloatArray) -> FloatArray:
+        four: FloatArray = np.einsum("nai,naik->nk", off, self._weights)
         return four
 
-    def _spread(self, track: CameraTrack) -> FloatArray:
+    def _spread(self) -> FloatArray:
         """Standard deviations of the four numbers for a good set-up, shape (pairs, 4)."""
-        from_ns, to_ns = np.array(self._from_ns, np.int64), np.array(self._to_ns, np.int64)
-        seconds = (to_ns - from_ns) * 1e-9
-        centre, height_m, turned = track.at(from_ns, 0.0)
-        after, _, turned_after = track.at(to_ns, 0.0)
+        way, height_m, turned, turned_after = self._moved(0.0)
         height_m = np.maximum(height_m, 0.3)
-        way = np.abs(after - centre) / height_m[:, None]
+        way = np.abs(way) / height_m[:, None]
         across, down = np.hypot(way[:, 0], way[:, 1]), way[:, 2]
         cosine = (np.einsum("nij,nij->n", turned, turned_after) - 1) / 2
         angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-        place = (PLACE_M + WANDER_MPS * seconds) / height_m
-        jitter = STAMP_S * (angle + across + down) / seconds
+        place = (PLACE_M + WANDER_MPS * self._seconds) / height_m
+        jitter = STAMP_S * (angle + across + down) / self._seconds
         lens, mount = PLACE_SHARE * across, MOUNT_RAD * (angle + down)
         shift = np.sqrt(ATTITUDE_RAD**2 + LOOK_RAD**2 + place**2 + lens**2 + mount**2 + jitter**2)
         sideways = MOUNT_RAD * (angle + across)

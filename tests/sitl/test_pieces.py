@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -17,6 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.runner import describe
+from benchmarks.sitl_landings import load, store
+from docs.make import results
 from firmware_bridge.dialect import mavlink
 from landing.errors import DataError
 from landing.types import Pose
@@ -339,3 +343,18 @@ def test_the_estimate_of_a_touchdown_is_of_its_moment_not_of_the_standing_after(
         station.estimates.append(Estimate(at_s, 0.01 * tick, 0.0, 0.0))
     estimate = station.touchdown_estimate()
     assert estimate is not None and estimate.boot_s == pytest.approx(4.9, abs=0.11)
+
+
+def test_a_flight_of_one_autopilot_leaves_the_others_flights_and_their_day(tmp_path, monkeypatch):
+    path, old = tmp_path / "sitl.json", {"date": "2026-01-01", "commit": "abc"}
+    not_landed = dict.fromkeys(("miss_m", "miss_estimated_m", "person_m", "seconds"))
+    row = {"seed": 1, "verdict": "no-site", "manual_takeovers": 0, **not_landed}
+    kept = {"machine": old, "flights": [row]}
+    path.write_text(json.dumps({"series": {"ardupilot": kept}}), "utf-8")
+    store(path, "px4", row)
+    series = load(path)["series"]
+    assert series["ardupilot"] == kept
+    assert series["px4"]["summary"]["verdicts"] == {"no-site": 1}
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    assert results.day_of(path.name, "ardupilot") == "2026-01-01, `abc`"
+    assert results.day_of(path.name, "px4") == f"{series['px4']['machine']['date']}, `{describe()['commit']}`"
