@@ -135,7 +135,11 @@ class _Landing:
         deadline_ns: When it must be there.
         leaves: It began in a mission, which a resumed landing leaves; said once.
         failed_ned_m: Places whose ground was no good from near.
-        stays: The autopilot refused to fly somewhere, as ArduPilot does outside of its fence: it is asked no more.
+        stays: In a failsafe the autopilot did not fly somewhere, as ArduPilot does not outside of its fence: it is
+            asked no more.
+        unanswered: Number of requests to land that came to nothing in a failsafe.
+        spent: Why it tries no more, in words, while the vehicle is stopped where it flew; empty before.
+        known_m: Height above ground from which the network's answer counts, as told last; None while none was told.
     """
 
     top_m: float | None = None
@@ -150,6 +154,9 @@ class _Landing:
     leaves: bool = False
     failed_ned_m: list[Position] = field(default_factory=list)
     stays: bool = False
+    unanswered: int = 0
+    spent: str = ""
+    known_m: float | None = None
 
 
 class Authority:
@@ -223,6 +230,7 @@ class Authority:
             self._stand_down(now_ns, vehicle.no_hover)
             return
         self._site.update(inputs.output, inputs.pose, now_ns)
+        self._landing.known_m = inputs.output.descend_to_m or self._landing.known_m
         destination, shift = self._landing.destination_ned_m, self._site.shift
         if destination is not None:
             self._landing.destination_ned_m = None if shift is None else shift.point(destination)
@@ -360,10 +368,7 @@ class Authority:
         """Return True once the last command is done; end everything when it will not be."""
         asked = self._handshake.waiting
         failed = self._handshake.hear(inputs.answers, inputs.vehicle, inputs.now_ns)
-        refused = failed is not None and failed.startswith(AnswerKind.REFUSED.value)
-        if refused and self._state in IN_THE_AIR and inputs.vehicle.failsafe and inputs.vehicle.mode == modes.hold:
-            # Nobody may be there to take over: it holds here, and lands when the failsafe's time is over.
-            self._landing.stays = True
+        if failed is not None and self._waits_here(failed, inputs, modes):
             self._handshake.drop()
             self._stay(f"{self._state.value} {failed}; waits here", inputs.now_ns)
             return False
@@ -376,9 +381,25 @@ class Authority:
                 self._landing.entered_ns = inputs.now_ns
             return True
         somebody = self._somebody(inputs)
-        if self._state is AuthorityState.RESUME and somebody is not None:
+        if self._state in IN_THE_AIR and inputs.vehicle.failsafe and self._hold_left_s(inputs) <= 0.0:
+            self._must_land(inputs, modes)
+        elif self._state is AuthorityState.RESUME and somebody is not None:
             self._stop(inputs, modes, somebody.text)
         return False
+
+    def _waits_here(self, failed: str, inputs: AuthorityInput, modes: FlightModes) -> bool:
+        """Return True where a request that came to nothing leaves the vehicle in our hold, in a failsafe.
+
+        Nobody may be there to take over: it holds, and lands when the failsafe's time is over. A landing without an
+        answer is asked for again.
+        """
+        if not inputs.vehicle.failsafe or inputs.vehicle.mode != modes.hold:
+            return False
+        if self._state in IN_THE_AIR:
+            self._landing.stays = True
+            return True
+        self._landing.unanswered += 1
+        return self._landing.unanswered < self._settings.max_tries and not failed.startswith(AnswerKind.REFUSED.value)
 
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, state = inputs.now_ns, self._state
@@ -386,9 +407,10 @@ class Authority:
             self._must_land(inputs, modes)
             return
         touched_ns, limit_s = self._handshake.touched_ns, self._settings.max_total_s
-        spent = touched_ns is not None and max(now_ns - touched_ns, self._held_ns) > limit_s * 1e9
+        over = touched_ns is not None and max(now_ns - touched_ns, self._held_ns) > limit_s * 1e9
+        spent = self._landing.spent or (f"{limit_s:g} s are over" if over else "")
         if state in IN_THE_AIR and spent:
-            self._spent(inputs, modes, f"{limit_s:g} s are over")
+            self._spent(inputs, modes, spent)
         elif state is AuthorityState.RESUME:
             self._handshake.expected_modes = frozenset(modes.land)
             self._enter(AuthorityState.GUARD, "landing on the site", now_ns)
@@ -611,10 +633,14 @@ class Authority:
 
     @property
     def _highest_m(self) -> float:
-        """Greatest height to climb to: the way up to where the landing began is known to be free."""
-        settings, top_m = self._settings, self._landing.top_m
-        top_m = settings.ceiling_m if top_m is None else top_m
-        return max(min(settings.ceiling_m, top_m), settings.clear_height_m)
+        """Greatest height to climb to: the way up to where the landing began is known to be free.
+
+        Never to where the network's answer does not count: it would only come down again.
+        """
+        settings, landing = self._settings, self._landing
+        top_m = settings.ceiling_m if landing.top_m is None else landing.top_m
+        known_m = top_m if landing.known_m is None else landing.known_m - ARRIVED_M
+        return max(min(settings.ceiling_m, top_m, known_m), settings.clear_height_m)
 
     @property
     def _try_height_m(self) -> float:
@@ -750,7 +776,10 @@ class Authority:
             self._must_land(inputs, modes)
             return
         alone = self._settings.when_spent == "land" and inputs.output.intruder is None
-        if not alone:
+        if not alone and self._state in FLYING and self._site.position_ned_m is not None:
+            self._landing.spent = why
+            self._stop(inputs, modes, f"{why}; stops here")
+        elif not alone:
             self._end(inputs.now_ns, f"{why}; {HOLDS_IN} {inputs.vehicle.mode}, take over")
         elif self._ask(inputs, Land(), modes.land[0]):
             self._enter(AuthorityState.HAND_BACK, f"{why}; lands straight down", inputs.now_ns)

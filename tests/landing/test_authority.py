@@ -256,6 +256,31 @@ def test_it_climbs_before_it_flies_over_ground_where_something_may_stand(began_m
     assert w.requests == [Hold(), FlyTo((0.0, 0.0, -over_m)), FlyTo((8.0, 3.0, -over_m)), Land()]
 
 
+def test_a_vehicle_whose_time_is_over_on_its_way_is_stopped_before_it_is_handed_back():
+    w = world(GUARD.model_copy(update={"max_total_s": 12.0}))
+    w.land()
+    w.site = None
+    w.until("hold")
+    w.site, w.obeys = (8.0, 3.0, 0.0), False
+    w.mode = "GUIDED"
+    w.until("approach", 10.0)
+    w.position = (4.0, 1.5)
+    w.until("ended", 12.0)
+    assert w.requests[-1] == FlyTo((4.0, 1.5, -10.0)) and w.log[-2:] == ["hold", "ended"]
+    assert "holds in GUIDED" in w.reasons[-1]
+
+
+def test_it_does_not_climb_again_to_where_it_was_too_high_to_see():
+    w = world(height_m=40.0, way_free=False)
+    w.land()
+    w.height_m, w.site, w.known_up_to_m = 8.0, None, 15.0
+    w.until("hold")
+    w.site = (8.0, 3.0, 0.0)
+    w.until("guard", 60.0)
+    heights = [-c.position_ned_m[2] for c in w.requests if isinstance(c, FlyTo)]
+    assert heights == pytest.approx([GUARD.over_height_m, 14.3, 14.3]) and w.requests[-1] == Land()
+
+
 def test_a_site_below_needs_no_way():
     w = world(height_m=40.0, way_free=False)
     w.land()
