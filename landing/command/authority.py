@@ -33,7 +33,8 @@ A place whose ground was no good from near (too small, lost) is told in one text
 found nothing else.
 
 A site beside is flown to at the present height only over ground that was seen, and where nothing stands. Over anything
-else the vehicle climbs to `over_height_m` first, or as high as the landing began.
+else the vehicle climbs to `over_height_m` first, or as high as the landing began; also on its way, where something
+comes to light there.
 
 In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the
 look around for people, may hold the landing up within `landing.command.failsafe`'s bound, and when that is over it
@@ -139,6 +140,7 @@ class _Landing:
             asked no more.
         unanswered: Number of requests to land that came to nothing in a failsafe.
         spent: Why it tries no more, in words, while the vehicle is stopped where it flew; empty before.
+        blocked: On its way to a site something came to light: until it lands it flies from `over_height_m`.
         known_m: Height above ground from which the network's answer counts, as told last; None while none was told.
     """
 
@@ -156,6 +158,7 @@ class _Landing:
     stays: bool = False
     unanswered: int = 0
     spent: str = ""
+    blocked: bool = False
     known_m: float | None = None
 
 
@@ -597,6 +600,9 @@ class Authority:
             self._land(inputs, modes)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the site is not reached")
+        elif inputs.output.target is not None and self._too_low(inputs):
+            self._landing.blocked = True
+            self._fly_to_site(inputs, modes)
         elif to is not None and math.dist(to[:2], (status.site_ned_m or to)[:2]) > MOVED_M:
             self._fly_to_site(inputs, modes)
 
@@ -731,15 +737,19 @@ class Authority:
 
     def _over_height_m(self, inputs: AuthorityInput) -> float:
         """Least height from which to fly to the site, m: no sensor of ours looks sideways, and looks tell no height."""
-        near = self._site.distance_m <= NEAR_SITE_M
-        return 0.0 if near or inputs.output.way_free else min(self._settings.over_height_m, self._highest_m)
+        near, free = self._site.distance_m <= NEAR_SITE_M, inputs.output.way_free and not self._landing.blocked
+        return 0.0 if near or free else min(self._settings.over_height_m, self._highest_m)
+
+    def _too_low(self, inputs: AuthorityInput) -> bool:
+        """Return True where something may stand as high as the vehicle on the way to the site."""
+        height_m = self._site.height_m
+        return height_m is not None and height_m < self._over_height_m(inputs) - ARRIVED_M
 
     def _fly_to_site(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """At the present height, or first up to one that nothing on the way reaches."""
         here, site, away_m = self._site.position_ned_m, self._site.site_ned_m, self._site.distance_m
-        height_m, least_m = self._site.height_m, self._over_height_m(inputs)
-        if height_m is not None and height_m < least_m - ARRIVED_M:
-            self._climb(inputs, modes, least_m)
+        if self._too_low(inputs):
+            self._climb(inputs, modes, self._over_height_m(inputs))
             return
         if here is not None and site is not None:
             words = f"flies {away_m:.0f} m to the site"
@@ -761,6 +771,7 @@ class Authority:
     def _land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         looked = self._state is AuthorityState.LOOK
         if self._ask(inputs, Land(), modes.land[0]):
+            self._landing.blocked = False
             if not looked:
                 self._landing.resumes += 1
             words = "nobody comes: lands" if looked else "site confirmed: lands"

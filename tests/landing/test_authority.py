@@ -256,6 +256,24 @@ def test_it_climbs_before_it_flies_over_ground_where_something_may_stand(began_m
     assert w.requests == [Hold(), FlyTo((0.0, 0.0, -over_m)), FlyTo((8.0, 3.0, -over_m)), Land()]
 
 
+def test_what_comes_to_light_on_the_way_to_a_site_is_flown_over_from_higher_up():
+    w = world(height_m=40.0)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold")
+    w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
+    w.until("approach", 20.0)
+    w.position, w.way_free = (4.0, 0.0), False
+    w.until("climb", 0.5)
+    assert w.requests[-1] == FlyTo((4.0, 0.0, -GUARD.over_height_m))
+    w.height_m, w.way_free = 10.0, True  # what was seen there may be out of view
+    w.run(3.0)
+    assert w.state is AuthorityState.CLIMB
+    w.height_m, w.obeys = GUARD.over_height_m, True
+    w.until("guard", 30.0)
+    assert w.requests[-2:] == [FlyTo((12.0, 0.0, -GUARD.over_height_m)), Land()]
+
+
 def test_a_vehicle_whose_time_is_over_on_its_way_is_stopped_before_it_is_handed_back():
     w = world(GUARD.model_copy(update={"max_total_s": 12.0}))
     w.land()
