@@ -65,7 +65,7 @@ ENDED = (
     PilotText(
         "the pilot has it: <name> stick moved by <share> %",
         "You moved a stick.",
-        "You fly. ArduPilot hovers in GUIDED until you switch the mode.",
+        "Switch the mode: in GUIDED ArduPilot does not follow the sticks, and flies on to where it was sent.",
     ),
     PilotText(
         "the pilot has it: the sticks are no longer reported",

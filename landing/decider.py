@@ -277,7 +277,7 @@ class Decider:
         resort = self._resort.update(selection, view, moving_m, vehicle, height_m)
         at_site = seen.relief_at(selection, settings.required_radius_m)
         aside = aside_offered(seen, selection, at_site, pose, settings)
-        decision = replace(decision, way_free=way_is_free(view, selection, vehicle, captured_ns, settings))
+        decision = replace(decision, way_free=way_is_free(view, ground, selection, vehicle, captured_ns, settings))
         return replace(decision, intruder=intruder, last_resort=resort, relief=at_site, aside_ned_m=aside)
 
     def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
