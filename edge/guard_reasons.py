@@ -35,7 +35,12 @@ GUARD = (
     PilotText("back from the step", "It flies back to where it looked around."),
     PilotText("looks around for <seconds> s, back from the step", "The rest of its look around."),
     PilotText("the step aside does not end", "Wind, or a wrong position. The landing has stopped.", "Take over."),
-    PilotText("the site has moved", "Another place is better now. It goes there from higher up."),
+    PilotText("the site is <distance> m away", "It goes there from higher up."),
+    PilotText(
+        "goes down <distance> m beside the site",
+        "The autopilot does not follow the targets: a mode that takes none, or settings. It will fly to the place.",
+        "Is the way free? After landing: run the doctor. On PX4 land with precision land.",
+    ),
     PilotText("nobody comes: lands", "The look around is over."),
     PilotText("site confirmed: lands", "The place is good again."),
     PilotText(

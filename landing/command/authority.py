@@ -6,7 +6,8 @@
 
 `guard` accompanies a landing on a site that is followed: the pilot's, the last leg of the way home, or a mission's
 landing (`landing.guidance.descent`). It is resumed outside of the mission: AUTO would fly to the item's own place
-again, and may begin at the first item. Somebody at the site stops the vehicle at once; a missing site or missing
+again, and may begin at the first item. A vehicle that goes down beside its site, as in a mode that follows no target,
+is stopped and flown there. Somebody at the site stops the vehicle at once; a missing site or missing
 evidence stops it after `grace_s`, above `alert_height_m` after `high_grace_s`. The vehicle then waits, climbs,
 searches, flies to a confirmed site and lands again, a bounded number of times. `land` may also begin a landing: from a
 mode that the pilot chose in the air, announced beforehand.
@@ -63,7 +64,7 @@ from landing.command.site_status import Position, SiteStatus
 from landing.command.stray import StrayWatch
 from landing.estimator import FrameShift
 from landing.geometry import heading_of
-from landing.guidance.descent import ORDERED_WAYS
+from landing.guidance.descent import ORDERED_WAYS, SINKS_MPS
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
 from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes, WayDown
@@ -85,6 +86,9 @@ AGAIN_M = 3.0
 
 FARTHEST_ASIDE_M, ASIDE_ARRIVED_M = 5.0, 0.4
 """Longest step to the side that is flown, and distance at which its end is reached."""
+
+BESIDE_M, BESIDE_S = 3.0, 3.0
+"""A vehicle that sinks for so long, farther than this from its site, is not led there."""
 
 MOVED_M = 1.0
 OUT_OF_VIEW_S = 3.0
@@ -140,6 +144,7 @@ class _Landing:
             asked no more.
         unanswered: Number of requests to land that came to nothing in a failsafe.
         spent: Why it tries no more, in words, while the vehicle is stopped where it flew; empty before.
+        beside_ns: Time since which it has gone down beside its site; None while it does not.
         blocked: On its way to a site something came to light: until it lands it flies from `over_height_m`.
         known_m: Height above ground from which the network's answer counts, as told last; None while none was told.
     """
@@ -158,6 +163,7 @@ class _Landing:
     stays: bool = False
     unanswered: int = 0
     spent: str = ""
+    beside_ns: int | None = None
     blocked: bool = False
     known_m: float | None = None
 
@@ -469,10 +475,23 @@ class Authority:
         committed = low and not inputs.output.pad_gone  # no landing beside a pad that has left
         high = height_m is not None and height_m > settings.alert_height_m
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
+        beside = self._goes_beside(inputs)
         if not committed and not too_high and self._site.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, self._disappointed(inputs))
+        elif beside:
+            self._stop(inputs, modes, f"goes down {self._site.distance_m:.0f} m beside the site")
         else:
             self._look_around(inputs, modes)
+
+    def _goes_beside(self, inputs: AuthorityInput) -> bool:
+        """Return True where the vehicle has sunk for a while beside its site: it follows no target."""
+        landing, sinks = self._landing, (inputs.vehicle.down_mps or 0.0) >= SINKS_MPS
+        low = self._site.height_m is not None and self._site.height_m <= self._settings.alert_height_m
+        if not (low and sinks and inputs.output.target is not None and self._site.distance_m > BESIDE_M):
+            landing.beside_ns = None
+            return False
+        landing.beside_ns = landing.beside_ns or inputs.now_ns
+        return inputs.now_ns - landing.beside_ns >= BESIDE_S * 1e9
 
     def _look_around(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """Stop and look around, once on a way down, where it is time for it."""
@@ -499,8 +518,8 @@ class Authority:
         elif not inputs.vehicle.failsafe and self._site.missing(now_ns, settings.grace_s):
             self._stay(self._disappointed(inputs), now_ns)
         elif self._passed(now_ns, settings.look_s) and (inputs.vehicle.failsafe or self._calm(now_ns)):
-            if self._landing.aside_from_m is not None and self._site.distance_m > NEAR_SITE_M:
-                self._stay("the site has moved", now_ns)  # it is flown to from higher up
+            if not inputs.vehicle.failsafe and self._site.distance_m > NEAR_SITE_M:
+                self._stay(f"the site is {self._site.distance_m:.0f} m away", now_ns)  # flown to from higher up
             else:
                 self._land(inputs, modes)
 

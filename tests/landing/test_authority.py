@@ -55,6 +55,7 @@ class World:
     hidden_s: float | None = 0.0
     no_hover: str = ""
     touching_down: bool | None = None
+    down_mps: float | None = None
     mission: MissionItem | None = None
     ground_known: bool = True
     battery: Battery | None = None
@@ -100,6 +101,7 @@ class World:
             landing,
             self.mode,
             touching_down=self.touching_down,
+            down_mps=self.down_mps,
             failsafe=self.failsafe,
             fence_open=self.fence_open,
             failsafe_mode=self.failsafe_mode,
@@ -299,6 +301,29 @@ def test_it_does_not_climb_again_to_where_it_was_too_high_to_see():
     assert heights == pytest.approx([GUARD.over_height_m, 14.3, 14.3]) and w.requests[-1] == Land()
 
 
+def test_a_vehicle_that_goes_down_beside_its_site_is_stopped_and_flown_there():
+    """PX4's AUTO.LAND follows no target: who stands below it is not at the site."""
+    w = world(autopilot=Autopilot.PX4, height_m=14.0, site=(8.0, 0.0, 0.0))
+    w.run(1.0)
+    w.mode, w.down_mps = "AUTO.LAND", 0.7
+    w.run(2.5)
+    assert w.requests == []
+    w.until("hold", 1.0)
+    w.down_mps = 0.0
+    assert "8 m beside the site" in w.reasons[-1]
+    w.until("guard", 20.0)
+    assert w.requests == [Hold(), FlyTo((8.0, 0.0, -14.0)), Land()] and w.mode == "AUTO.PRECLAND"
+
+
+@pytest.mark.parametrize(("down_mps", "north_m", "failsafe"), [(0.0, 8.0, False), (0.7, 2.0, False), (0.7, 8.0, True)])
+def test_a_vehicle_that_is_led_to_its_site_is_let_go_on(down_mps, north_m, failsafe):
+    w = world(GUARD.model_copy(update={"failsafe": "guard"}), height_m=14.0, battery=Battery(600.0))
+    w.land()
+    w.site, w.down_mps, w.failsafe = (north_m, 0.0, 0.0), down_mps, failsafe
+    w.run(10.0)
+    assert w.requests == []
+
+
 def test_a_site_below_needs_no_way():
     w = world(height_m=40.0, way_free=False)
     w.land()
@@ -485,7 +510,7 @@ def test_a_site_that_moved_during_the_step_is_flown_to_from_higher_up():
     w.until("look", 3.0)
     w.site = (6.0, 0.0, 0.0)
     w.until("hold", GUARD.look_s + 1.0)
-    assert "the site has moved" in w.reasons and Land() not in w.requests
+    assert "the site is 6 m away" in w.reasons and Land() not in w.requests
 
 
 def test_whoever_comes_meanwhile_is_kept_clear_of_and_the_next_way_down_looks_again():
