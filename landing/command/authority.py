@@ -24,7 +24,8 @@ what slopes and what stands up. It flies no such step in a failsafe, lower than 
 A mode that nobody asked for, a moved stick, or a vehicle that goes where nobody of ours sent it
 (`landing.command.stray`: a ground station's "go to here" changes no mode) ends the authority until `rearm`, also in a
 flight that a restarted daemon finds itself in. So do a refusal, an unanswered command, and a lost link while a command
-of ours is in force. The vehicle is left as it is, and the text says how that is.
+of ours is in force. The vehicle is left as it is, and the text says how that is. In a failsafe that would leave it
+hovering for nobody: there what came to nothing ends a hold only with the landing.
 
 Above the height from which the network's answer counts a missing site stops nothing: the landing goes on down to where
 there can be one. A vehicle that holds or searches up there goes down to it (DESCEND) instead of waiting or climbing.
@@ -222,8 +223,9 @@ class Authority:
                 self._rest(now_ns, "disarmed: armed again")
             return
         if not vehicle.link_alive:
-            self._stand_down(now_ns, "no heartbeat from the autopilot")
-            return
+            if not (self._failsafe and self._state in (*IN_THE_AIR, AuthorityState.RESUME, AuthorityState.HAND_BACK)):
+                self._stand_down(now_ns, "no heartbeat from the autopilot")
+            return  # in a failsafe nobody may be there to take over: it goes on when the link is back
         begun, self._failsafe = vehicle.failsafe and not self._failsafe, vehicle.failsafe
         if self._state not in IN_THE_AIR or not vehicle.failsafe:
             self._bound.release(now_ns)

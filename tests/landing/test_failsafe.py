@@ -143,6 +143,30 @@ def test_a_request_without_an_answer_leaves_nobody_hovering_in_a_failsafe(answer
     assert w.requests[-1] == Land() and w.mode == "LAND" and "lands without us" in w.reasons[-1]
 
 
+def test_a_link_that_is_lost_in_a_failsafe_hold_is_no_end_of_it():
+    w = landing_in_failsafe(height_m=8.0)
+    w.intruder = PERSON
+    w.run(2.0)
+    assert w.state.value == "hold"
+    w.alive = False
+    w.run(LONGEST_S + 5.0)
+    assert w.state.value == "hold" and w.requests == [Hold()]
+    w.alive = True
+    w.run(1.0)
+    assert w.requests == [Hold(), Land()] and w.mode == "LAND"
+
+
+def test_a_link_that_comes_back_with_another_mode_is_the_pilots():
+    w = landing_in_failsafe(height_m=8.0)
+    w.intruder = PERSON
+    w.run(2.0)
+    w.alive, w.mode = False, "LOITER"
+    w.run(5.0)
+    w.alive = True
+    w.run(1.0)
+    assert w.state.value == "ended" and w.requests == [Hold()]
+
+
 def test_who_never_answers_a_landing_in_a_failsafe_is_asked_a_bounded_number_of_times():
     w = landing_in_failsafe(height_m=6.0)
     w.intruder = PERSON
