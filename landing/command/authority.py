@@ -118,7 +118,7 @@ LEAST_HOLD_S = 3.0
 FAILSAFE_WORDS = "the autopilot's own failsafe is in force"
 
 LOST_DESTINATION = "the local frame has moved by an unknown step"
-"""Of a climb or descent: where the vehicle was sent to is another place now."""
+"""Of a flight of ours: where the vehicle was sent to is another place now."""
 
 FLYING = (AuthorityState.ASIDE, AuthorityState.CLIMB, AuthorityState.DESCEND, AuthorityState.APPROACH)
 
@@ -617,6 +617,8 @@ class Authority:
         lost = status.missing(now_ns, self._settings.grace_s + OUT_OF_VIEW_S)
         if self._somebody(inputs) is not None or lost:
             self._stop(inputs, modes, inputs.output.reason)
+        elif to is None:
+            self._stop(inputs, modes, LOST_DESTINATION)
         elif status.distance_m <= NEAR_SITE_M / 2 and status.steady(now_ns):
             self._land(inputs, modes)
         elif now_ns > self._landing.deadline_ns:
@@ -624,7 +626,7 @@ class Authority:
         elif inputs.output.target is not None and self._too_low(inputs):
             self._landing.blocked = True
             self._fly_to_site(inputs, modes)
-        elif to is not None and math.dist(to[:2], (status.site_ned_m or to)[:2]) > MOVED_M:
+        elif math.dist(to[:2], (status.site_ned_m or to)[:2]) > MOVED_M:
             self._fly_to_site(inputs, modes)
 
     def _somebody(self, inputs: AuthorityInput) -> Intruder | None:

@@ -365,6 +365,22 @@ def test_a_climb_whose_destination_is_lost_with_the_local_frame_ends_here_and_go
     assert "ended" not in w.log
 
 
+def test_a_flight_to_a_site_whose_place_is_lost_with_the_local_frame_ends_here_and_goes_on():
+    w = world(height_m=12.0)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold")
+    w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
+    w.until("approach", 20.0)
+    w.run(0.5)
+    w.position, w.site, w.frame = (104.0, 100.0), (111.0, 100.0, 0.0), w.frame.moved(None)
+    w.until("hold", 1.0)
+    assert w.requests[-1] == FlyTo((104.0, 100.0, -8.0))
+    w.obeys = True
+    w.until("guard", 20.0)
+    assert w.requests[-2:] == [FlyTo((111.0, 100.0, -8.0)), Land()]
+
+
 def test_without_a_site_it_may_be_told_to_land_as_if_alone():
     w = world(GUARD.model_copy(update={"when_spent": "land"}))
     w.land()
