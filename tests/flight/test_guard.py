@@ -13,7 +13,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.report import Refusal, SendResult
 from landing.settings import AuthoritySettings
 from sim.vehicle.autopilot import Mode
-from tests.flight.in_process import InProcessFlight
+from tests.flight.in_process import PARAMETERS, InProcessFlight
 from tests.landing.worlds import GRASS, ROOF
 
 GUARD = AuthoritySettings(level="guard", begin_in_air=True)
@@ -305,3 +305,13 @@ def test_an_estimator_that_creeps_away_stops_a_climb_and_ends_nothing(late_s):
     assert flight.commands[-1]["reason"] == "the local frame has moved by an unknown step"
     flight.run(lambda: flight.authority == "guard", 60)
     assert not any("ended" in text for text in flight.said)
+
+
+def test_an_autopilot_that_takes_no_targets_is_not_let_down_beside_the_site(monkeypatch):
+    """Precision landing is switched off, as PX4's AUTO.LAND has none: below the vehicle is a roof."""
+    monkeypatch.setitem(PARAMETERS, "PLND_ENABLED", 0)
+    lawn = lambda n, e: np.where((abs(n - 7) < 4) & (abs(e) < 4), GRASS, ROOF)  # noqa: E731
+    flight = descending(GUARD.model_copy(update={"look_s": 0.0}), ground=lawn, height_m=14.0)
+    flight.run(lambda: over(flight), 60)
+    assert flight.landed and flight.distance_m(7.0, 0.0) < 2.0
+    assert any("goes down 6 m beside the site" in command["reason"] for command in flight.commands)
