@@ -35,7 +35,12 @@ GUARD = (
     PilotText("back from the step", "It flies back to where it looked around."),
     PilotText("looks around for <seconds> s, back from the step", "The rest of its look around."),
     PilotText("the step aside does not end", "Wind, or a wrong position. The landing has stopped.", "Take over."),
-    PilotText("the site has moved", "Another place is better now. It goes there from higher up."),
+    PilotText("the site is <distance> m away", "It goes there from higher up."),
+    PilotText(
+        "goes down <distance> m beside the site",
+        "The autopilot does not follow the targets: a mode that takes none, or settings. It will fly to the place.",
+        "Is the way free? After landing: run the doctor. On PX4 land with precision land.",
+    ),
     PilotText("nobody comes: lands", "The look around is over."),
     PilotText("site confirmed: lands", "The place is good again."),
     PilotText(
@@ -52,7 +57,8 @@ GUARD = (
     PilotText("climbs to <height> m", "It climbs straight up.", "Is the way free?"),
     PilotText("goes down to <height> m to see a site", "It goes straight down.", "Is the ground below free?"),
     PilotText("searches from <height> m", "It looks for a place from there."),
-    PilotText("<state> refused: <answer>; waits here", "In a failsafe: it holds where it is, then lands."),
+    PilotText("<request that came to nothing>; waits here", "In a failsafe: it holds where it is, then lands."),
+    PilotText("<why>; stops here", "It gives up, and stops on its way first.", "Take over."),
     PilotText("move refused: <answer>; searches elsewhere", "The autopilot does not fly there: a fence, as a rule."),
     PilotText(
         "flies <distance> m to search from there",
@@ -73,7 +79,7 @@ ENDED = (
     PilotText(
         "the pilot has it: <name> stick moved by <share> %",
         "You moved a stick.",
-        "You fly. ArduPilot hovers in GUIDED until you switch the mode.",
+        "Switch the mode: in GUIDED ArduPilot does not follow the sticks, and flies on to where it was sent.",
     ),
     PilotText(
         "the pilot has it: the sticks are no longer reported",

@@ -15,11 +15,12 @@ Land    DO_SET_MODE LAND                DO_SET_MODE AUTO.PRECLAND: NAV_LAND is a
 DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged, and because PX4 takes the latter in
 OFFBOARD only. It wants latitude and longitude: they are made from the site's offset to the vehicle and the vehicle's
 own global position, so that neither the local frame's origin nor the autopilot's model of the earth comes in (over 30 m
-models agree to centimetres). On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not
-overruled. Both turn their nose to where they are sent (WP_YAW_BEHAVIOR, MPC_YAW_MODE). Where a heading is asked for,
-PX4 takes it in DO_REPOSITION. To ArduPilot SET_POSITION_TARGET_GLOBAL_INT to the same place with that heading follows
-once the flight is acknowledged, and nobody waits for its answer. On PX4, and for each change of mode,
-`firmware_bridge.current_mode` says whether the mode is known well enough to send a try, the first one and each repeat.
+models agree to centimetres). After the local frame has moved the place before says nothing of it: the next one is
+waited for. On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not overruled. Both turn
+their nose to where they are sent (WP_YAW_BEHAVIOR, MPC_YAW_MODE). Where a heading is asked for, PX4 takes it in
+DO_REPOSITION. To ArduPilot SET_POSITION_TARGET_GLOBAL_INT to the same place with that heading follows once the flight
+is acknowledged, and nobody waits for its answer. On PX4, and for each change of mode, `firmware_bridge.current_mode`
+says whether the mode is known well enough to send a try, the first one and each repeat.
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ TRIES = 5
 # A request is given up after so long: what was right when it was made may be against what a pilot did since
 LONGEST_NS = 3_000_000_000
 OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
-GLOBAL_FRESH_NS = 1_000_000_000
+GLOBAL_FRESH_NS = 1_000_000_000  # Also the time for which a flight waits for a place on the globe
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
 PLACE_AND_YAW = 0b1001_1111_1000  # What a position target has not: speeds, accelerations, and the rate of the yaw
 
 RESULT_WORDS = enum_words("MAV_RESULT_")
+
+FixNow = Callable[[], GlobalFix | None]
+"""Gives the vehicle's newest place on the globe; None while none is known in the local frame of a request."""
 
 
 def fix_of(message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
@@ -172,6 +176,16 @@ class _Overdue:
         return True
 
 
+@dataclass(frozen=True)
+class _Unplaced:
+    """A request of flight that waits for the vehicle's place."""
+
+    request: CommandRequest
+    to: AutopilotId
+    fix_now: FixNow
+    until_ns: int
+
+
 class CommandTracker:
     """Follows one request at a time; a newer one takes its place.
 
@@ -186,17 +200,33 @@ class CommandTracker:
         self._answers: list[CommandAnswer] = []
         self._overdue = _Overdue()
         self._then: Any = None
+        self._unplaced: _Unplaced | None = None
 
-    def ask(self, request: CommandRequest, to: AutopilotId, fix: GlobalFix | None, now_ns: int, mode: str = "") -> None:
+    def ask(self, request: CommandRequest, to: AutopilotId, fix_now: FixNow, now_ns: int, mode: str = "") -> None:
         """Begins to ask in a mode, by its name; what cannot be asked is answered with a refusal."""
-        if fix is not None and now_ns - fix.at_ns > GLOBAL_FRESH_NS:
-            fix = None
-        self.follow(request.number, lambda tries: command_message(request.command, to, fix, tries), now_ns)
-        if self._asked is not None and self._asked.number == request.number:
+        if isinstance(request.command, FlyTo):
+            self._put_aside(now_ns)
+            self._unplaced = _Unplaced(request, to, fix_now, now_ns + GLOBAL_FRESH_NS)
+            self._place(now_ns)
+            return
+        self.follow(request.number, lambda tries: command_message(request.command, to, None, tries), now_ns)
+        if self._asked is not None:
             wanted = _mode_of(request.command, FLIGHT_MODES[to.autopilot])
             self._asked.mode = wanted if wanted != mode else ""
-            if to.autopilot is Autopilot.ARDUPILOT and isinstance(request.command, FlyTo):
-                self._asked.then = _headed(self._asked.message_of(0), request.command.heading_rad)
+
+    def _place(self, now_ns: int) -> None:
+        """Begins to ask for a flight once the vehicle's place is known, or refuses it when it has not come in time."""
+        waiting = self._unplaced
+        if waiting is None:
+            return
+        request, to, fix = waiting.request, waiting.to, waiting.fix_now()
+        if fix is not None and now_ns - fix.at_ns > GLOBAL_FRESH_NS:
+            fix = None
+        if fix is None and now_ns < waiting.until_ns:
+            return
+        self.follow(request.number, lambda tries: command_message(request.command, to, fix, tries), now_ns)
+        if self._asked is not None and to.autopilot is Autopilot.ARDUPILOT and isinstance(request.command, FlyTo):
+            self._asked.then = _headed(self._asked.message_of(0), request.command.heading_rad)
 
     def on_mode(self, mode: str, now_ns: int) -> None:
         """Take the mode in a heartbeat, by its name."""
@@ -219,7 +249,7 @@ class CommandTracker:
 
     def withdraw(self) -> None:
         """Does not ask again."""
-        self._asked = self._then = None
+        self._asked = self._then = self._unplaced = None
         self._answers = []
 
     @property
@@ -229,6 +259,7 @@ class CommandTracker:
 
     def due(self, now_ns: int, *, may_ask: bool = True) -> Any:
         """The message to send now, or None; nothing is sent while it may not be asked."""
+        self._place(now_ns)
         asked = self._asked
         if asked is None:
             then, self._then = self._then, None
@@ -271,7 +302,7 @@ class CommandTracker:
         return answers
 
     def _put_aside(self, now_ns: int) -> None:
-        asked, self._asked, self._then = self._asked, None, None
+        asked, self._asked, self._then, self._unplaced = self._asked, None, None, None
         if asked is not None and asked.tries > 0:
             self._overdue = _Overdue(asked.command_id, asked.tries, now_ns + OVERDUE_NS)
 

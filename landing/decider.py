@@ -234,7 +234,7 @@ class Decider:
             last_resort=resort,
             relief=at_site,
             aside_ned_m=aside,
-            way_free=way_is_free(view, selection, vehicle, captured_ns, settings),
+            way_free=way_is_free(view, ground, selection, vehicle, captured_ns, settings),
             outlooks_ned_m=tuple((*place, pose.position_ned_m[2]) for place in outlooks(view, vehicle, height_m)),
         )
 

@@ -26,6 +26,9 @@ INTRUSION_M = 0.2
 """Depth into a site's clearance from which one frame with somebody counts, m. A site may be chosen next to people who
 stand still, and their outline wavers by about a cell."""
 
+BESIDE_M = 2.0
+"""Farther than this from its site a low vehicle may come down beside it."""
+
 WORSE_BY = 0.75
 """Steps of preference by which a site's surface must come out worse than it was chosen for to be exchanged."""
 
@@ -174,7 +177,7 @@ class SiteTracker:
         """Return the person or vehicle too close to the present site by this very frame, or soon.
 
         A site that is lost low down does not stop a landing (`landing.command.authority`): the vehicle goes on straight
-        down. There the ground below it takes the site's place.
+        down. There the ground below it takes the site's place, and counts beside it where the vehicle is not above it.
 
         Args:
             view: The map.
@@ -184,17 +187,18 @@ class SiteTracker:
             at_ns: Capture time of the frame.
         """
         place = self.site.place_ned_m(at_ns)[:2] if self.site is not None else None
-        if place is None and height_m <= self._settings.commit_height_m:
-            place = vehicle_ne_m
-        cell = view.cell_of(*place) if place is not None else None
-        if self.site is None or cell is None:
-            self._approaches.forget()
-        if cell is None:
-            return None
-        clearances_m = {role: float(grid[cell]) for role, grid in moving_clearance_m.items()}
+        low = height_m <= self._settings.commit_height_m
+        beside = low and (place is None or math.dist(place, vehicle_ne_m) > BESIDE_M)
+        at_site = view.cell_of(*place) if place is not None else None
+        below = view.cell_of(*vehicle_ne_m) if beside else None
         soon_m = {}
-        if self.site is not None:  # of all of them in each frame, or a look is missing in the next
-            soon_m = {r: self._approaches.clearance_soon_m(r, room_m, at_ns) for r, room_m in clearances_m.items()}
+        if at_site is None:
+            self._approaches.forget()
+        else:  # of all of them in each frame, or a look is missing in the next
+            for role, grid in moving_clearance_m.items():
+                soon_m[role] = self._approaches.clearance_soon_m(role, float(grid[at_site]), at_ns)
+        cells = [cell for cell in (at_site, below) if cell is not None]
+        clearances_m = {r: min(float(grid[cell]) for cell in cells) for r, grid in moving_clearance_m.items() if cells}
         needed_m = self._settings.required_radius_m - INTRUSION_M
         for rooms_m in (clearances_m, soon_m):
             role, room_m = min(rooms_m.items(), key=lambda pair: pair[1], default=(None, math.inf))

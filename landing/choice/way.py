@@ -1,4 +1,4 @@
-"""Way to a site: whether the ground below it was seen, and holds nothing that stands up. Pure."""
+"""Way to a site: free where the ground below it was seen, and holds nothing that stands up. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 from landing.ground.view import GroundView, any_set
+from landing.relief.ground import ReliefGround
+from landing.relief.report import STEEP
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, Selection
 from landing.taxonomy import Role
@@ -17,15 +19,26 @@ BESIDE_M = 1.0
 """Room that is kept beside the vehicle on its way, m: gusts, and crowns that lean out."""
 
 
+STANDING = (Role.OBSTACLE, Role.VEHICLE)
+"""Roles of what may be as tall as the vehicle flies."""
+
+
 def way_is_free(
-    view: GroundView, selection: Selection, vehicle_ne_m: tuple[float, float], at_ns: int, settings: DecisionSettings
+    view: GroundView,
+    relief: ReliefGround | None,
+    selection: Selection,
+    vehicle_ne_m: tuple[float, float],
+    at_ns: int,
+    settings: DecisionSettings,
 ) -> bool:
     """Tell whether nothing stands below the straight way to the site, as far as the map knows all of that ground.
 
-    Looks tell no height: an obstacle may be a kerb or a tree.
+    Looks tell no height: an obstacle may be a kerb or a tree, a vehicle a car or a lorry. Ground that relief shows to
+    rise, or something to stand on it, is not free either.
 
     Args:
         view: The map.
+        relief: On the map; None where it is not measured.
         selection: The site; without one no way is free.
         vehicle_ne_m: North and east of the vehicle, m.
         at_ns: Time of the map.
@@ -39,4 +52,9 @@ def way_is_free(
     lane: ByteArray = np.zeros(view.known.shape, np.uint8)
     wide = 2 * math.ceil((settings.vehicle_radius_m + BESIDE_M) / view.cell_m) + 1
     cv2.line(lane, ends[0][::-1], ends[1][::-1], 1, wide)
-    return not any_set((lane > 0) & (view.hazards[Role.OBSTACLE] | ~view.known))
+    blocked = ~view.known
+    for role in STANDING:
+        blocked |= view.hazards[role]
+    if relief is not None:
+        blocked |= relief.codes >= STEEP
+    return not any_set((lane > 0) & blocked)

@@ -6,7 +6,8 @@
 
 `guard` accompanies a landing on a site that is followed: the pilot's, the last leg of the way home, or a mission's
 landing (`landing.guidance.descent`). It is resumed outside of the mission: AUTO would fly to the item's own place
-again, and may begin at the first item. Somebody at the site stops the vehicle at once; a missing site or missing
+again, and may begin at the first item. A vehicle that goes down beside its site, as in a mode that follows no target,
+is stopped and flown there. Somebody at the site stops the vehicle at once; a missing site or missing
 evidence stops it after `grace_s`, above `alert_height_m` after `high_grace_s`. The vehicle then waits, climbs,
 searches, flies to a confirmed site and lands again, a bounded number of times. `land` may also begin a landing: from a
 mode that the pilot chose in the air, announced beforehand.
@@ -23,7 +24,8 @@ what slopes and what stands up. It flies no such step in a failsafe, lower than 
 A mode that nobody asked for, a moved stick, or a vehicle that goes where nobody of ours sent it
 (`landing.command.stray`: a ground station's "go to here" changes no mode) ends the authority until `rearm`, also in a
 flight that a restarted daemon finds itself in. So do a refusal, an unanswered command, and a lost link while a command
-of ours is in force. The vehicle is left as it is, and the text says how that is.
+of ours is in force. The vehicle is left as it is, and the text says how that is. In a failsafe that would leave it
+hovering for nobody: there what came to nothing ends a hold only with the landing.
 
 Above the height from which the network's answer counts a missing site stops nothing: the landing goes on down to where
 there can be one. A vehicle that holds or searches up there goes down to it (DESCEND) instead of waiting or climbing.
@@ -37,7 +39,8 @@ that height, and searches there (MOVE): never lower than `over_height_m`, nor fa
 the landing began, nor in a failsafe.
 
 A site beside is flown to at the present height only over ground that was seen, and where nothing stands. Over anything
-else the vehicle climbs to `over_height_m` first, or as high as the landing began.
+else the vehicle climbs to `over_height_m` first, or as high as the landing began; also on its way, where something
+comes to light there.
 
 In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the
 look around for people, may hold the landing up within `landing.command.failsafe`'s bound, and when that is over it
@@ -66,7 +69,7 @@ from landing.command.site_status import Position, SiteStatus
 from landing.command.stray import StrayWatch
 from landing.estimator import FrameShift
 from landing.geometry import heading_of
-from landing.guidance.descent import ORDERED_WAYS
+from landing.guidance.descent import ORDERED_WAYS, SINKS_MPS
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
 from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes, WayDown
@@ -88,6 +91,9 @@ AGAIN_M = 3.0
 
 FARTHEST_ASIDE_M, ASIDE_ARRIVED_M = 5.0, 0.4
 """Longest step to the side that is flown, and distance at which its end is reached."""
+
+BESIDE_M, BESIDE_S = 3.0, 3.0
+"""A vehicle that sinks for so long, farther than this from its site, is not led there."""
 
 MOVED_M = 1.0
 OUT_OF_VIEW_S = 3.0
@@ -116,7 +122,7 @@ LEAST_HOLD_S = 3.0
 FAILSAFE_WORDS = "the autopilot's own failsafe is in force"
 
 LOST_DESTINATION = "the local frame has moved by an unknown step"
-"""Of a climb or descent: where the vehicle was sent to is another place now."""
+"""Of a flight of ours: where the vehicle was sent to is another place now."""
 
 FLYING = tuple(AuthorityState(name) for name in ("aside", "climb", "descend", "move", "approach"))
 
@@ -141,7 +147,13 @@ class _Landing:
         failed_ned_m: Places whose ground was no good from near.
         began_ned_m: Where it began.
         searched_ned_m: Places that it was sent to for a search, and the one where it searched first.
-        stays: The autopilot refused to fly somewhere, as ArduPilot does outside of its fence: it is asked no more.
+        stays: In a failsafe the autopilot did not fly somewhere, as ArduPilot does not outside of its fence: it is
+            asked no more.
+        unanswered: Number of requests to land that came to nothing in a failsafe.
+        spent: Why it tries no more, in words, while the vehicle is stopped where it flew; empty before.
+        beside_ns: Time since which it has gone down beside its site; None while it does not.
+        blocked: On its way to a site something came to light: until it lands it flies from `over_height_m`.
+        known_m: Height above ground from which the network's answer counts, as told last; None while none was told.
     """
 
     top_m: float | None = None
@@ -158,6 +170,11 @@ class _Landing:
     began_ned_m: Position | None = None
     searched_ned_m: list[Position] = field(default_factory=list)
     stays: bool = False
+    unanswered: int = 0
+    spent: str = ""
+    beside_ns: int | None = None
+    blocked: bool = False
+    known_m: float | None = None
 
     def moved(self, shift: FrameShift | None) -> None:
         """The local frame has moved; None: by an unknown step."""
@@ -223,8 +240,9 @@ class Authority:
                 self._rest(now_ns, "disarmed: armed again")
             return
         if not vehicle.link_alive:
-            self._stand_down(now_ns, "no heartbeat from the autopilot")
-            return
+            if not (self._failsafe and self._state in (*IN_THE_AIR, AuthorityState.RESUME, AuthorityState.HAND_BACK)):
+                self._stand_down(now_ns, "no heartbeat from the autopilot")
+            return  # in a failsafe nobody may be there to take over: it goes on when the link is back
         begun, self._failsafe = vehicle.failsafe and not self._failsafe, vehicle.failsafe
         if self._state not in IN_THE_AIR or not vehicle.failsafe:
             self._bound.release(now_ns)
@@ -240,6 +258,7 @@ class Authority:
             self._stand_down(now_ns, vehicle.no_hover)
             return
         self._site.update(inputs.output, inputs.pose, now_ns)
+        self._landing.known_m = inputs.output.descend_to_m or self._landing.known_m
         shift = self._site.shift
         if shift is None or shift != FrameShift():
             self._stray.moved(shift)
@@ -372,12 +391,7 @@ class Authority:
         """Return True once the last command is done; end everything when it will not be."""
         asked = self._handshake.waiting
         failed = self._handshake.hear(inputs.answers, inputs.vehicle, inputs.now_ns)
-        refused = failed is not None and failed.startswith(AnswerKind.REFUSED.value)
-        holds = self._state in IN_THE_AIR and inputs.vehicle.mode == modes.hold
-        if refused and holds and (inputs.vehicle.failsafe or self._state is AuthorityState.MOVE):
-            # Nobody may be there to take over in a failsafe: it holds here, and lands when its time is over. A place to
-            # search from may lie outside of the fence: the next may not.
-            self._landing.stays = inputs.vehicle.failsafe
+        if failed is not None and self._waits_here(failed, inputs, modes):
             self._handshake.drop()
             words = "waits here" if inputs.vehicle.failsafe else "searches elsewhere"
             self._stay(f"{self._state.value} {failed}; {words}", inputs.now_ns)
@@ -391,9 +405,27 @@ class Authority:
                 self._landing.entered_ns = inputs.now_ns
             return True
         somebody = self._somebody(inputs)
-        if self._state is AuthorityState.RESUME and somebody is not None:
+        if self._state in IN_THE_AIR and inputs.vehicle.failsafe and self._hold_left_s(inputs) <= 0.0:
+            self._must_land(inputs, modes)
+        elif self._state is AuthorityState.RESUME and somebody is not None:
             self._stop(inputs, modes, somebody.text)
         return False
+
+    def _waits_here(self, failed: str, inputs: AuthorityInput, modes: FlightModes) -> bool:
+        """Return True where a request that came to nothing leaves the vehicle in our hold, and ends nothing.
+
+        A place to search from may lie outside of the fence: the next may not. In a failsafe nobody may be there to take
+        over: it holds, and lands when the failsafe's time is over. A landing without an answer is asked for again.
+        """
+        if inputs.vehicle.mode != modes.hold:
+            return False
+        if not inputs.vehicle.failsafe:
+            return self._state is AuthorityState.MOVE and failed.startswith(AnswerKind.REFUSED.value)
+        if self._state in IN_THE_AIR:
+            self._landing.stays = True
+            return True
+        self._landing.unanswered += 1
+        return self._landing.unanswered < self._settings.max_tries and not failed.startswith(AnswerKind.REFUSED.value)
 
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, state = inputs.now_ns, self._state
@@ -401,9 +433,10 @@ class Authority:
             self._must_land(inputs, modes)
             return
         touched_ns, limit_s = self._handshake.touched_ns, self._settings.max_total_s
-        spent = touched_ns is not None and max(now_ns - touched_ns, self._held_ns) > limit_s * 1e9
+        over = touched_ns is not None and max(now_ns - touched_ns, self._held_ns) > limit_s * 1e9
+        spent = self._landing.spent or (f"{limit_s:g} s are over" if over else "")
         if state in IN_THE_AIR and spent:
-            self._spent(inputs, modes, f"{limit_s:g} s are over")
+            self._spent(inputs, modes, spent)
         elif state is AuthorityState.RESUME:
             self._handshake.expected_modes = frozenset(modes.land)
             self._enter(AuthorityState.GUARD, "landing on the site", now_ns)
@@ -460,10 +493,23 @@ class Authority:
         committed = low and not inputs.output.pad_gone  # no landing beside a pad that has left
         high = height_m is not None and height_m > settings.alert_height_m
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
+        beside = self._goes_beside(inputs)
         if not committed and not too_high and self._site.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, self._disappointed(inputs))
+        elif beside:
+            self._stop(inputs, modes, f"goes down {self._site.distance_m:.0f} m beside the site")
         else:
             self._look_around(inputs, modes)
+
+    def _goes_beside(self, inputs: AuthorityInput) -> bool:
+        """Return True where the vehicle has sunk for a while beside its site: it follows no target."""
+        landing, sinks = self._landing, (inputs.vehicle.down_mps or 0.0) >= SINKS_MPS
+        low = self._site.height_m is not None and self._site.height_m <= self._settings.alert_height_m
+        if not (low and sinks and inputs.output.target is not None and self._site.distance_m > BESIDE_M):
+            landing.beside_ns = None
+            return False
+        landing.beside_ns = landing.beside_ns or inputs.now_ns
+        return inputs.now_ns - landing.beside_ns >= BESIDE_S * 1e9
 
     def _look_around(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """Stop and look around, once on a way down, where it is time for it."""
@@ -490,8 +536,8 @@ class Authority:
         elif not inputs.vehicle.failsafe and self._site.missing(now_ns, settings.grace_s):
             self._stay(self._disappointed(inputs), now_ns)
         elif self._passed(now_ns, settings.look_s) and (inputs.vehicle.failsafe or self._calm(now_ns)):
-            if self._landing.aside_from_m is not None and self._site.distance_m > NEAR_SITE_M:
-                self._stay("the site has moved", now_ns)  # it is flown to from higher up
+            if not inputs.vehicle.failsafe and self._site.distance_m > NEAR_SITE_M:
+                self._stay(f"the site is {self._site.distance_m:.0f} m away", now_ns)  # flown to from higher up
             else:
                 self._land(inputs, modes)
 
@@ -600,11 +646,16 @@ class Authority:
         lost = status.missing(now_ns, self._settings.grace_s + OUT_OF_VIEW_S)
         if self._somebody(inputs) is not None or lost:
             self._stop(inputs, modes, inputs.output.reason)
+        elif to is None:
+            self._stop(inputs, modes, LOST_DESTINATION)
         elif status.distance_m <= NEAR_SITE_M / 2 and status.steady(now_ns):
             self._land(inputs, modes)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the site is not reached")
-        elif to is not None and math.dist(to[:2], (status.site_ned_m or to)[:2]) > MOVED_M:
+        elif inputs.output.target is not None and self._too_low(inputs):
+            self._landing.blocked = True
+            self._fly_to_site(inputs, modes)
+        elif math.dist(to[:2], (status.site_ned_m or to)[:2]) > MOVED_M:
             self._fly_to_site(inputs, modes)
 
     def _somebody(self, inputs: AuthorityInput) -> Intruder | None:
@@ -640,10 +691,14 @@ class Authority:
 
     @property
     def _highest_m(self) -> float:
-        """Greatest height to climb to: the way up to where the landing began is known to be free."""
-        settings, top_m = self._settings, self._landing.top_m
-        top_m = settings.ceiling_m if top_m is None else top_m
-        return max(min(settings.ceiling_m, top_m), settings.clear_height_m)
+        """Greatest height to climb to: the way up to where the landing began is known to be free.
+
+        Never to where the network's answer does not count: it would only come down again.
+        """
+        settings, landing = self._settings, self._landing
+        top_m = settings.ceiling_m if landing.top_m is None else landing.top_m
+        known_m = top_m if landing.known_m is None else landing.known_m - ARRIVED_M
+        return max(min(settings.ceiling_m, top_m, known_m), settings.clear_height_m)
 
     @property
     def _try_height_m(self) -> float:
@@ -753,15 +808,19 @@ class Authority:
 
     def _over_height_m(self, inputs: AuthorityInput) -> float:
         """Least height from which to fly to the site, m: no sensor of ours looks sideways, and looks tell no height."""
-        near = self._site.distance_m <= NEAR_SITE_M
-        return 0.0 if near or inputs.output.way_free else min(self._settings.over_height_m, self._highest_m)
+        near, free = self._site.distance_m <= NEAR_SITE_M, inputs.output.way_free and not self._landing.blocked
+        return 0.0 if near or free else min(self._settings.over_height_m, self._highest_m)
+
+    def _too_low(self, inputs: AuthorityInput) -> bool:
+        """Return True where something may stand as high as the vehicle on the way to the site."""
+        height_m = self._site.height_m
+        return height_m is not None and height_m < self._over_height_m(inputs) - ARRIVED_M
 
     def _fly_to_site(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """At the present height, or first up to one that nothing on the way reaches."""
         here, site, away_m = self._site.position_ned_m, self._site.site_ned_m, self._site.distance_m
-        height_m, least_m = self._site.height_m, self._over_height_m(inputs)
-        if height_m is not None and height_m < least_m - ARRIVED_M:
-            self._climb(inputs, modes, least_m)
+        if self._too_low(inputs):
+            self._climb(inputs, modes, self._over_height_m(inputs))
             return
         if here is not None and site is not None:
             words = f"flies {away_m:.0f} m to the site"
@@ -783,6 +842,7 @@ class Authority:
     def _land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         looked = self._state is AuthorityState.LOOK
         if self._ask(inputs, Land(), modes.land[0]):
+            self._landing.blocked = False
             if not looked:
                 self._landing.resumes += 1
             words = "nobody comes: lands" if looked else "site confirmed: lands"
@@ -798,7 +858,10 @@ class Authority:
             self._must_land(inputs, modes)
             return
         alone = self._settings.when_spent == "land" and inputs.output.intruder is None
-        if not alone:
+        if not alone and self._state in FLYING and self._site.position_ned_m is not None:
+            self._landing.spent = why
+            self._stop(inputs, modes, f"{why}; stops here")
+        elif not alone:
             self._end(inputs.now_ns, f"{why}; {HOLDS_IN} {inputs.vehicle.mode}, take over")
         elif self._ask(inputs, Land(), modes.land[0]):
             self._enter(AuthorityState.HAND_BACK, f"{why}; lands straight down", inputs.now_ns)

@@ -204,9 +204,10 @@ class Director:
         if self._state is DirectorState.LANDED:
             self._enter(DirectorState.SEARCH, "airborne again", now_ns)
         if self._state is DirectorState.ABORT:
-            if vehicle.landing:
+            if vehicle.landing and not vehicle.failsafe:
                 return None  # given up for this landing: it is the pilot's
-            self._enter(DirectorState.SEARCH, f"mode {vehicle.mode}", now_ns)
+            if not vehicle.landing:
+                self._enter(DirectorState.SEARCH, f"mode {vehicle.mode}", now_ns)
         closed = self._closed_gate(inputs)
         if closed is not None:
             assert closed.closed is not None
@@ -305,7 +306,7 @@ class Director:
     def _wait(self, inputs: DirectorInput, why: str) -> None:
         """No target now: hold when the vehicle is landing all the same, search otherwise."""
         vehicle = inputs.vehicle
-        if self._state is DirectorState.ABORT:
+        if self._state is DirectorState.ABORT and not vehicle.failsafe:
             return
         was_landing = self._state in (DirectorState.DESCEND, DirectorState.COMMIT, DirectorState.HOLD)
         landing = vehicle.landing or (was_landing and not vehicle.link_alive)
@@ -314,9 +315,13 @@ class Director:
         self._give_up_in_time(inputs)
 
     def _give_up_in_time(self, inputs: DirectorInput) -> None:
-        """Aborts a landing that has been without a site for too long; the way down to where one can be is no part."""
-        on_the_way = self._descend_to_m(inputs) is not None
-        if on_the_way or not (inputs.vehicle.landing and inputs.vehicle.link_alive):
+        """Aborts a landing that has been without a site for too long; the way down to where one can be is no part.
+
+        Nor is one of the autopilot's failsafes given up: it lands in any case, and there may be no pilot.
+        """
+        vehicle = inputs.vehicle
+        goes_on = self._descend_to_m(inputs) is not None or vehicle.failsafe
+        if goes_on or not (vehicle.landing and vehicle.link_alive):
             self._without_site_since_ns = None
             return
         if self._without_site_since_ns is None:

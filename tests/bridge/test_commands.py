@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from firmware_bridge.commands import ANSWER_WITHIN_NS, FARTHEST_M, TRIES, CommandTracker, command_message, fix_of
+from firmware_bridge.commands import (
+    ANSWER_WITHIN_NS,
+    FARTHEST_M,
+    GLOBAL_FRESH_NS,
+    TRIES,
+    CommandTracker,
+    command_message,
+    fix_of,
+)
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
@@ -36,12 +44,16 @@ def fix_at(ned=(0.0, 0.0, -10.0), at_ns=0):
     return GlobalFix(at_ns, GlobalPlace(lat, lon, HOME.alt_m - ned[2]), ned)
 
 
+def no_fix():
+    return None
+
+
 def ack(command, result):
     return mavlink.MAVLink_command_ack_message(command, result, 0, 0, 1, 191)
 
 
 def asked(tracker, command=None, now_ns=0, number=1, to=ARDUPILOT, fix=None):
-    tracker.ask(CommandRequest(number, command or Hold()), to, fix, now_ns)
+    tracker.ask(CommandRequest(number, command or Hold()), to, lambda: fix, now_ns)
     return tracker.due(now_ns)
 
 
@@ -127,10 +139,25 @@ def test_what_cannot_be_asked_is_refused_in_words():
         (FlyTo((math.nan, 0.0, 0.0)), ARDUPILOT, fix_at(), "away"),
     ]
     for number, (command, to, fix, word) in enumerate(cases):
-        assert asked(tracker, command, 0, number, to, fix) is None
+        assert asked(tracker, command, 0, number, to, fix) is None and tracker.due(GLOBAL_FRESH_NS) is None
         (answer,) = tracker.take_answers()
         assert answer.kind is AnswerKind.REFUSED and answer.number == number
         assert word in answer.detail
+
+
+def test_a_flight_waits_for_a_place_on_the_globe_that_holds_in_its_frame():
+    """After a reset of the estimator the place before it is none, and a refusal would leave the vehicle on its way."""
+    tracker, known = CommandTracker(), []
+    tracker.ask(CommandRequest(1, FlyTo((0.0, 0.0, -7.0))), ARDUPILOT, lambda: known[-1] if known else None, 0)
+    assert tracker.due(0) is None and tracker.due(S // 5) is None and tracker.take_answers() == ()
+    known.append(fix_at(at_ns=S // 4))
+    assert tracker.due(S // 4).z == pytest.approx(HOME.alt_m + 7.0)
+    tracker.ask(CommandRequest(2, FlyTo((0.0, 0.0, -7.0))), ARDUPILOT, no_fix, S)
+    tracker.ask(CommandRequest(3, Hold()), ARDUPILOT, no_fix, S + S // 10)  # the newer one takes its place
+    assert tracker.due(S + S // 10).command == mavlink.MAV_CMD_DO_SET_MODE
+    tracker.withdraw()
+    known.append(fix_at(at_ns=S))
+    assert tracker.due(S + S // 5) is None
 
 
 # --- until it is answered ---
@@ -153,7 +180,7 @@ def test_it_is_asked_until_it_is_acknowledged():
 def test_a_mode_that_is_reported_is_not_asked_for_again_though_its_acknowledgement_was_lost():
     """Else the next copy would overrule a pilot who has left the mode meanwhile."""
     tracker = CommandTracker()
-    tracker.ask(CommandRequest(1, Hold()), ARDUPILOT, None, 0, "LAND")
+    tracker.ask(CommandRequest(1, Hold()), ARDUPILOT, no_fix, 0, "LAND")
     tracker.on_mode("GUIDED", 0)
     assert tracker.due(0) is not None  # nothing was sent before: the mode was the pilot's
     tracker.on_mode("LAND", S // 10)
@@ -162,7 +189,7 @@ def test_a_mode_that_is_reported_is_not_asked_for_again_though_its_acknowledgeme
     (answer,) = tracker.take_answers()
     assert answer.kind is AnswerKind.ACCEPTED and tracker.due(10 * S) is None
     # Its late acknowledgements are none of the next request.
-    tracker.ask(CommandRequest(2, Land()), ARDUPILOT, None, ANSWER_WITHIN_NS + S // 5, "GUIDED")
+    tracker.ask(CommandRequest(2, Land()), ARDUPILOT, no_fix, ANSWER_WITHIN_NS + S // 5, "GUIDED")
     assert tracker.due(ANSWER_WITHIN_NS + S // 5) is not None
     tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), ANSWER_WITHIN_NS + S // 4)
     assert tracker.take_answers() == ()
@@ -170,7 +197,7 @@ def test_a_mode_that_is_reported_is_not_asked_for_again_though_its_acknowledgeme
 
 def test_a_mode_that_it_is_in_already_is_asked_for_until_acknowledged():
     tracker = CommandTracker()
-    tracker.ask(CommandRequest(1, Hold()), ARDUPILOT, None, 0, "GUIDED")
+    tracker.ask(CommandRequest(1, Hold()), ARDUPILOT, no_fix, 0, "GUIDED")
     assert tracker.due(0) is not None
     tracker.on_mode("GUIDED", S // 10)
     assert tracker.due(ANSWER_WITHIN_NS) is not None and tracker.take_answers() == ()
@@ -178,7 +205,7 @@ def test_a_mode_that_it_is_in_already_is_asked_for_until_acknowledged():
 
 def test_silence_ends_after_a_few_tries():
     tracker, sent, now_ns = CommandTracker(), 0, 0
-    tracker.ask(CommandRequest(7, Hold()), ARDUPILOT, None, 0)
+    tracker.ask(CommandRequest(7, Hold()), ARDUPILOT, no_fix, 0)
     for step in range(1000):
         now_ns = step * 20 * MS
         sent += tracker.due(now_ns) is not None

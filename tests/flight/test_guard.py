@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.report import Refusal, SendResult
 from landing.settings import AuthoritySettings
 from sim.vehicle.autopilot import Mode
-from tests.flight.in_process import InProcessFlight
+from tests.flight.in_process import PARAMETERS, InProcessFlight
 from tests.landing.worlds import GRASS, ROOF
 
 GUARD = AuthoritySettings(level="guard", begin_in_air=True)
@@ -285,3 +286,32 @@ def test_in_advise_nothing_is_ever_commanded():
     flight.switch(Mode.LAND)
     flight.run(lambda: flight.landed, 120)
     assert flight.commands == [] and flight.authority == "off"
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.06, 0.13])
+def test_an_estimator_that_creeps_away_stops_a_climb_and_ends_nothing(late_s):
+    """A step of unknown size: the place on the globe that is known then is of the frame before."""
+    flight = descending(intrusion=Intrusion(), height_m=20.0)
+    flight.run(lambda: flight.authority == "climb", 60)
+    flight.run_for(0.5 + late_s)
+    estimator = flight.autopilot.flight._estimator
+    for k in range(1, 11):
+        estimator._errors = replace(estimator._errors, position_bias_ned_m=(0.2 * k, 0.0, 0.0))
+        flight.run_for(0.1)
+    flight.run(lambda: flight.authority == "hold", 1.0)
+    stopped_m = flight.vehicle.height_m
+    flight.run_for(1.0)
+    assert abs(flight.vehicle.height_m - stopped_m) < 0.5 and flight.authority == "hold"
+    assert flight.commands[-1]["reason"] == "the local frame has moved by an unknown step"
+    flight.run(lambda: flight.authority == "guard", 60)
+    assert not any("ended" in text for text in flight.said)
+
+
+def test_an_autopilot_that_takes_no_targets_is_not_let_down_beside_the_site(monkeypatch):
+    """Precision landing is switched off, as PX4's AUTO.LAND has none: below the vehicle is a roof."""
+    monkeypatch.setitem(PARAMETERS, "PLND_ENABLED", 0)
+    lawn = lambda n, e: np.where((abs(n - 7) < 4) & (abs(e) < 4), GRASS, ROOF)  # noqa: E731
+    flight = descending(GUARD.model_copy(update={"look_s": 0.0}), ground=lawn, height_m=14.0)
+    flight.run(lambda: over(flight), 60)
+    assert flight.landed and flight.distance_m(7.0, 0.0) < 2.0
+    assert any("goes down 6 m beside the site" in command["reason"] for command in flight.commands)

@@ -55,6 +55,7 @@ class World:
     hidden_s: float | None = 0.0
     no_hover: str = ""
     touching_down: bool | None = None
+    down_mps: float | None = None
     mission: MissionItem | None = None
     ground_known: bool = True
     battery: Battery | None = None
@@ -102,6 +103,7 @@ class World:
             landing,
             self.mode,
             touching_down=self.touching_down,
+            down_mps=self.down_mps,
             failsafe=self.failsafe,
             fence_open=self.fence_open,
             failsafe_mode=self.failsafe_mode,
@@ -266,6 +268,72 @@ def test_it_climbs_before_it_flies_over_ground_where_something_may_stand(began_m
     assert w.requests == [Hold(), FlyTo((0.0, 0.0, -over_m)), FlyTo((8.0, 3.0, -over_m)), Land()]
 
 
+def test_what_comes_to_light_on_the_way_to_a_site_is_flown_over_from_higher_up():
+    w = world(height_m=40.0)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold")
+    w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
+    w.until("approach", 20.0)
+    w.position, w.way_free = (4.0, 0.0), False
+    w.until("climb", 0.5)
+    assert w.requests[-1] == FlyTo((4.0, 0.0, -GUARD.over_height_m))
+    w.height_m, w.way_free = 10.0, True  # what was seen there may be out of view
+    w.run(3.0)
+    assert w.state is AuthorityState.CLIMB
+    w.height_m, w.obeys = GUARD.over_height_m, True
+    w.until("guard", 30.0)
+    assert w.requests[-2:] == [FlyTo((12.0, 0.0, -GUARD.over_height_m)), Land()]
+
+
+def test_a_vehicle_whose_time_is_over_on_its_way_is_stopped_before_it_is_handed_back():
+    w = world(GUARD.model_copy(update={"max_total_s": 12.0}))
+    w.land()
+    w.site = None
+    w.until("hold")
+    w.site, w.obeys = (8.0, 3.0, 0.0), False
+    w.mode = "GUIDED"
+    w.until("approach", 10.0)
+    w.position = (4.0, 1.5)
+    w.until("ended", 12.0)
+    assert w.requests[-1] == FlyTo((4.0, 1.5, -10.0)) and w.log[-2:] == ["hold", "ended"]
+    assert "holds in GUIDED" in w.reasons[-1]
+
+
+def test_it_does_not_climb_again_to_where_it_was_too_high_to_see():
+    w = world(height_m=40.0, way_free=False)
+    w.land()
+    w.height_m, w.site, w.known_up_to_m = 8.0, None, 15.0
+    w.until("hold")
+    w.site = (8.0, 3.0, 0.0)
+    w.until("guard", 60.0)
+    heights = [-c.position_ned_m[2] for c in w.requests if isinstance(c, FlyTo)]
+    assert heights == pytest.approx([GUARD.over_height_m, 14.3, 14.3]) and w.requests[-1] == Land()
+
+
+def test_a_vehicle_that_goes_down_beside_its_site_is_stopped_and_flown_there():
+    """PX4's AUTO.LAND follows no target: who stands below it is not at the site."""
+    w = world(autopilot=Autopilot.PX4, height_m=14.0, site=(8.0, 0.0, 0.0))
+    w.run(1.0)
+    w.mode, w.down_mps = "AUTO.LAND", 0.7
+    w.run(2.5)
+    assert w.requests == []
+    w.until("hold", 1.0)
+    w.down_mps = 0.0
+    assert "8 m beside the site" in w.reasons[-1]
+    w.until("guard", 20.0)
+    assert w.requests == [Hold(), FlyTo((8.0, 0.0, -14.0)), Land()] and w.mode == "AUTO.PRECLAND"
+
+
+@pytest.mark.parametrize(("down_mps", "north_m", "failsafe"), [(0.0, 8.0, False), (0.7, 2.0, False), (0.7, 8.0, True)])
+def test_a_vehicle_that_is_led_to_its_site_is_let_go_on(down_mps, north_m, failsafe):
+    w = world(GUARD.model_copy(update={"failsafe": "guard"}), height_m=14.0, battery=Battery(600.0))
+    w.land()
+    w.site, w.down_mps, w.failsafe = (north_m, 0.0, 0.0), down_mps, failsafe
+    w.run(10.0)
+    assert w.requests == []
+
+
 def test_a_site_below_needs_no_way():
     w = world(height_m=40.0, way_free=False)
     w.land()
@@ -381,6 +449,22 @@ def test_a_climb_whose_destination_is_lost_with_the_local_frame_ends_here_and_go
     w.site = (0.0, 0.0, 0.0)
     w.until("guard", 20.0)
     assert "ended" not in w.log
+
+
+def test_a_flight_to_a_site_whose_place_is_lost_with_the_local_frame_ends_here_and_goes_on():
+    w = world(height_m=12.0)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold")
+    w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
+    w.until("approach", 20.0)
+    w.run(0.5)
+    w.position, w.site, w.frame = (104.0, 100.0), (111.0, 100.0, 0.0), w.frame.moved(None)
+    w.until("hold", 1.0)
+    assert w.requests[-1] == FlyTo((104.0, 100.0, -8.0))
+    w.obeys = True
+    w.until("guard", 20.0)
+    assert w.requests[-2:] == [FlyTo((111.0, 100.0, -8.0)), Land()]
 
 
 def test_without_a_site_it_may_be_told_to_land_as_if_alone():
@@ -528,7 +612,7 @@ def test_a_site_that_moved_during_the_step_is_flown_to_from_higher_up():
     w.until("look", 3.0)
     w.site = (6.0, 0.0, 0.0)
     w.until("hold", GUARD.look_s + 1.0)
-    assert "the site has moved" in w.reasons and Land() not in w.requests
+    assert "the site is 6 m away" in w.reasons and Land() not in w.requests
 
 
 def test_whoever_comes_meanwhile_is_kept_clear_of_and_the_next_way_down_looks_again():

@@ -446,6 +446,19 @@ def test_who_is_below_is_told_low_down_though_the_site_is_lost(height_m):
     assert after.intruder is not None and after.intruder.role is Role.PERSON
 
 
+@pytest.mark.parametrize(("height_m", "stopped"), [(3.2, True), (8.0, False)])
+def test_who_is_below_a_low_vehicle_beside_its_site_is_told(height_m, stopped):
+    """A mode that follows no target comes down where it is, whatever the site is."""
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    wide = square_of_grass(0.0, 9.0, 4.0)
+    found = fly(decider, wide, hovering(20, height=12.0))
+    assert isinstance(found.selection, LandingSite) and found.selection.position_ned_m[1] > 6.0
+    people = lambda n, e: np.where(np.hypot(n, e) < 0.4, PERSON, wide(n, e))  # noqa: E731
+    after = fly(decider, people, hovering(2, start_ns=3 * S, height=height_m))
+    assert isinstance(after.selection, LandingSite)
+    assert (after.intruder is not None) is stopped
+
+
 def test_who_is_below_without_a_site_is_nobodys_business_higher_up():
     decider = Decider(SETTINGS, TAXONOMY, CAMERA)
     somebody = lambda n, e: np.where(walker(0.1)(n, e) == PERSON, PERSON, ROOF)  # noqa: E731

@@ -161,6 +161,19 @@ def test_losing_the_site_holds_then_aborts_and_stays_so_until_the_mode_changes()
     assert step(director, 61, vehicle=FLYING).state is DirectorState.TRACK
 
 
+@pytest.mark.parametrize("given_up", [False, True])
+def test_a_failsafe_landing_is_never_given_up(given_up):
+    """It lands in any case: a site that comes late is better than the ground below."""
+    director, failsafe = Director(SETTINGS), replace(LANDING, failsafe=True)
+    step(director, 1)
+    for second in range(2, 4 + int(SETTINGS.hold_timeout_s)):
+        out = step(director, second, NONE, vehicle=LANDING if given_up else failsafe)
+    assert out.state is (DirectorState.ABORT if given_up else DirectorState.HOLD)
+    assert step(director, 40, NONE, vehicle=failsafe).state is DirectorState.HOLD
+    out = step(director, 41, vehicle=failsafe)
+    assert out.state is DirectorState.DESCEND and out.target is not None
+
+
 def test_hold_ends_with_a_confirmed_site():
     director = Director(SETTINGS)
     step(director, 1)

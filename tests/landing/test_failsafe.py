@@ -126,6 +126,56 @@ def test_a_climb_that_is_refused_ends_no_failsafe_landing_in_the_air(leaves):
     assert sum(isinstance(request, FlyTo) for request in w.requests) == 1
 
 
+@pytest.mark.parametrize(("answer", "lands_late"), [(AnswerKind.SILENT, False), (None, False), (None, True)])
+def test_a_request_without_an_answer_leaves_nobody_hovering_in_a_failsafe(answer, lands_late):
+    """The answers are lost for a while, that of the landing as well; nobody is at the sticks."""
+    w = landing_in_failsafe(height_m=6.0)
+    w.intruder, w.height_m = PERSON, 3.0
+    w.step()
+    began_ns, w.answers_with, w.obeys = w.now_ns, answer, False
+    w.until("hand-back", LONGEST_S + 1.0)
+    assert (w.now_ns - began_ns) / S < LONGEST_S + 1.0 and w.mode == "GUIDED"
+    if lands_late:
+        w.run(15.0)
+        assert w.mode == "GUIDED" and w.state.value != "ended"
+    w.answers_with, w.obeys = AnswerKind.ACCEPTED, True
+    w.until("ended", 15.0)
+    assert w.requests[-1] == Land() and w.mode == "LAND" and "lands without us" in w.reasons[-1]
+
+
+def test_a_link_that_is_lost_in_a_failsafe_hold_is_no_end_of_it():
+    w = landing_in_failsafe(height_m=8.0)
+    w.intruder = PERSON
+    w.run(2.0)
+    assert w.state.value == "hold"
+    w.alive = False
+    w.run(LONGEST_S + 5.0)
+    assert w.state.value == "hold" and w.requests == [Hold()]
+    w.alive = True
+    w.run(1.0)
+    assert w.requests == [Hold(), Land()] and w.mode == "LAND"
+
+
+def test_a_link_that_comes_back_with_another_mode_is_the_pilots():
+    w = landing_in_failsafe(height_m=8.0)
+    w.intruder = PERSON
+    w.run(2.0)
+    w.alive, w.mode = False, "LOITER"
+    w.run(5.0)
+    w.alive = True
+    w.run(1.0)
+    assert w.state.value == "ended" and w.requests == [Hold()]
+
+
+def test_who_never_answers_a_landing_in_a_failsafe_is_asked_a_bounded_number_of_times():
+    w = landing_in_failsafe(height_m=6.0)
+    w.intruder = PERSON
+    w.step()
+    w.answers_with, w.obeys = AnswerKind.SILENT, False
+    w.until("ended", 600.0)
+    assert len(w.requests) <= IN_FAILSAFE.max_tries + 2 and "take over" in w.reasons[-1]
+
+
 def test_in_a_failsafe_it_lands_when_its_tries_are_over():
     w = world(IN_FAILSAFE.model_copy(update={"max_total_s": 12.0}), battery=FULL, height_m=8.0)
     w.land()

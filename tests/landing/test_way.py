@@ -7,6 +7,8 @@ import pytest
 
 from landing.choice.way import way_is_free
 from landing.ground.view import GroundView
+from landing.relief.ground import ReliefGround
+from landing.relief.report import FLAT, STANDS, STEEP, UNKNOWN
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -40,13 +42,35 @@ def view(standing: tuple[float, float] | None = None, role: Role = Role.OBSTACLE
         (view((-5.0, 0.0)), True),
         (view((5.0, 0.0), seen=False), False),
         (view((5.0, 0.0), Role.WATER), True),
+        (view((5.0, 0.0), Role.VEHICLE), False),  # it may be a lorry
         (view((5.0, 0.0), Role.PERSON), True),
     ],
 )
 def test_what_stands_below_the_way(ground: GroundView, free: bool) -> None:
-    assert way_is_free(ground, SITE, (0.0, 0.0), 0, SETTINGS) is free
+    assert way_is_free(ground, None, SITE, (0.0, 0.0), 0, SETTINGS) is free
+
+
+@pytest.mark.parametrize(
+    ("code", "at", "free"),
+    [
+        (UNKNOWN, (5.0, 0.0), True),
+        (FLAT, (5.0, 0.0), True),
+        (STEEP + 15, (5.0, 0.0), False),
+        (STANDS + 60, (5.0, 0.0), False),
+        (STANDS + 60, (5.0, 4.0), True),
+    ],
+)
+def test_what_relief_shows_below_the_way_is_no_free_ground(code: int, at: tuple[float, float], free: bool) -> None:
+    """A crown that the network calls lawn, or a bank."""
+    ground = view()
+    codes = np.zeros((CELLS, CELLS), np.uint8)
+    cell = ground.cell_of(*at)
+    assert cell is not None
+    codes[cell] = code
+    relief = ReliefGround(ground, codes, codes >= STEEP)
+    assert way_is_free(ground, relief, SITE, (0.0, 0.0), 0, SETTINGS) is free
 
 
 def test_no_way_leads_to_no_site_or_out_of_the_map() -> None:
-    assert not way_is_free(view(), NoSite(NoSiteReason.TOO_SMALL, ""), (0.0, 0.0), 0, SETTINGS)
-    assert not way_is_free(view(), SITE, (40.0, 0.0), 0, SETTINGS)
+    assert not way_is_free(view(), None, NoSite(NoSiteReason.TOO_SMALL, ""), (0.0, 0.0), 0, SETTINGS)
+    assert not way_is_free(view(), None, SITE, (40.0, 0.0), 0, SETTINGS)
