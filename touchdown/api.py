@@ -24,7 +24,7 @@ from landing.picture.monitor import STILL, PictureMonitor, PictureSettings
 from landing.settings import DecisionSection, DecisionSettings, DirectorSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose, Segmentation
-from landing.validation import first_problem
+from landing.validation import first_problem, other_type
 from landing.values import instance, path_of, whole
 from touchdown.selected import WithSelection
 from touchdown.streams import FrameStream
@@ -280,6 +280,9 @@ def load_model(
     instance("allow_failed_gate", allow_failed_gate, bool)
     if not 0 <= whole("threads", threads) <= MOST_THREADS:
         raise ConfigError(f"threads {threads}: expected 0 to {MOST_THREADS}")
+    other = other_type(decision or {}, DecisionSection)
+    if other is not None:
+        raise ConfigError(f"decision: {other}")
     try:
         section = DecisionSection.model_validate(dict(decision or {}))
     except ValidationError as error:
