@@ -31,7 +31,7 @@ def first_problem(error: ValidationError, root: type[BaseModel]) -> str:
 
 
 def other_type(data: Mapping[str, Any], root: type[BaseModel], where: str = "") -> str | None:
-    """Name the first value that pydantic would turn into one of another type: a text or `true` for a number, 1 for `true`.
+    """Name the first value of another type that pydantic would take: a text or `true` for a number, 1 for `true`.
 
     Args:
         data: Names and values, as of a TOML file.
