@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edge.blackbox.recording import Recording
+from edge.blackbox.opened import opened
 from edge.calibrate import of_recording
 from landing.progress import say, words_aside
 
@@ -26,7 +26,8 @@ def calibrate(flight: tuple[str, ...], config_path: str | None, max_seconds: flo
         TouchdownError: Nothing can be told, and why.
     """
     if flight or config_path is None:
-        found = of_recording(Recording(*(Path(p) for p in flight)))
+        with opened(flight) as recording:
+            found = of_recording(recording)
     else:
         from edge.calibrate_live import calibrate_live
 

@@ -275,7 +275,7 @@ def replay(
     from contextlib import ExitStack
     from pathlib import Path
 
-    from edge.blackbox.recording import Recording
+    from edge.blackbox.opened import opened
     from edge.blackbox.replay import Replacement, Replay
     from edge.config import load_config
     from edge.runtimes import RuntimeOptions, load_runtime
@@ -287,7 +287,7 @@ def replay(
             runtime = stack.enter_context(load_runtime(Path(model), options))
             runtime.warm_up()
         config = None if config_path is None else load_config(Path(config_path))
-        recording = Recording(*(Path(p) for p in flight))
+        recording = stack.enter_context(opened(flight))
         replayed = Replay(recording, Replacement(runtime, config))
         result = replayed.run()
     if as_json:
@@ -323,9 +323,10 @@ def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float, as_json:
     from pathlib import Path
 
     from edge.blackbox.mine import mine as run
-    from edge.blackbox.recording import Recording
+    from edge.blackbox.opened import opened
 
-    chosen = run(Recording(*(Path(p) for p in flight)), Path(out), count, apart_s, ", ".join(flight))
+    with opened(flight) as recording:
+        chosen = run(recording, Path(out), count, apart_s, ", ".join(flight))
     if as_json:
         click.echo(json.dumps({"folder": out, "frames": [{**asdict(frame), "why": frame.why} for frame in chosen]}))
         return
@@ -341,10 +342,11 @@ def tlog(flight: tuple[str, ...], out: str) -> None:
     """Write a recorded flight's MAVLink as a telemetry log (.tlog)."""
     from pathlib import Path
 
-    from edge.blackbox.recording import Recording
+    from edge.blackbox.opened import opened
     from edge.blackbox.tlog import write_tlog
 
-    count = write_tlog(Recording(*(Path(p) for p in flight)), Path(out))
+    with opened(flight) as recording:
+        count = write_tlog(recording, Path(out))
     click.echo(f"{count} frames in {out}")
 
 

@@ -25,7 +25,7 @@ from landing.pad.tag import PadSettings
 from landing.picture.monitor import PictureSettings
 from landing.reading import read_toml
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSection, check_together
-from landing.validation import first_problem
+from landing.validation import first_problem, other_type
 
 
 class EdgeConfig(Section):
@@ -92,11 +92,15 @@ def load_config(path: Path) -> EdgeConfig:
 def parse_config(data: dict[str, Any], path: Path) -> EdgeConfig:
     """Validates the mapping of a configuration file; see `load_config`."""
     try:
-        config = EdgeConfig.model_validate(from_file(data, EdgeConfig))
+        tables = from_file(data, EdgeConfig)
+        config = EdgeConfig.model_validate(tables)
     except ValidationError as error:
         raise ConfigError(f"config {path}: {first_problem(error, EdgeConfig)}") from error
     except ValueError as error:
         raise ConfigError(f"config {path}: {error}") from error
+    other = other_type(tables, EdgeConfig)
+    if other is not None:
+        raise ConfigError(f"config {path}: {other}")
     config = _anchored(config, path.parent)
     try:
         config.camera.model()

@@ -14,7 +14,7 @@ from firmware_bridge.target import TargetForm
 from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
 from landing.errors import ConfigError
 from landing.reading import read_toml
-from landing.validation import first_problem
+from landing.validation import first_problem, other_type
 
 MODE_RATE_HZ = 5.0  # Asked rate of HEARTBEAT, which tells the mode, where we may command
 STICK_RATE_HZ = 10.0  # Asked rate of the pilot's sticks, where we may command
@@ -249,6 +249,9 @@ def load_tool_config(path: Path | None) -> ToolConfig:
         config = ToolConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"config {path}: {first_problem(error, ToolConfig)}") from error
+    other = other_type(data, ToolConfig)
+    if other is not None:
+        raise ConfigError(f"config {path}: {other}")
     folder = path.parent
     return ToolConfig(
         link=None if config.link is None else anchored(config.link, folder),

@@ -19,6 +19,7 @@ from landing.errors import ConfigError, InvalidValueError
 from landing.geometry import FloatArray, matrix_from_quaternion, quaternion_from_euler
 from landing.reading import read_text
 from landing.types import Pose
+from landing.values import instance, number, numbers, whole
 
 # A camera that looks along the body's x axis: optical x is right (y), optical y is down (z).
 FRD_FROM_FORWARD_CAMERA = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -42,6 +43,9 @@ class Mount:
         offset_frd_m: Position of the optical centre from the body origin, body axes, metres; on a gimbal that of its
             pivot.
         gimbal: Whether a gimbal carries the camera.
+
+    Raises:
+        InvalidValueError: An angle or a coordinate is no finite number.
     """
 
     roll_deg: float = 0.0
@@ -49,6 +53,14 @@ class Mount:
     yaw_deg: float = 0.0
     offset_frd_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     gimbal: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("roll_deg", "pitch_deg", "yaw_deg"):
+            object.__setattr__(self, name, number(f"mount {name}", getattr(self, name)))
+        object.__setattr__(self, "offset_frd_m", numbers("mount offset_frd_m", self.offset_frd_m, 3))
+        given = (self.roll_deg, self.pitch_deg, self.yaw_deg, *self.offset_frd_m)
+        if not all(map(math.isfinite, given)):
+            raise InvalidValueError(f"mount with angles and offset {given}: expected finite numbers")
 
     @classmethod
     def on_gimbal(
@@ -82,7 +94,7 @@ class CameraModel:
         mount: How it is fixed to the body.
 
     Raises:
-        InvalidValueError: A size or focal length that no camera has.
+        InvalidValueError: A size or focal length that no camera has, or a value of another type.
     """
 
     width_px: int
@@ -95,10 +107,16 @@ class CameraModel:
     mount: Mount = field(default_factory=Mount)
 
     def __post_init__(self) -> None:
-        numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
-        if self.width_px < 1 or self.height_px < 1 or not all(map(math.isfinite, numbers)):
+        for name in ("width_px", "height_px"):
+            object.__setattr__(self, name, whole(f"camera {name}", getattr(self, name)))
+        for name in ("fx", "fy", "cx", "cy"):
+            object.__setattr__(self, name, number(f"camera {name}", getattr(self, name)))
+        object.__setattr__(self, "distortion", numbers("camera distortion", self.distortion, 5))
+        instance("camera mount", self.mount, Mount)
+        intrinsics = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        if self.width_px < 1 or self.height_px < 1 or not all(map(math.isfinite, intrinsics)):
             raise InvalidValueError(
-                f"camera {self.width_px}x{self.height_px} px with intrinsics {numbers}: "
+                f"camera {self.width_px}x{self.height_px} px with intrinsics {intrinsics}: "
                 "expected a size of at least 1x1 and finite numbers"
             )
         if not (self.hfov_deg > 1.0 and self.hfov_deg < 170.0 and self.fy > 0):
@@ -114,6 +132,8 @@ class CameraModel:
         Raises:
             InvalidValueError: The field of view is not between 1 and 170 degrees.
         """
+        width_px, height_px = whole("camera width_px", width_px), whole("camera height_px", height_px)
+        hfov_deg = number("horizontal field of view", hfov_deg)
         if not (math.isfinite(hfov_deg) and 1.0 < hfov_deg < 170.0):
             raise InvalidValueError(f"horizontal field of view {hfov_deg} degrees: expected more than 1, less than 170")
         focal_px = width_px / 2 / math.tan(math.radians(hfov_deg) / 2)
@@ -163,7 +183,8 @@ class CameraModel:
 
         Pixel centres are at whole numbers, hence the half-pixel shift of the principal point.
         """
-        sx, sy = width_px / self.width_px, height_px / self.height_px
+        sx = whole("camera width_px", width_px) / self.width_px
+        sy = whole("camera height_px", height_px) / self.height_px
         return replace(
             self,
             width_px=width_px,

@@ -8,6 +8,6 @@ DISTRIBUTION = "touchdown-landing"
 VERSION = "0.2.0"
 
 
-def install_command(extra: str) -> str:
-    """Return the command that installs an extra, as ``pip install "touchdown-landing[train]"``."""
-    return f'pip install "{DISTRIBUTION}[{extra}]"'
+def install_command(extra: str | None = None) -> str:
+    """Return the command that installs an extra, ``pip install "touchdown-landing[train]"``; without one, the base."""
+    return f'pip install "{DISTRIBUTION}{f"[{extra}]" if extra else ""}"'

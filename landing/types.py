@@ -12,6 +12,7 @@ import numpy.typing as npt
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import FloatArray, Quaternion, matrix_from_quaternion, normalized
+from landing.values import instance, number, numbers, whole
 
 ByteArray = npt.NDArray[np.uint8]
 
@@ -34,10 +35,11 @@ class Frame:
     captured_at_ns: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.image_bgr, np.ndarray):
+        if not isinstance(self.image_bgr, np.ndarray) or isinstance(self.image_bgr, np.ma.MaskedArray):
             raise InvalidValueError(
                 f"frame {self.frame_id}: expected a NumPy array, uint8 (H, W, 3), got {type(self.image_bgr).__name__}"
             )
+        object.__setattr__(self, "captured_at_ns", whole(f"frame {self.frame_id}: captured_at_ns", self.captured_at_ns))
         if not abs(self.captured_at_ns) < 1 << 63:
             raise InvalidValueError(f"frame {self.frame_id}: captured at {self.captured_at_ns} ns: expected 64 bits")
         shape = self.image_bgr.shape
@@ -75,7 +77,7 @@ class Pose:
         frame: The local frame of attitude and position.
 
     Raises:
-        InvalidValueError: A number that is given is not finite, there are too few or many, or a quaternion is not unit.
+        InvalidValueError: What is given is no finite number, there are too few or many, or a quaternion is not unit.
     """
 
     at_ns: int
@@ -86,10 +88,14 @@ class Pose:
     frame: EstimatorFrame = FIRST_FRAME
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "at_ns", whole("pose at_ns", self.at_ns))
+        instance("pose frame", self.frame, EstimatorFrame)
         for name, count in (("ned_from_frd", 4), ("position_ned_m", 3), ("ned_from_gimbal", 4)):
             given = getattr(self, name)
-            if given is not None and len(given) != count:
-                raise InvalidValueError(f"pose {name} {given}: expected {count} numbers")
+            if given is not None:
+                object.__setattr__(self, name, numbers(f"pose {name}", given, count))
+        if self.height_agl_m is not None:
+            object.__setattr__(self, "height_agl_m", number("pose height_agl_m", self.height_agl_m))
         if self.ned_from_frd is not None:
             object.__setattr__(self, "ned_from_frd", normalized(self.ned_from_frd))
         if self.ned_from_gimbal is not None:
@@ -164,6 +170,8 @@ class Segmentation:
     captured_at_ns: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("class_id", "landable", "hazards"):
+            instance(f"segmentation {name}", getattr(self, name), np.ndarray)
         shape = self.class_id.shape
         ok = (
             len(shape) == 2

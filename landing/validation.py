@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -27,6 +28,46 @@ def first_problem(error: ValidationError, root: type[BaseModel]) -> str:
     shown = "" if isinstance(value, (dict, BaseModel)) else f" = {_short(repr(value))}"
     said = _short(f"{message[:1].lower()}{message[1:]}", 600)
     return f"{where}{shown}: {said}" if location else said
+
+
+def other_type(data: Mapping[str, Any], root: type[BaseModel], where: str = "") -> str | None:
+    """Name the first value of another type that pydantic would take: a text or `true` for a number, 1 for `true`.
+
+    Args:
+        data: Names and values, as of a TOML file.
+        root: Their model.
+        where: Put before the names, with its dot.
+
+    Returns:
+        Name, value and what was expected; None where there is none.
+    """
+    for name, value in data.items():
+        field = root.model_fields.get(name)
+        if field is None:
+            continue
+        kinds = set(get_args(field.annotation) or (field.annotation,))
+        inner = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+        if inner is not None and isinstance(value, Mapping):
+            problem = other_type(value, inner, f"{where}{name}.")
+            if problem is not None:
+                return problem
+            continue
+        expected = _expected_instead(value, kinds)
+        if expected is not None:
+            return f"{where}{name} = {_short(repr(value))}: expected {expected}"
+    return None
+
+
+def _expected_instead(value: Any, kinds: set[Any]) -> str | None:
+    """Say what stands for a value of another plain type."""
+    numbers = bool(kinds & {int, float})
+    if isinstance(value, bool) and bool not in kinds and numbers:
+        return "a number"
+    if isinstance(value, str) and kinds <= {int, float, bool, type(None)}:
+        return "a number" if numbers else "true or false"
+    if isinstance(value, (int, float)) and bool in kinds and not isinstance(value, bool) and not numbers:
+        return "true or false"
+    return None
 
 
 def _short(text: str, most: int = 120) -> str:

@@ -132,6 +132,7 @@ def command_that_raises(error: BaseException) -> click.Command:
         (ModelError("m"), 2, "TD-301"),
         (FileNotFoundError(2, "No such file", "a"), 2, "TD-102"),
         (ModuleNotFoundError("no torch", name="torch.nn"), 2, "TD-103"),
+        (ModuleNotFoundError("no pydantic", name="pydantic"), 2, "TD-103"),
     ],
 )
 def test_the_door_ends_a_line_with_the_code(error, status, code, capsys, monkeypatch) -> None:
@@ -141,6 +142,12 @@ def test_the_door_ends_a_line_with_the_code(error, status, code, capsys, monkeyp
     said = capsys.readouterr().err
     assert ended.value.code == status
     assert said.startswith("error: ") and said.endswith(f"[touchdown explain {code}]\n") and said.count("\n") == 1
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(ModuleNotFoundError):
+        door.run(command_that_raises(ModuleNotFoundError("no", name="landing.gone")), "touchdown", [])
 
 
 def test_a_fault_says_so_before_its_traceback(capsys) -> None:

@@ -24,7 +24,8 @@ from landing.picture.monitor import STILL, PictureMonitor, PictureSettings
 from landing.settings import DecisionSection, DecisionSettings, DirectorSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose, Segmentation
-from landing.validation import first_problem
+from landing.validation import first_problem, other_type
+from landing.values import instance, path_of, whole
 from touchdown.selected import WithSelection
 from touchdown.streams import FrameStream
 
@@ -105,10 +106,12 @@ class Model:
             pose: Of the vehicle when the picture was taken: attitude, position and height above ground.
 
         Raises:
-            InvalidValueError: The picture is of another type or shape.
+            InvalidValueError: The picture is of another type or shape, or camera or pose of another type.
             CameraError: The camera model is of another shape than the picture.
             ModelError: The network does not run.
         """
+        instance("camera", camera, CameraModel)
+        instance("pose", pose, Pose)
         frame = Frame(image_bgr, 0, pose.at_ns)
         lens = camera_for_size(camera, frame.width_px, frame.height_px)
         settings = self._flies.decision.single_look()
@@ -141,15 +144,20 @@ class Model:
             check_pictures: Refuse pictures that are black, blank, blurred, frozen, or do not move as the poses say.
 
         Raises:
+            InvalidValueError: A frame, the camera or a pose is of another type.
             CameraError: The camera model is of another shape than a frame, or a live stream failed.
             ModelError: The network does not run.
         """
+        instance("camera", camera, CameraModel)
+        if not callable(pose):
+            instance("pose", pose, Pose)
         now_ns = 0
         if clock_ns is None:
             live = isinstance(frames, FrameStream) and frames.live
             clock_ns = time.monotonic_ns if live else lambda: now_ns
         following: _Following | None = None
         for frame in frames:
+            instance("frame", frame, Frame)
             now_ns = frame.captured_at_ns
             if following is None:
                 lens = camera_for_size(camera, frame.width_px, frame.height_px)
@@ -198,9 +206,10 @@ class _Doubts(PictureMonitor):
 
     def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:
         """Return why a picture is not decided on; None when it is."""
-        age_s = (self._clock_ns() - frame.captured_at_ns) * 1e-9
-        if age_s > LIMITS.max_decision_age_s:
-            words = f"the frame is {age_s:.2f} s old, at most {LIMITS.max_decision_age_s:g} s expected"
+        age_s = (whole("time of clock_ns", self._clock_ns()) - frame.captured_at_ns) * 1e-9
+        if abs(age_s) > LIMITS.max_decision_age_s:
+            when = "old" if age_s > 0 else "ahead of the clock"
+            words = f"the frame is {abs(age_s):.2f} s {when}, at most {LIMITS.max_decision_age_s:g} s expected"
             return NoSite(NoSiteReason.STALE_FRAME, words)
         newest_ns = self._newest_ns
         if newest_ns is not None and frame.captured_at_ns <= newest_ns:
@@ -225,7 +234,7 @@ class _Following:
     settings: DecisionSettings
 
     def answer(self, frame: Frame, pose_at: Callable[[int], Pose | None]) -> Answer:
-        step = self.pipeline.step(frame, pose_at)
+        step = self.pipeline.step(frame, lambda at_ns: _known(pose_at(at_ns)))
         decision = step.decision
         return Answer(
             decision.selection,
@@ -237,6 +246,12 @@ class _Following:
             self.lens,
             self.settings,
         )
+
+
+def _known(pose: Pose | None) -> Pose | None:
+    if pose is not None:
+        instance("pose", pose, Pose)
+    return pose
 
 
 def _hover(pose: Pose) -> Callable[[int], Pose]:
@@ -258,16 +273,21 @@ def load_model(
     Raises:
         ModelError: The file is missing, damaged, not as it describes itself, for another machine, or failed its gate.
         ConfigError: A setting is unknown or out of range.
+        InvalidValueError: The path, threads or allow_failed_gate is of another type.
     """
     if decision is not None and not isinstance(decision, Mapping):
         raise ConfigError(f"decision is {type(decision).__name__}: expected names and values")
-    if not 0 <= threads <= MOST_THREADS:
+    instance("allow_failed_gate", allow_failed_gate, bool)
+    if not 0 <= whole("threads", threads) <= MOST_THREADS:
         raise ConfigError(f"threads {threads}: expected 0 to {MOST_THREADS}")
+    other = other_type(decision or {}, DecisionSection)
+    if other is not None:
+        raise ConfigError(f"decision: {other}")
     try:
         section = DecisionSection.model_validate(dict(decision or {}))
     except ValidationError as error:
         raise ConfigError(f"decision: {first_problem(error, DecisionSection)}") from error
-    runtime = load_runtime(Path(path), RuntimeOptions(threads=threads, allow_failed_gate=allow_failed_gate))
+    runtime = load_runtime(path_of(path), RuntimeOptions(threads=threads, allow_failed_gate=allow_failed_gate))
     try:
         runtime.warm_up()
         return Model(runtime, resolve_decision(section, runtime.spec))

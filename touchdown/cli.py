@@ -53,6 +53,7 @@ MISSING_EXTRAS = {
     "cyclonedds": "ros2",
     "rosbags": "ros2",
 }
+OUR_PACKAGES = {"touchdown", "landing", "firmware_bridge", "edge", "trainer", "export", "sim", "deploy"}
 
 
 class LazyGroup(click.Group):
@@ -130,10 +131,11 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
         _refuse(f"{where}{reason}; free it, or name another path", Problem.FILE)
         sys.exit(TouchdownError.exit_code)
     except ModuleNotFoundError as error:
-        extra = MISSING_EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        package = (error.name or "").partition(".")[0]
+        if package in OUR_PACKAGES or not package:
             raise
-        needs = f"{error.name} is not installed, and this command needs it: {install_command(extra)}"
+        install = install_command(MISSING_EXTRAS.get(package))
+        needs = f"{error.name} is not installed for {sys.executable}, and this command needs it: {install}"
         _refuse(needs, Problem.NOT_INSTALLED)
         sys.exit(TouchdownError.exit_code)
     sys.exit(result if isinstance(result, int) else 0)

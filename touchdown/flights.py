@@ -9,8 +9,10 @@ from pathlib import Path
 from edge.blackbox import views
 from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import Topic, step_from
+from landing.errors import InvalidValueError
 from landing.site import LandingSite, NoSite
 from landing.types import Pose
+from landing.values import path_of
 from touchdown.selected import WithSelection
 
 
@@ -79,4 +81,6 @@ def read_recording(*paths: str | Path) -> FlightRecording:
     Raises:
         TouchdownError: There is nothing to read, it is of another kind, or of another version of the format.
     """
-    return FlightRecording(Recording(*(Path(path) for path in paths)))
+    if not paths:
+        raise InvalidValueError("no recording is named: expected .mcap files, or the folder of a flight")
+    return FlightRecording(Recording(*map(path_of, paths)))

@@ -11,8 +11,10 @@ from edge.cameras.bag import is_bag
 from landing.errors import CameraError
 from landing.reading import is_folder
 from landing.types import Frame
+from landing.values import number, path_of, whole
 
 LEAST_FPS, MOST_FPS, LONGEST_S = 0.001, 10_000.0, 3600.0
+MOST_SIDE_PX = 16384  # As in `edge.toml`
 
 
 class FrameStream:
@@ -86,14 +88,18 @@ def open_stream(
 
     Raises:
         CameraError: It cannot be opened, or does not deliver what was asked.
+        InvalidValueError: A value is of another type.
     """
-    ranges = (
-        ("fps", fps, LEAST_FPS, MOST_FPS),
+    path_of(source)
+    for name, pixels in (("width_px", width_px), ("height_px", height_px)):
+        if pixels is not None and not 1 <= whole(name, pixels) <= MOST_SIDE_PX:
+            raise CameraError(f"{name} is {pixels}: expected 1 to {MOST_SIDE_PX}")
+    for name, value, least, most in (
+        ("fps", LEAST_FPS if fps is None else fps, LEAST_FPS, MOST_FPS),
         ("latency_s", latency_s, 0.0, LONGEST_S),
         ("timeout_s", timeout_s, 0.0, LONGEST_S),
-    )
-    for name, value, least, most in ranges:
-        if value is not None and not least <= value <= most:
+    ):
+        if not least <= number(name, value) <= most:
             raise CameraError(f"{name} is {value}: expected {least:g} to {most:g}")
     text = str(source)
     if "://" not in text and not text.startswith("pipe:"):

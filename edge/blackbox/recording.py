@@ -6,7 +6,7 @@ A file that a crash cut short is read as far as it goes.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,7 @@ class Recording:
     Attributes:
         start: What was recorded at the head of the first file.
         files: In the order of time, without those that were cut short before their first message.
+        cut: For each file that could not be read to its end, a line that says so; filled while `entries` reads.
 
     Raises:
         RecordingError: There is nothing to read, or it is of another kind.
@@ -69,6 +70,7 @@ class Recording:
                 "before it holds the last that was recorded"
             )
         self.files = tuple(heads)
+        self.cut: dict[Path, str] = {}
         boots = {start.boot for start in heads.values()}
         if len(boots) > 1:
             raise RecordingError(
@@ -89,7 +91,13 @@ class Recording:
         total_mb = sum(path.stat().st_size // MEGABYTE for path in self.files)
         with Progress(f"{title}, MB", max(1, total_mb)) as progress:
             for path in self.files:
-                yield from _read(path, self.start.utc_offset_ns, frozenset(topics), progress)
+                reading = _read(path, self.start.utc_offset_ns, frozenset(topics), progress)
+                read_bytes = yield from reading
+                if read_bytes is not None:
+                    whole_mb, read_mb = path.stat().st_size / MEGABYTE, read_bytes / MEGABYTE
+                    self.cut[path] = (
+                        f"{path} is cut short or damaged at {read_mb:.1f} of {whole_mb:.1f} MB: no more is read"
+                    )
 
 
 def picture_of(entry: RecordedMessage) -> bytes:
@@ -149,9 +157,10 @@ def _is_cut_at_its_head(path: Path) -> bool:
 
 def _read(
     path: Path, utc_offset_ns: int, topics: frozenset[str], progress: Progress | None = None
-) -> Iterator[RecordedMessage]:
+) -> Generator[RecordedMessage, None, int | None]:
+    """Give the messages; return where reading ended, bytes, in a file that goes on or lacks its end."""
     names: dict[int, str] = {}
-    read_mb = 0
+    read_mb = at = 0
     try:
         with open_file(path, "recording", RecordingError) as stream:
             reader = StreamReader(stream, validate_crcs=True, record_size_limit=MAX_RECORD_BYTES)
@@ -165,10 +174,11 @@ def _read(
                     topic = names.get(record.channel_id, "")
                     if not topics or topic in topics:
                         yield RecordedMessage(topic, record.log_time - utc_offset_ns, record.data)
+                at = stream.tell()
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror or error}") from error
     except (McapError, ZstdError, ValueError, struct.error) as error:
         if not names:
             raise RecordingError(f"{path} is not an MCAP file: {error}") from error
-        # The daemon was killed, or the power went, while it wrote: what is before that is good.
-        return
+        return at  # The daemon was killed, or the power went, while it wrote: what is before that is good.
+    return None

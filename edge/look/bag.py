@@ -105,6 +105,10 @@ class BagTelemetry:
         """True where the bag says where the vehicle was."""
         return bool(self._poses)
 
+    def places(self, entry: TelemetryEntry) -> bool:
+        """Tell whether a time has a pose; `at` finds no other ones."""
+        return True
+
     @property
     def has_ranges(self) -> bool:
         """True where a sensor measured heights above ground."""

@@ -212,7 +212,7 @@ class Looker:
                 return
             if not self.options.independent and (telemetry is None or not telemetry.has_positions):
                 self.findings.note(
-                    "a video without positions: its frames build one map as if the camera hovered "
+                    "a video without positions and headings: its frames build one map as if the camera hovered "
                     "level; for a moving camera use --independent"
                 )
             carried = telemetry is not None and telemetry.on_gimbal
@@ -262,6 +262,8 @@ class Looker:
         entry = telemetry.at(at_s)
         if entry is None:
             return f"{telemetry.source} says nothing at {at_s:.1f} s"
+        if not self.options.independent and not telemetry.places(entry):
+            return f"{telemetry.source} says no position or no heading at {at_s:.1f} s"
         if first is not None and abs(entry.zoom / first.zoom - 1.0) > ZOOM_CHANGE:
             return f"the zoom changed from {first.zoom:g} to {entry.zoom:g} ({telemetry.source})"
         try:

@@ -163,9 +163,9 @@ def read_facts(path: Path) -> PhotoFacts:
         _of_xmp(xmp, HEIGHT_ABOVE_GROUND, "above ground"),
         _of_xmp(xmp, HEIGHT_ABOVE_TAKE_OFF, "above take-off"),
         _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"),
-        _of_xmp(xmp, PITCH) or _pitch_of_pix4d(pix4d),
+        _angle(_of_xmp(xmp, PITCH)) or _pitch_of_pix4d(pix4d),
         pix4d if pix4d is not None and abs(pix4d.value) > NEAR_NADIR_DEG and pix4d.value > -45.0 else None,
-        _of_xmp(xmp, ROLL),
+        _angle(_of_xmp(xmp, ROLL)),
         _unusable(base, xmp),
         _text(base, ExifTags.Base.Make).lower().startswith(FISHEYE_MAKES)
         or re.search(rb"ModelType\W{1,12}fisheye", xmp) is not None,
@@ -264,7 +264,12 @@ def _of_xmp(xmp: bytes, names: tuple[str, ...], meaning: str = "") -> Fact | Non
 
 def _pitch_of_pix4d(fact: Fact | None) -> Fact | None:
     """`Camera:Pitch`, where it can have one meaning: at 0 some makers look straight down and others at the horizon."""
-    return fact if fact is not None and fact.value <= -45.0 else None
+    return fact if fact is not None and -180.0 <= fact.value <= -45.0 else None
+
+
+def _angle(fact: Fact | None) -> Fact | None:
+    """A turn that a gimbal can tell, degrees; None for a number that is no such angle."""
+    return fact if fact is not None and abs(fact.value) <= 180.0 else None
 
 
 def _of_exif(tags: Mapping[int, Any], tag: int, source: str) -> Fact | None:

@@ -67,7 +67,7 @@ class VideoTelemetry:
         self._entries = sorted(entries, key=lambda e: e.at_s)
         self._times = [e.at_s for e in self._entries]
         self.source = source
-        self._origin = next((e for e in self._entries if e.latitude_deg is not None), None)
+        self._origin = next((e for e in self._entries if _is_placed(e)), None)
 
     def at(self, at_s: float) -> TelemetryEntry | None:
         """Find the newest entry at a time of the video; None where it is too old."""
@@ -91,7 +91,7 @@ class VideoTelemetry:
         )
 
     def pose(self, entry: TelemetryEntry, at_ns: int, height_agl_m: float, pitch_deg: float, roll_deg: float) -> Pose:
-        """Pose of a level vehicle with its gimbal: position from the first entry with one, heading as the gimbal's.
+        """Pose of a level vehicle with its gimbal: position from the first entry that is placed, heading the gimbal's.
 
         Raises:
             InvalidValueError: A number is not finite.
@@ -108,8 +108,12 @@ class VideoTelemetry:
 
     @property
     def has_positions(self) -> bool:
-        """True when the frames' positions are known."""
+        """True when positions and headings are known."""
         return self._origin is not None
+
+    def places(self, entry: TelemetryEntry) -> bool:
+        """Tell whether an entry has position and heading, where others of the video have them."""
+        return self._origin is None or _is_placed(entry)
 
     def _offset_m(self, entry: TelemetryEntry) -> tuple[float, float]:
         origin = self._origin
@@ -121,6 +125,10 @@ class VideoTelemetry:
             (entry.latitude_deg - origin.latitude_deg) * METRES_PER_DEGREE,
             (entry.longitude_deg - origin.longitude_deg) * per_degree_east_m,
         )
+
+
+def _is_placed(entry: TelemetryEntry) -> bool:
+    return None not in (entry.latitude_deg, entry.longitude_deg, entry.yaw_deg)
 
 
 def telemetry_beside(video: Path) -> VideoTelemetry | None:
@@ -143,6 +151,7 @@ def _entry_of(block: str) -> TelemetryEntry | None:
         return None
     hours, minutes, seconds, milliseconds = (int(g) for g in time.groups())
     fields = {name.lower(): float(value) for name, value in _FIELD.findall(block[time.end() :])}
+    fields = {name: value for name, value in fields.items() if not (name.startswith("gb_") and abs(value) > 360.0)}
     gps = _OLD_GPS.search(block)
     longitude, latitude = fields.get("longitude"), fields.get("latitude")
     if gps is not None:

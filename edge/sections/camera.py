@@ -96,6 +96,10 @@ class CameraSection(Section):
         if len(given) != 1:
             what = " and ".join(given) if given else "none of them"
             raise ValueError(f"the lens needs exactly one of hfov_deg, calibration or fx; got {what}")
+        with_fx = [name for name in ("fy", "cx", "cy") if getattr(self, name) is not None]
+        with_fx += ["distortion"] if any(self.distortion) else []
+        if self.fx is None and with_fx:
+            raise ValueError(f"{' and '.join(with_fx)} count with fx alone: give fx, or leave them out")
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edge.blackbox.recording import Recording
+from edge.blackbox.opened import opened
 from edge.blackbox.replay import Replacement, Replay
 from edge.known import listed_sites
 from edge.look.ortho import OrthoLook
@@ -66,10 +66,10 @@ def sites_of_recording(paths: list[Path], runtime: Runtime | None) -> tuple[tupl
     Raises:
         RecordingError: They cannot be read.
     """
-    recording = Recording(*paths)
-    flies = Replay(recording, Replacement(runtime)).flies
-    book = flies.site_book()
-    Replay(recording, Replacement(runtime), book).run()
+    with opened(paths) as recording:
+        flies = Replay(recording, Replacement(runtime)).flies
+        book = flies.site_book()
+        Replay(recording, Replacement(runtime), book).run()
     offset_ns = recording.start.utc_offset_ns
 
     def utc_of(at_ns: int) -> str:

@@ -90,6 +90,8 @@ class PadSettings(Frozen):
     @model_validator(mode="after")
     def _whole(self) -> PadSettings:
         if self.dictionary == "none":
+            if self.id or self.max_speed_mps or not (self.edge_m is self.surface_m is None):
+                raise ValueError("dictionary is missing: without the tag's family there is no pad")
             return self
         if self.edge_m is None:
             raise ValueError("edge_m is missing: measure the outer side of the tag's black square, m")

@@ -263,8 +263,11 @@ def test_damage_is_named(tmp_path: Path, flight_folder: Path) -> None:
     for at in range(len(data) // 2, len(data) // 2 + 400):
         data[at] ^= 0x5A
     (tmp_path / "bits.mcap").write_bytes(data)
-    before = Replay(Recording(whole)).run().decisions
-    assert Replay(Recording(tmp_path / "bits.mcap")).run().decisions <= before
+    sound, damaged = Recording(whole), Recording(tmp_path / "bits.mcap")
+    assert Replay(damaged).run().decisions <= Replay(sound).run().decisions
+    assert not sound.cut and list(damaged.cut) == [tmp_path / "bits.mcap"]
+    said = call("edge", "tlog", tmp_path / "bits.mcap", "--out", tmp_path / "x.tlog").stderr
+    assert "bits.mcap is cut short or damaged at " in said and said.count("\n") == 1
 
 
 def test_a_full_disk_stops_the_recording_not_the_flight(

@@ -117,6 +117,15 @@ BAD = [
     ("[link]", "[expert.magic]\na=3\n[link]", r"unknown table \[expert\.magic\]"),
     ("[link]", "expert = 3\n[link]", r"unknown key camera\.expert"),
     ("[model]", "[model", r"edge\.toml: "),
+    ("width_px = 640", "width_px = '640'", r"camera\.width_px = '640': expected a number"),
+    ("hfov_deg = 70", "hfov_deg = '70'", r"camera\.hfov_deg = '70': expected a number"),
+    ("hfov_deg = 70", "hfov_deg = 70\nlatency_ms = true", r"camera\.latency_ms = True: expected a number"),
+    ("hfov_deg = 70", "hfov_deg = 70\nloop = 1", r"camera\.loop = 1: expected true or false"),
+    ("[link]", "[decision.relief]\nenabled = 'yes'\n[link]", r"decision\.relief\.enabled = 'yes': expected true or"),
+    ("[link]", "[expert.link]\nheartbeat_timeout_s = true\n[link]", r"heartbeat_timeout_s = True: expected a number"),
+    ("hfov_deg = 70", "hfov_deg = 70\n[expert.camera]\ncx = nan", r"cx count with fx alone"),
+    ("hfov_deg = 70", "hfov_deg = 70\n[expert.camera]\ndistortion = [0.1, 0, 0, 0, 0]", r"distortion count with fx"),
+    ("[link]", "[pad]\nid = 7\nedge_m = 0.6\n[link]", r"pad.*dictionary is missing"),
 ]
 
 

@@ -134,6 +134,15 @@ def test_height_and_lens_from_the_file(tmp_path: Path, model_path: Path) -> None
     assert "above take-off" in said[2] and "35 mm equivalent" in said[2]
 
 
+@pytest.mark.parametrize("pitch", ["1e9", "270.0", "-1e300"])
+def test_a_pitch_that_no_gimbal_has_is_not_known(pitch: str, tmp_path: Path, model_path: Path) -> None:
+    photo = tmp_path / "p.jpg"
+    image = Image.fromarray(fake_model.photograph(WIDTH, HEIGHT)[:, :, ::-1].copy())
+    image.save(photo, xmp=XMP.replace(b"-90.00", pitch.encode()), quality=95)
+    _, _, records = look(model_path, photo, assume_nadir=False, hfov_deg=70.0)
+    assert records[0]["no_site"]["reason"] == "view"
+
+
 def test_the_height_above_the_sea_is_never_used(real_data: Path, model_path: Path) -> None:
     photo = sorted((real_data / "brighton").glob("*.JPG"))[0]
     facts = read_facts(photo)

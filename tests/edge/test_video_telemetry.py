@@ -85,6 +85,20 @@ def test_a_changed_zoom_and_missing_telemetry_skip_frames(tmp_path: Path, model_
     assert summary.looked + len(summary.skipped) == 12
 
 
+def test_a_frame_without_position_or_heading_is_skipped(tmp_path: Path, model_path: Path) -> None:
+    lines = [new_form(k, north_m=50.0) for k in range(6)]
+    lines[2] = lines[2].replace("[latitude: 47", "[latitude: 0").replace("[longitude: 8", "[longitude: 0")
+    lines[2] = lines[2].replace(lines[2].split("[latitude: ")[1].split("]")[0], "0.0")
+    lines[4] = lines[4].replace("gb_yaw: 0.0 ", "")
+    lines[5] = lines[5].replace("gb_pitch: -90.0", "gb_pitch: -1000000000.0")
+    summary, _, records = look(model_path, video(tmp_path, [0] * 6, lines))
+    assert [r["name"] for r in records] == [f"v.avi#{k}" for k in (0, 1, 3, 5)]
+    assert {line.split(" at ")[0] for line in summary.skipped} == {
+        f"v.avi#{k}: v.SRT says no position or no heading" for k in (2, 4)
+    }
+    assert records[-1]["no_site"]["reason"] == "view"
+
+
 def test_a_height_below_take_off_is_no_height(tmp_path: Path, model_path: Path) -> None:
     lines = [new_form(k, height=20.0 if k else -3.0) for k in range(4)]
     with pytest.raises(Exception, match=r"take-off.*--height-agl-m"):
@@ -99,7 +113,7 @@ def test_older_forms(tmp_path: Path) -> None:
         "utf-8-sig",
     )
     telemetry = telemetry_beside(tmp_path / "o.mp4")
-    assert telemetry is not None and telemetry.has_positions
+    assert telemetry is not None and not telemetry.has_positions  # without headings they do not place a frame
     entry = telemetry.at(0.4)
     assert entry is not None and (entry.height_m, entry.latitude_deg, entry.pitch_deg) == (30.2, 47.1002, None)
     assert telemetry.at(5.0) is None
