@@ -45,6 +45,7 @@ from landing.distribution import DISTRIBUTION, VERSION
 from landing.errors import FileError, ModelError
 from landing.model.manifest import Precision
 from landing.picture_files import read_picture_bytes, write_picture
+from landing.reading import take_name
 
 UNITS = ("touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers")
 CARRIED = (".onnx", *ARCHIVES)
@@ -260,7 +261,7 @@ def _in_place(out: Path) -> Iterator[Path]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        partial.replace(out)
+        take_name(partial, out)
         sync_folder(out.parent)
     except OSError as error:
         raise FileError(f"bundle {out} cannot be written: {disk_words(error)}. Nothing was changed") from error

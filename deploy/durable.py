@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from landing.reading import take_name
+
 
 def sync_folder(folder: Path) -> None:
     """Makes the names in a folder durable."""
@@ -38,7 +40,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
         file.flush()
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
-    partial.replace(path)
+    take_name(partial, path)
     sync_folder(path.parent)
 
 

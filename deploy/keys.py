@@ -50,6 +50,8 @@ def generate(private: Path) -> tuple[Path, PublicKey]:
     Raises:
         BundleError: One of the files exists (a key is never overwritten), or the disk refuses.
     """
+    if not private.name:
+        raise BundleError(f"--out {private} is a folder: name a file in it")
     public = private.with_name(private.name + ".pub")
     for path in (private, public):
         if os.path.lexists(path):

@@ -24,7 +24,7 @@ from edge.config import EdgeConfig
 from edge.log import EventLog
 from firmware_bridge.parameters import OwnParameter, ParameterKind, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
-from landing.reading import read_json
+from landing.reading import read_json, take_name
 from landing.settings import AuthorityLevel, DecisionSettings, DirectorSettings, threshold_at
 from landing.validation import first_problem
 
@@ -199,7 +199,7 @@ class DaemonParameters:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
-            draft.replace(path)
+            take_name(draft, path)
         except OSError as error:
             logger.error("parameters %s: not kept (%s)", path, error)
 

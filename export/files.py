@@ -16,6 +16,7 @@ from export.manifest import staging
 from landing.errors import InvalidValueError, ModelError, first_line
 from landing.model.artefact import GATE_KEY, GateReport
 from landing.model.spec import METADATA_KEY, ModelSpec
+from landing.reading import take_name
 
 OPSET = 18
 MAX_IR_VERSION = 10
@@ -132,4 +133,4 @@ def replacing(target: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
-        partial.replace(target)
+        take_name(partial, target)

@@ -17,6 +17,7 @@ from landing.errors import FileError, InvalidValueError
 from landing.model.artefact import GateReport
 from landing.model.manifest import EngineManifest, manifest_path, read_engine, read_manifest
 from landing.model.spec import ModelSpec
+from landing.reading import take_name
 
 __all__ = [
     "EngineManifest",
@@ -45,8 +46,8 @@ def write_pair(engine: Path, data: bytes, manifest: EngineManifest) -> None:
         new_engine, new_manifest = folder / "engine", folder / "manifest"
         _write(new_engine, data)
         _write(new_manifest, manifest.model_dump_json(indent=2).encode())
-        new_engine.replace(engine)
-        new_manifest.replace(manifest_path(engine))
+        take_name(new_engine, engine)
+        take_name(new_manifest, manifest_path(engine))
 
 
 def record_gate(engine: Path, gate: GateReport) -> EngineManifest:

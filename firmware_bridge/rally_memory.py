@@ -15,7 +15,7 @@ from typing import Any
 
 from firmware_bridge.rally import RallyPoint
 from landing.errors import DataError, FileError
-from landing.reading import read_json
+from landing.reading import read_json, take_name
 
 FORMAT = 1
 MOST_BYTES = 1 << 20
@@ -79,7 +79,7 @@ class RallyMemory:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             beside.write_text(json.dumps(whole, indent=1) + "\n", "utf-8")
-            beside.replace(self.path)
+            take_name(beside, self.path)
         except OSError as error:
             raise FileError(f"memory of rally points {self.path}: {error.strerror or error}") from error
 

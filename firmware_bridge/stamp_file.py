@@ -11,7 +11,7 @@ from pathlib import Path
 
 from firmware_bridge.signing import LARGEST_STAMP, STAMPS_PER_S, LinkSigning, SigningKey, StampClock, stamp_of_unix_s
 from landing.errors import LinkError
-from landing.reading import read_text
+from landing.reading import read_text, take_name
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class StampFile:
             file.write(f"{stamp}\n")
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self._path)
+        take_name(draft, self._path)
 
 
 class StampWriter:

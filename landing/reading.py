@@ -118,6 +118,7 @@ def open_for_writing(path: Path, what: str, error: Error, *, append: bool = Fals
         reason = problem.strerror if isinstance(problem, OSError) else problem
         fifo = isinstance(problem, OSError) and problem.errno == errno.ENXIO
         reason = "it is a FIFO or socket" if fifo else reason
+        reason = "a file lies where a folder must be" if isinstance(problem, FileExistsError) else reason
         raise error(f"{what} {path} cannot be written: {reason}; name another file") from problem
     try:
         mode = os.fstat(descriptor).st_mode
@@ -128,6 +129,21 @@ def open_for_writing(path: Path, what: str, error: Error, *, append: bool = Fals
         return os.fdopen(descriptor, "ab" if append else "wb")
     except BaseException:
         os.close(descriptor)
+        raise
+
+
+def take_name(draft: Path, path: Path) -> None:
+    """Rename a complete file to the name of an older one, or of none; a device, FIFO or socket of that name stays.
+
+    Raises:
+        OSError: There is one, or the file cannot be renamed; the draft is gone then.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EEXIST, "it is no regular file", str(path))
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
         raise
 
 

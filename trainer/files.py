@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from landing.errors import DataError
+from landing.reading import take_name
 
 _LOCK_RETRY_S = 0.2
 
@@ -31,7 +32,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        partial.replace(path)
+        take_name(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from edge.blackbox.recording import Recording
 from edge.blackbox.records import Topic
+from edge.exact import RecordingError
+from landing.reading import open_for_writing
 
 
 def write_tlog(recording: Recording, path: Path) -> int:
@@ -16,11 +18,10 @@ def write_tlog(recording: Recording, path: Path) -> int:
         How many frames.
 
     Raises:
-        RecordingError: The recording cannot be read.
-        OSError: The file cannot be written.
+        RecordingError: The recording cannot be read, or the file not written.
     """
     count = 0
-    with path.open("wb") as stream:
+    with open_for_writing(path, "telemetry log", RecordingError) as stream:
         for entry in recording.entries(Topic.RECEIVED.value, Topic.SENT.value):
             utc_us = (entry.at_ns + recording.start.utc_offset_ns) // 1000
             stream.write(struct.pack(">Q", utc_us) + entry.data)

@@ -18,6 +18,7 @@ from export.trt.remote import Remote
 from landing.distribution import VERSION
 from landing.errors import FileError, InvalidValueError, ModelError
 from landing.model.manifest import BuilderOptions, EngineManifest, Precision, manifest_path
+from landing.reading import take_name
 
 Say = Callable[[str], None]
 
@@ -169,7 +170,7 @@ def _keep_cache(request: EngineRequest, content: bytes | None) -> None:
     partial = request.timing_cache.with_name(f".{request.timing_cache.name}.partial")
     try:
         partial.write_bytes(content)
-        partial.replace(request.timing_cache)
+        take_name(partial, request.timing_cache)
     except OSError as error:
         raise FileError(f"--timing-cache {request.timing_cache}: {error.strerror or error}") from error
 

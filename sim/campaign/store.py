@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from landing.reading import take_name
 from sim.campaign.code import code_digest
 from sim.campaign.scene import CampaignError
 from sim.campaign.score import Record
@@ -178,7 +179,7 @@ def replace_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
     temporary = path.with_suffix(path.suffix + ".part")
     temporary.write_text(text, "utf-8")
-    temporary.replace(path)
+    take_name(temporary, path)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -268,6 +269,9 @@ def test_damage_is_named(tmp_path: Path, flight_folder: Path) -> None:
     assert not sound.cut and list(damaged.cut) == [tmp_path / "bits.mcap"]
     said = call("edge", "tlog", tmp_path / "bits.mcap", "--out", tmp_path / "x.tlog").stderr
     assert "bits.mcap is cut short or damaged at " in said and said.count("\n") == 1
+    os.mkfifo(tmp_path / "fifo")
+    blocked = call("edge", "tlog", whole, "--out", tmp_path / "fifo")
+    assert blocked.returncode == 2 and "FIFO" in blocked.stderr and blocked.stderr.count("\n") == 1
 
 
 def test_a_full_disk_stops_the_recording_not_the_flight(

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from landing.ground.scale import metres_down
+from landing.reading import take_name
 from landing.terminal import printable
 from touchdown.models import store
 from touchdown.models.registry import LENS_DEG, ShippedModel, load_registry
@@ -74,7 +75,7 @@ def get(name: str, out: Path | None, base: str | None, limit_s: float) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
         shutil.copyfile(path, part)
-        part.replace(target)
+        take_name(part, target)
         path = target
     click.echo(path)
     if entry.sell == "no":

@@ -21,7 +21,7 @@ from typing import IO, Any, BinaryIO
 from landing.distribution import VERSION
 from landing.errors import ModelError, first_line
 from landing.progress import Progress
-from landing.reading import sha256_of
+from landing.reading import sha256_of, take_name
 from touchdown.models.registry import HERE, Registry, ShippedModel
 
 CHUNK_BYTES = 1 << 16
@@ -102,7 +102,7 @@ def download(entry: ShippedModel, address: str, target: Path, say: Say, limit_s:
                 f"model {entry.name!r} from {address} has the SHA-256 {found[:12]}..., expected "
                 f"{entry.known().sha256[:12]}...: it is damaged or another one, and was deleted; try again"
             )
-        part.replace(target)
+        take_name(part, target)
 
 
 def _open_part(part: Path) -> BinaryIO:
