@@ -59,7 +59,7 @@ GUARD = (
     PilotText("searches from <height> m", "It looks for a place from there."),
     PilotText("<request that came to nothing>; waits here", "In a failsafe: it holds where it is, then lands."),
     PilotText("<why>; stops here", "It gives up, and stops on its way first.", "Take over."),
-    PilotText("move refused: <answer>; searches elsewhere", "The autopilot does not fly there: a fence, as a rule."),
+    PilotText("<state> refused: <answer>; searches elsewhere", "The autopilot does not fly there: a fence, as a rule."),
     PilotText(
         "flies <distance> m to search from there",
         "From here it has found no place. It looks on from beside.",
