@@ -15,7 +15,7 @@ from landing.choice.last_resort import LastResort, ResortChooser
 from landing.choice.picker import hazard_clearance_grid
 from landing.choice.snapshot import snapshot
 from landing.choice.tracker import SiteTracker
-from landing.choice.way import way_is_free
+from landing.choice.way import Way, way_to_site
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.ground.map import GroundMap
@@ -56,7 +56,7 @@ class Decision:
         last_resort: Least bad ground where there is no site; for failsafe landings alone.
         relief: Relief of the site in words; None without a site or where it is not measured.
         aside_ned_m: End of a step to the side that would show the site's relief; None where none is asked for.
-        way_free: Whether all ground below the straight way to the site was seen, and nothing stands on it.
+        way: Ground below the straight way to the site; not seen without one.
     """
 
     selection: Selection
@@ -70,7 +70,7 @@ class Decision:
     last_resort: LastResort | None = None
     relief: str | None = None
     aside_ned_m: tuple[float, float, float] | None = None
-    way_free: bool = False
+    way: Way = Way.NOT_SEEN
 
     def in_frame(self, frame: EstimatorFrame) -> Decision | None:
         """The same decision in another local frame; None where its places are not known there."""
@@ -277,7 +277,7 @@ class Decider:
         resort = self._resort.update(selection, view, moving_m, vehicle, height_m)
         at_site = seen.relief_at(selection, settings.required_radius_m)
         aside = aside_offered(seen, selection, at_site, pose, settings)
-        decision = replace(decision, way_free=way_is_free(view, ground, selection, vehicle, captured_ns, settings))
+        decision = replace(decision, way=way_to_site(view, ground, selection, vehicle, captured_ns, settings))
         return replace(decision, intruder=intruder, last_resort=resort, relief=at_site, aside_ned_m=aside)
 
     def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:

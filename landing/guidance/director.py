@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from landing.choice.way import Way
 from landing.decider import Decision
 from landing.guidance.gates import Gate, evidence_gates, height_above_m
 from landing.pad.track import GONE_STATES
@@ -98,7 +99,7 @@ class DirectorOutput:
         bad_ground: By the newest decision there is no site, and the ground is why.
         pad_gone: By the newest decision the pad that was followed is lost or not clear, and there is no site.
         aside_ned_m: Where a step to the side may end that shows the relief of the site; None where none is asked for.
-        way_free: By a decision that is not too old nothing stands below the straight way to the site.
+        way: Ground below the straight way to the site, by a decision that is not too old.
     """
 
     state: DirectorState
@@ -110,7 +111,7 @@ class DirectorOutput:
     bad_ground: bool = False
     pad_gone: bool = False
     aside_ned_m: tuple[float, float, float] | None = None
-    way_free: bool = False
+    way: Way = Way.NOT_SEEN
 
 
 class Director:
@@ -159,9 +160,9 @@ class Director:
         gone = bad and pad is not None and pad.state in GONE_STATES
         transitions = tuple(self._transitions)
         here = self._decision_here(inputs)
-        aside, free = (None, False) if here is None else (here.aside_ned_m, here.way_free)
+        aside, way = (None, Way.NOT_SEEN) if here is None else (here.aside_ned_m, here.way)
         return DirectorOutput(
-            self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone, aside, free
+            self._state, self._reason, target, transitions, intruder, descend_to_m, bad, gone, aside, way
         )
 
     def last_resort(self, inputs: DirectorInput) -> LandingTarget | None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landing.choice.way import Way
 from landing.decider import Decision
 from landing.estimator import EstimatorFrame
 from landing.geometry import quaternion_from_euler
@@ -138,12 +139,12 @@ def test_pose_without_attitude_or_position_is_refused():
 @pytest.mark.parametrize("age_s", [0.1, 5.0])
 def test_a_way_is_free_by_a_decision_of_now_alone(age_s):
     decided_ns = 10 * S - round(age_s * S)
-    decision = replace(Decision(site(10 * S), decided_ns, decided_ns), way_free=True)
+    decision = replace(Decision(site(10 * S), decided_ns, decided_ns), way=Way.FREE)
     pose = Pose(10 * S, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -5.0), 5.0)
     out = Director(SETTINGS).step(DirectorInput(10 * S, decision, pose, LANDING))
-    assert out.way_free is (age_s < 1.0)
+    assert (out.way is Way.FREE) is (age_s < 1.0)
     moved = replace(pose, frame=EstimatorFrame(1))
-    assert not Director(SETTINGS).step(DirectorInput(10 * S, decision, moved, LANDING)).way_free
+    assert Director(SETTINGS).step(DirectorInput(10 * S, decision, moved, LANDING)).way is not Way.FREE
 
 
 def test_losing_the_site_holds_then_aborts_and_stays_so_until_the_mode_changes():
