@@ -16,7 +16,7 @@ from landing.choice.outlook import outlooks
 from landing.choice.picker import hazard_clearance_grid
 from landing.choice.snapshot import snapshot
 from landing.choice.tracker import SiteTracker
-from landing.choice.way import way_is_free
+from landing.choice.way import way_to_site
 from landing.decision import Decision
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
@@ -234,7 +234,7 @@ class Decider:
             last_resort=resort,
             relief=at_site,
             aside_ned_m=aside,
-            way_free=way_is_free(view, ground, selection, vehicle, captured_ns, settings),
+            way=way_to_site(view, ground, selection, vehicle, captured_ns, settings),
             outlooks_ned_m=tuple((*place, pose.position_ned_m[2]) for place in outlooks(view, vehicle, height_m)),
         )
 

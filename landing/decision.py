@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from landing.choice.last_resort import LastResort
+from landing.choice.way import Way
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.pad.track import PadReport
 from landing.site import Intruder, LandingSite, Selection
@@ -27,7 +28,7 @@ class Decision:
         last_resort: Least bad ground where there is no site; for failsafe landings alone.
         relief: Relief of the site in words; None without a site or where it is not measured.
         aside_ned_m: End of a step to the side that would show the site's relief; None where none is asked for.
-        way_free: Whether all ground below the straight way to the site was seen, and nothing stands on it.
+        way: Ground below the straight way to the site; not seen without one.
         outlooks_ned_m: Places at the vehicle's height from where other ground is seen, the most promising first.
     """
 
@@ -42,7 +43,7 @@ class Decision:
     last_resort: LastResort | None = None
     relief: str | None = None
     aside_ned_m: tuple[float, float, float] | None = None
-    way_free: bool = False
+    way: Way = Way.NOT_SEEN
     outlooks_ned_m: tuple[tuple[float, float, float], ...] = ()
 
     def in_frame(self, frame: EstimatorFrame) -> Decision | None:

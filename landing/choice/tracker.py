@@ -195,8 +195,8 @@ class SiteTracker:
         if at_site is None:
             self._approaches.forget()
         else:  # of all of them in each frame, or a look is missing in the next
-            for role, grid in moving_clearance_m.items():
-                soon_m[role] = self._approaches.clearance_soon_m(role, float(grid[at_site]), at_ns)
+            for mover, grid in moving_clearance_m.items():
+                soon_m[mover] = self._approaches.clearance_soon_m(mover, float(grid[at_site]), at_ns)
         cells = [cell for cell in (at_site, below) if cell is not None]
         clearances_m = {r: min(float(grid[cell]) for cell in cells) for r, grid in moving_clearance_m.items() if cells}
         needed_m = self._settings.required_radius_m - INTRUSION_M

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import Enum
 
 import cv2
 import numpy as np
@@ -23,15 +24,23 @@ STANDING = (Role.OBSTACLE, Role.VEHICLE)
 """Roles of what may be as tall as the vehicle flies."""
 
 
-def way_is_free(
+class Way(str, Enum):
+    """Ground below the straight way to a site."""
+
+    FREE = "free"
+    NOT_SEEN = "not-seen"
+    BLOCKED = "blocked"
+
+
+def way_to_site(
     view: GroundView,
     relief: ReliefGround | None,
     selection: Selection,
     vehicle_ne_m: tuple[float, float],
     at_ns: int,
     settings: DecisionSettings,
-) -> bool:
-    """Tell whether nothing stands below the straight way to the site, as far as the map knows all of that ground.
+) -> Way:
+    """Judge the ground below the straight way to the site: free where the map knows all of it and nothing stands there.
 
     Looks tell no height: an obstacle may be a kerb or a tree, a vehicle a car or a lorry. Ground that relief shows to
     rise, or something to stand on it, is not free either.
@@ -45,16 +54,18 @@ def way_is_free(
         settings: Radius of the vehicle.
     """
     if not isinstance(selection, LandingSite):
-        return False
+        return Way.NOT_SEEN
     ends = view.cell_of(*vehicle_ne_m), view.cell_of(*selection.place_ned_m(at_ns)[:2])
     if ends[0] is None or ends[1] is None:
-        return False
+        return Way.NOT_SEEN
     lane: ByteArray = np.zeros(view.known.shape, np.uint8)
     wide = 2 * math.ceil((settings.vehicle_radius_m + BESIDE_M) / view.cell_m) + 1
     cv2.line(lane, ends[0][::-1], ends[1][::-1], 1, wide)
-    blocked = ~view.known
+    blocked = np.zeros(view.known.shape, np.bool_)
     for role in STANDING:
         blocked |= view.hazards[role]
     if relief is not None:
         blocked |= relief.codes >= STEEP
-    return not any_set((lane > 0) & blocked)
+    if any_set((lane > 0) & blocked):
+        return Way.BLOCKED
+    return Way.NOT_SEEN if any_set((lane > 0) & ~view.known) else Way.FREE

@@ -60,6 +60,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from landing.choice.way import Way
 from landing.command.authority_io import AuthorityInput, AuthorityOutput, AuthorityState, AuthorityTransition
 from landing.command.failsafe import HoldBound
 from landing.command.handshake import CommandHandshake
@@ -415,7 +416,7 @@ class Authority:
         """Return True where a request that came to nothing leaves the vehicle in our hold, and ends nothing.
 
         A place to search from may lie outside of the fence: the next may not. In a failsafe nobody may be there to take
-        over: it holds, and lands when the failsafe's time is over. A landing without an answer is asked for again.
+        over: it holds, and lands when its time is over. A landing is asked for again, but for the last one refused.
         """
         if inputs.vehicle.mode != modes.hold:
             return False
@@ -425,7 +426,8 @@ class Authority:
             self._landing.stays = True
             return True
         self._landing.unanswered += 1
-        return self._landing.unanswered < self._settings.max_tries and not failed.startswith(AnswerKind.REFUSED.value)
+        last = self._state is AuthorityState.HAND_BACK and failed.startswith(AnswerKind.REFUSED.value)
+        return self._landing.unanswered < self._settings.max_tries and not last
 
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, state = inputs.now_ns, self._state
@@ -652,7 +654,7 @@ class Authority:
             self._land(inputs, modes)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the site is not reached")
-        elif inputs.output.target is not None and self._too_low(inputs):
+        elif inputs.output.way is Way.BLOCKED and self._too_low(inputs):
             self._landing.blocked = True
             self._fly_to_site(inputs, modes)
         elif math.dist(to[:2], (status.site_ned_m or to)[:2]) > MOVED_M:
@@ -808,7 +810,7 @@ class Authority:
 
     def _over_height_m(self, inputs: AuthorityInput) -> float:
         """Least height from which to fly to the site, m: no sensor of ours looks sideways, and looks tell no height."""
-        near, free = self._site.distance_m <= NEAR_SITE_M, inputs.output.way_free and not self._landing.blocked
+        near, free = self._site.distance_m <= NEAR_SITE_M, inputs.output.way is Way.FREE and not self._landing.blocked
         return 0.0 if near or free else min(self._settings.over_height_m, self._highest_m)
 
     def _too_low(self, inputs: AuthorityInput) -> bool:

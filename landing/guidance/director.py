@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from landing.choice.way import Way
 from landing.decision import Decision
 from landing.guidance.gates import Gate, evidence_gates, height_above_m
 from landing.pad.track import GONE_STATES
@@ -98,7 +99,7 @@ class DirectorOutput:
         bad_ground: By the newest decision there is no site, and the ground is why.
         pad_gone: By the newest decision the pad that was followed is lost or not clear, and there is no site.
         aside_ned_m: Where a step to the side may end that shows the relief of the site; None where none is asked for.
-        way_free: By a decision that is not too old nothing stands below the straight way to the site.
+        way: Ground below the straight way to the site, by a decision that is not too old.
         outlooks_ned_m: Places from where other ground is seen, by such a decision, the most promising first.
     """
 
@@ -111,7 +112,7 @@ class DirectorOutput:
     bad_ground: bool = False
     pad_gone: bool = False
     aside_ned_m: tuple[float, float, float] | None = None
-    way_free: bool = False
+    way: Way = Way.NOT_SEEN
     outlooks_ned_m: tuple[tuple[float, float, float], ...] = ()
 
 
@@ -171,7 +172,7 @@ class Director:
             bad,
             gone,
             None if here is None else here.aside_ned_m,
-            here is not None and here.way_free,
+            Way.NOT_SEEN if here is None else here.way,
             () if here is None else here.outlooks_ned_m,
         )
 

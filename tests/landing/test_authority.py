@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from landing.choice.way import Way
 from landing.command.authority import Authority
 from landing.command.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
 from landing.command.orders import AnswerKind, CommandAnswer, FlyTo, Hold, Land
@@ -61,7 +62,7 @@ class World:
     battery: Battery | None = None
     known_up_to_m: float | None = None
     aside: tuple[float, float, float] | None = None
-    way_free: bool = True
+    way: Way = Way.FREE
     outlook_m: float = 0.0
     """Distance of the places north, east, south and west of it from where other ground is seen."""
     sticks: Sticks | None = REST
@@ -130,7 +131,7 @@ class World:
                     descend_to_m=self.known_up_to_m if too_high else None,
                     bad_ground=self.site is None and self.ground_known,
                     aside_ned_m=self.aside,
-                    way_free=self.way_free,
+                    way=self.way,
                     outlooks_ned_m=self.outlooks(),
                 ),
                 pose,
@@ -259,7 +260,7 @@ def test_another_site_is_flown_to_before_the_descent():
 
 @pytest.mark.parametrize(("began_m", "over_m"), [(12.0, 12.0), (40.0, GUARD.over_height_m)])
 def test_it_climbs_before_it_flies_over_ground_where_something_may_stand(began_m, over_m):
-    w = world(height_m=began_m, way_free=False)
+    w = world(height_m=began_m, way=Way.NOT_SEEN)
     w.land()
     w.height_m, w.site = 8.0, None
     w.until("hold")
@@ -275,10 +276,13 @@ def test_what_comes_to_light_on_the_way_to_a_site_is_flown_over_from_higher_up()
     w.until("hold")
     w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
     w.until("approach", 20.0)
-    w.position, w.way_free = (4.0, 0.0), False
+    w.position, w.way = (4.0, 0.0), Way.NOT_SEEN
+    w.run(1.0)
+    assert w.state is AuthorityState.APPROACH  # it was seen when it set out
+    w.way = Way.BLOCKED
     w.until("climb", 0.5)
     assert w.requests[-1] == FlyTo((4.0, 0.0, -GUARD.over_height_m))
-    w.height_m, w.way_free = 10.0, True  # what was seen there may be out of view
+    w.height_m, w.way = 10.0, Way.FREE  # what was seen there may be out of view
     w.run(3.0)
     assert w.state is AuthorityState.CLIMB
     w.height_m, w.obeys = GUARD.over_height_m, True
@@ -301,7 +305,7 @@ def test_a_vehicle_whose_time_is_over_on_its_way_is_stopped_before_it_is_handed_
 
 
 def test_it_does_not_climb_again_to_where_it_was_too_high_to_see():
-    w = world(height_m=40.0, way_free=False)
+    w = world(height_m=40.0, way=Way.NOT_SEEN)
     w.land()
     w.height_m, w.site, w.known_up_to_m = 8.0, None, 15.0
     w.until("hold")
@@ -335,7 +339,7 @@ def test_a_vehicle_that_is_led_to_its_site_is_let_go_on(down_mps, north_m, fails
 
 
 def test_a_site_below_needs_no_way():
-    w = world(height_m=40.0, way_free=False)
+    w = world(height_m=40.0, way=Way.NOT_SEEN)
     w.land()
     w.height_m, w.site = 8.0, None
     w.until("hold")

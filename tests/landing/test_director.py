@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landing.choice.way import Way
 from landing.decision import Decision
 from landing.estimator import EstimatorFrame
 from landing.geometry import quaternion_from_euler
@@ -139,13 +140,13 @@ def test_pose_without_attitude_or_position_is_refused():
 def test_ways_and_outlooks_are_of_a_decision_of_now_alone(age_s):
     decided_ns = 10 * S - round(age_s * S)
     outlooks = ((9.0, 0.0, -5.0),)
-    decision = replace(Decision(site(10 * S), decided_ns, decided_ns), way_free=True, outlooks_ned_m=outlooks)
+    decision = replace(Decision(site(10 * S), decided_ns, decided_ns), way=Way.FREE, outlooks_ned_m=outlooks)
     pose = Pose(10 * S, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -5.0), 5.0)
     out = Director(SETTINGS).step(DirectorInput(10 * S, decision, pose, LANDING))
-    assert out.way_free is (age_s < 1.0) and out.outlooks_ned_m == (outlooks if age_s < 1.0 else ())
+    assert (out.way is Way.FREE) is (age_s < 1.0) and out.outlooks_ned_m == (outlooks if age_s < 1.0 else ())
     moved = replace(pose, frame=EstimatorFrame(1))
     out = Director(SETTINGS).step(DirectorInput(10 * S, decision, moved, LANDING))
-    assert not out.way_free and out.outlooks_ned_m == ()
+    assert out.way is not Way.FREE and out.outlooks_ned_m == ()
 
 
 def test_losing_the_site_holds_then_aborts_and_stays_so_until_the_mode_changes():

@@ -143,6 +143,18 @@ def test_a_request_without_an_answer_leaves_nobody_hovering_in_a_failsafe(answer
     assert w.requests[-1] == Land() and w.mode == "LAND" and "lands without us" in w.reasons[-1]
 
 
+def test_a_landing_that_is_refused_for_a_while_in_a_failsafe_is_asked_for_again():
+    w = landing_in_failsafe(height_m=8.0)
+    w.intruder = PERSON
+    w.run(2.0)
+    w.intruder, w.answers_with, w.obeys = None, AnswerKind.REFUSED, False
+    w.run(8.0)
+    assert w.mode == "GUIDED" and w.state.value != "ended" and w.requests.count(Land()) > 1
+    w.answers_with, w.obeys = AnswerKind.ACCEPTED, True
+    w.until("guard", 5.0)
+    assert w.mode == "LAND"
+
+
 def test_a_link_that_is_lost_in_a_failsafe_hold_is_no_end_of_it():
     w = landing_in_failsafe(height_m=8.0)
     w.intruder = PERSON

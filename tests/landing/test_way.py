@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landing.choice.way import way_is_free
+from landing.choice.way import Way, way_to_site
 from landing.ground.view import GroundView
 from landing.relief.ground import ReliefGround
 from landing.relief.report import FLAT, STANDS, STEEP, UNKNOWN
@@ -33,34 +33,34 @@ def view(standing: tuple[float, float] | None = None, role: Role = Role.OBSTACLE
 
 
 @pytest.mark.parametrize(
-    ("ground", "free"),
+    ("ground", "way"),
     [
-        (view(), True),
-        (view((5.0, 0.0)), False),
-        (view((5.0, 1.6)), False),
-        (view((5.0, 4.0)), True),
-        (view((-5.0, 0.0)), True),
-        (view((5.0, 0.0), seen=False), False),
-        (view((5.0, 0.0), Role.WATER), True),
-        (view((5.0, 0.0), Role.VEHICLE), False),  # it may be a lorry
-        (view((5.0, 0.0), Role.PERSON), True),
+        (view(), Way.FREE),
+        (view((5.0, 0.0)), Way.BLOCKED),
+        (view((5.0, 1.6)), Way.BLOCKED),
+        (view((5.0, 4.0)), Way.FREE),
+        (view((-5.0, 0.0)), Way.FREE),
+        (view((5.0, 0.0), seen=False), Way.NOT_SEEN),
+        (view((5.0, 0.0), Role.WATER), Way.FREE),
+        (view((5.0, 0.0), Role.VEHICLE), Way.BLOCKED),  # it may be a lorry
+        (view((5.0, 0.0), Role.PERSON), Way.FREE),
     ],
 )
-def test_what_stands_below_the_way(ground: GroundView, free: bool) -> None:
-    assert way_is_free(ground, None, SITE, (0.0, 0.0), 0, SETTINGS) is free
+def test_what_stands_below_the_way(ground: GroundView, way: Way) -> None:
+    assert way_to_site(ground, None, SITE, (0.0, 0.0), 0, SETTINGS) is way
 
 
 @pytest.mark.parametrize(
-    ("code", "at", "free"),
+    ("code", "at", "way"),
     [
-        (UNKNOWN, (5.0, 0.0), True),
-        (FLAT, (5.0, 0.0), True),
-        (STEEP + 15, (5.0, 0.0), False),
-        (STANDS + 60, (5.0, 0.0), False),
-        (STANDS + 60, (5.0, 4.0), True),
+        (UNKNOWN, (5.0, 0.0), Way.FREE),
+        (FLAT, (5.0, 0.0), Way.FREE),
+        (STEEP + 15, (5.0, 0.0), Way.BLOCKED),
+        (STANDS + 60, (5.0, 0.0), Way.BLOCKED),
+        (STANDS + 60, (5.0, 4.0), Way.FREE),
     ],
 )
-def test_what_relief_shows_below_the_way_is_no_free_ground(code: int, at: tuple[float, float], free: bool) -> None:
+def test_what_relief_shows_below_the_way_is_no_free_ground(code: int, at: tuple[float, float], way: Way) -> None:
     """A crown that the network calls lawn, or a bank."""
     ground = view()
     codes = np.zeros((CELLS, CELLS), np.uint8)
@@ -68,9 +68,10 @@ def test_what_relief_shows_below_the_way_is_no_free_ground(code: int, at: tuple[
     assert cell is not None
     codes[cell] = code
     relief = ReliefGround(ground, codes, codes >= STEEP)
-    assert way_is_free(ground, relief, SITE, (0.0, 0.0), 0, SETTINGS) is free
+    assert way_to_site(ground, relief, SITE, (0.0, 0.0), 0, SETTINGS) is way
 
 
 def test_no_way_leads_to_no_site_or_out_of_the_map() -> None:
-    assert not way_is_free(view(), None, NoSite(NoSiteReason.TOO_SMALL, ""), (0.0, 0.0), 0, SETTINGS)
-    assert not way_is_free(view(), None, SITE, (40.0, 0.0), 0, SETTINGS)
+    nowhere = NoSite(NoSiteReason.TOO_SMALL, "")
+    assert way_to_site(view(), None, nowhere, (0.0, 0.0), 0, SETTINGS) is Way.NOT_SEEN
+    assert way_to_site(view(), None, SITE, (40.0, 0.0), 0, SETTINGS) is Way.NOT_SEEN
