@@ -170,7 +170,8 @@ class Replay:
             )
         elif self._runtime is not None:
             decision = resolve_decision(DecisionSection.model_validate(start.config["decision"]), self._runtime.spec)
-            self.flies = replace(self.flies, **vars(decision))
+            sources = {**self.flies.sources, **decision.sources}
+            self.flies = replace(self.flies, **{**vars(decision), "sources": sources})
         # Another network or lens makes other maps: the recorded memory is not what it would know.
         self._other_evidence = instead.runtime is not None or instead.config is not None
         self._decider = self.flies.decider(self.flies.camera)

@@ -53,6 +53,10 @@ class DirectorState(str, Enum):
 SENDING = (DirectorState.TRACK, DirectorState.DESCEND, DirectorState.COMMIT)
 """States in which a target is given."""
 
+STAYS_M = 0.7
+"""So much above `commit_height_m` a landing stays in COMMIT: a vehicle that bobs there, over a plane of the ground that
+settles, would tell the pilot of one state after another. What closes a gate depends on the height alone."""
+
 
 @dataclass(frozen=True)
 class DirectorInput:
@@ -292,7 +296,8 @@ class Director:
         if not inputs.vehicle.landing:
             return DirectorState.TRACK, words
         height_m = height_above_m(inputs.pose, site)
-        if height_m <= self._settings.commit_height_m:
+        stays_m = STAYS_M if self._state is DirectorState.COMMIT else 0.0
+        if height_m <= self._settings.commit_height_m + stays_m:
             return DirectorState.COMMIT, f"{height_m:.1f} m above the site{site.on_words}"
         return DirectorState.DESCEND, words
 

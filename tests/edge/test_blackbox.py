@@ -179,6 +179,7 @@ def test_a_replay_with_another_configuration_or_model_resolves_anew(flight_folde
     with load_runtime(model_path) as runtime:  # another network has its own, which are none here
         flies = Replay(recording, Replacement(runtime=runtime)).flies
     assert flies.decision.person_probability == 0.2
+    assert "authority" in flies.describe()
 
 
 def test_foxglove_finds_pictures_maps_grid_pose_site_and_texts(flight_folder: Path) -> None:

@@ -68,6 +68,15 @@ def test_a_whole_landing_passes_through_every_state_once():
     assert [s.value for s in seen] == states
 
 
+def test_a_vehicle_that_bobs_at_the_height_of_the_last_metres_stays_in_one_state():
+    director, low_m = Director(SETTINGS), SETTINGS.commit_height_m
+    step(director, 1, vehicle=LANDING)
+    seen = [step(director, 2 + k, height=low_m + up_m, vehicle=LANDING).state for k, up_m in enumerate([-0.1, 0.6] * 3)]
+    assert seen == [DirectorState.COMMIT] * 6
+    assert step(director, 9, height=low_m + 0.8, vehicle=LANDING).state is DirectorState.DESCEND
+    assert step(director, 10, height=low_m + 0.1, vehicle=LANDING).state is DirectorState.DESCEND
+
+
 def test_target_points_from_the_vehicle_to_the_site_in_body_axes():
     director = Director(SETTINGS)
     target = step(director, 1, attitude=quaternion_from_euler(0, 0, math.pi / 2)).target

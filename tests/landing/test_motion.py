@@ -9,12 +9,14 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from landing.camera import CameraModel, Mount
-from landing.geometry import quaternion_from_euler
+from landing.geometry import FloatArray, quaternion_from_euler
 from landing.motion.check import MotionReport, PictureMotion
 from landing.motion.mistakes import KINDS, STATED
+from landing.motion.pairs import CameraTrack
 from landing.types import ByteArray, Pose
 
 CAMERA = CameraModel.from_hfov(320, 240, 75.0)
@@ -138,6 +140,23 @@ def test_a_mistake_is_named_with_its_size(kind: str, words: str, size: float, se
     assert found == kind and words in text
     assert at_s < 6.0
     assert value == pytest.approx(size, rel=0.25, abs=0.05)
+
+
+def test_a_search_for_a_mistake_looks_the_way_up_once_for_each_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poses that wander by more than is allowed for, as a simulator's in a hover, make one search after another."""
+    looked: list[float] = []
+    look_up = CameraTrack.at
+
+    def counted(track: CameraTrack, at_ns: npt.NDArray[np.int64], late_s: float) -> tuple[FloatArray, ...]:
+        looked.append(late_s)
+        return look_up(track, at_ns, late_s)
+
+    monkeypatch.setattr(CameraTrack, "at", counted)
+    most = []
+    for _ in fly(believed=drifting):
+        most.append(len(looked))
+        looked.clear()
+    assert 20 < max(most) < 60
 
 
 def test_pictures_that_stay_while_the_vehicle_moves_do_not_move() -> None:
