@@ -37,6 +37,9 @@ SHARES = (
     "unsafe",
     "person_within_2m",
 )
+WORLDS = "scenes?heights=drawn"
+"""All that is drawn stands as high as its shadow is long: relief is measured as in flight."""
+
 SCENARIOS = "adversarial:all"
 
 
@@ -149,9 +152,9 @@ def main(scenes: int, baselines: int, seed: int, split: str, jobs: int, out: Pat
     others = ",".join(name for name in POLICIES if name != OURS)
     scenarios = expand_world_spec(SCENARIOS)
     flown = {
-        "landings": _fly(_plan(scenes, seed, split, "scenes", OURS), out / "landings", jobs),
+        "landings": _fly(_plan(scenes, seed, split, WORLDS, OURS), out / "landings", jobs),
         "scenarios": _fly(_plan(len(scenarios), seed, split, SCENARIOS, OURS), out / "scenarios", jobs),
-        "baselines": _fly(_plan(min(baselines, scenes), seed, split, "scenes", others), out / "baselines", jobs),
+        "baselines": _fly(_plan(min(baselines, scenes), seed, split, WORLDS, others), out / "baselines", jobs),
     }
     result = {
         "code": code_digest(),
