@@ -12,7 +12,7 @@ from landing.command.authority import Authority
 from landing.command.authority_io import AuthorityOutput, AuthorityState, AuthorityTransition
 from landing.command.orders import CommandAnswer
 from landing.guidance.director import DirectorOutput, DirectorState
-from landing.settings import AuthoritySettings, DirectorSettings
+from landing.settings import AuthorityLevel, AuthoritySettings, DirectorSettings
 from landing.vehicle import VehicleStatus
 
 S = 1_000_000_000
@@ -48,7 +48,7 @@ def test_where_a_mission_ends_is_told_though_the_landing_goes_on_at_once(
     """A landing that does not go on is not told to."""
     link, step = Link(), 0
     announcer = Announcer(link.send_text)
-    settings = AuthoritySettings(level="guard")
+    settings = AuthoritySettings(level=AuthorityLevel.GUARD)
     commanding = Commanding(settings, DirectorSettings(), link, EventLog(None), announcer)  # type: ignore[arg-type]
 
     def said(_self: Authority, _inputs: object) -> AuthorityOutput:
