@@ -46,6 +46,10 @@ class Announcer:
             self._waiting[topic] = (text, severity)
             self.tick(now_ns)
 
+    def drop(self, topic: str) -> None:
+        """Does not say what waits on a topic: it is no longer so."""
+        self._waiting.pop(topic, None)
+
     def tick(self, now_ns: int) -> None:
         """Says the gravest text that waits, once there is room for it."""
         if self._waiting and (self._sent_ns is None or now_ns - self._sent_ns >= PERIOD_NS):

@@ -29,6 +29,9 @@ QUIET = (AuthorityState.READY, AuthorityState.GUARD)
 REASONS = (AuthorityState.HOLD, AuthorityState.ENDED)
 """States whose text tells of a failure."""
 
+TOPICS = {**dict.fromkeys(REASONS, "authority-why"), AuthorityState.RESUME: "authority-resume"}
+"""Topics of the texts that another state's text does not replace."""
+
 
 NOT_TAKEN = (Refusal.SWITCHED_OFF, Refusal.CONTESTED, Refusal.OWN_IDS_TAKEN)
 """The link does not ask at all, so no answer will come."""
@@ -119,7 +122,9 @@ class Commanding:
             elif change.to_state in QUIET:
                 severity = Severity.INFO
             words = f"Authority {change.to_state.value}: {change.reason}"
-            # Why it stopped is not replaced by the climb that follows.
-            topic = "authority-why" if change.to_state in REASONS else "authority"
+            # Why it stopped is not replaced by the climb that follows, nor where a mission ends by the landing.
+            topic = TOPICS.get(change.to_state, "authority")
+            if change.to_state is not AuthorityState.GUARD:
+                self._announcer.drop(TOPICS[AuthorityState.RESUME])
             urgent = somebody and change.to_state in REASONS
             self._announcer.say(now_ns, topic, words, severity, urgent=urgent)
