@@ -272,7 +272,7 @@ SITL = (
     ("sitl-ardupilot-full-speed.json", "landings", "at full speed to the ground (`PLND_OPTIONS` 4)"),
     ("sitl-ardupilot-full-speed.json", "late", "full speed, a person sets out when it is below 4 m, `guard`"),
     ("sitl-network.json", "ardupilot", "the demo network itself over test scenes, wind with gusts, `guard`"),
-    ("sitl-network.json", "px4", "the demo network itself over test scenes, still air, `guard`"),
+    ("sitl-network.json", "px4", "the demo network itself, still air, `guard`, decisions up to 0.6 s old"),
     ("sitl-px4.json", "landings", "still air"),
     ("sitl-px4-present.json", "landings", "a later decision"),
     ("sitl-px4-present.json", "hazard", "a later decision, a person walks in, `guard`"),

@@ -48,7 +48,7 @@ KNOWN: Mapping[Autopilot, tuple[KnownVersion, ...]] = {
     Autopilot.PX4: (
         KnownVersion((1, 15), "1.15.4 flown in simulation", flown=True),
         KnownVersion((1, 16), "read in its source; RTL flown on the main branch of 2025-03"),
-        KnownVersion((1, 17), "read in its source and its release notes"),
+        KnownVersion((1, 17), "1.17.0 flown in simulation", flown=True),
         KnownVersion((1, 18), "1.18.0-beta of August 2026 flown in simulation"),
     ),
 }
