@@ -129,8 +129,12 @@ def applied(transform: Any, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def warped(source: Any, target: Any, x: Any, y: Any) -> tuple[Any, Any]:
-    """Points of one coordinate system in another."""
+    """Points of one coordinate system in another; not finite where they have no place in it."""
     import rasterio.warp
+    from rasterio._err import CPLE_BaseError  # what GDAL says of points beyond a projection; no public class holds it
 
-    east, north = rasterio.warp.transform(source, target, np.ravel(x).tolist(), np.ravel(y).tolist())
+    try:
+        east, north = rasterio.warp.transform(source, target, np.ravel(x).tolist(), np.ravel(y).tolist())
+    except CPLE_BaseError:
+        return np.full(np.size(x), np.nan), np.full(np.size(y), np.nan)
     return np.asarray(east, np.float64), np.asarray(north, np.float64)

@@ -204,6 +204,14 @@ def test_rasters_that_are_no_colour_orthophoto_are_refused(tmp_path: Path) -> No
     refused(path, "'nir'")
 
 
+@pytest.mark.parametrize("far_m", [1e9, 1e12, 1e300])
+def test_a_raster_beyond_its_projection_is_refused(far_m: float, tmp_path: Path) -> None:
+    image = np.full((30, 40, 3), 90, np.uint8)
+    for crs in ("EPSG:32632", "EPSG:3857"):
+        refused(write(tmp_path / "wide.tif", image, Affine(far_m, 0, 5e5, 0, -far_m, 5.2e6), crs), "orthophoto")
+        refused(write(tmp_path / "far.tif", image, Affine(0.05, 0, far_m, 0, -0.05, far_m), crs), "orthophoto")
+
+
 def test_scales_that_are_not_said_are_asked_for(tmp_path: Path, model_path: Path) -> None:
     image = fake_model.paint(300, 200)
     plain = tmp_path / "plain.tif"
