@@ -19,6 +19,9 @@ GEO_TAGS = frozenset({33550, 33922, 34264, 34735})
 WORLD_SUFFIXES = (".tfw", ".tifw", ".tiffw", ".wld")
 SAME_SCALE = 0.02
 
+FARTHEST = 1e11
+"""No place of the Earth has larger coordinates, in whatever unit."""
+
 
 @dataclass(frozen=True)
 class Georeference:
@@ -133,8 +136,11 @@ def warped(source: Any, target: Any, x: Any, y: Any) -> tuple[Any, Any]:
     import rasterio.warp
     from rasterio._err import CPLE_BaseError  # what GDAL says of points beyond a projection; no public class holds it
 
+    nowhere = np.full(np.size(x), np.nan), np.full(np.size(y), np.nan)
+    if not (np.abs(x) < FARTHEST).all() or not (np.abs(y) < FARTHEST).all():
+        return nowhere  # PROJ wraps longitudes turn by turn, for hours where they are far
     try:
         east, north = rasterio.warp.transform(source, target, np.ravel(x).tolist(), np.ravel(y).tolist())
     except CPLE_BaseError:
-        return np.full(np.size(x), np.nan), np.full(np.size(y), np.nan)
+        return nowhere
     return np.asarray(east, np.float64), np.asarray(north, np.float64)
