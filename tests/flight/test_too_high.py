@@ -42,5 +42,5 @@ def test_a_landing_from_above_the_range_goes_down_to_a_site(tmp_path: Path, mode
     assert [e["to_state"] for e in lines if e["event"] == "transition"][:3] == ["hold", "descend", "commit"]
     found = next(number for number, e in enumerate(lines) if e["event"] == "site-chosen")
     assert found > lines.index(told)
-    assert "FlyTo" not in [e["command"] for e in lines if e["event"] == "command"]
+    assert not {"climb", "approach", "search"} & {e["to_state"] for e in lines if e["event"] == "authority"}
     assert result.manual_takeovers == 0
