@@ -54,7 +54,7 @@ def test_the_tools_read_both_tables_and_their_own_paths(tmp_path):
     assert settings.landed_rate_hz == 1.0 and config.log.events == tmp_path / "events.jsonl"
     daemon = load_config(path).link_settings()
     changed = {name for name in LinkSettings.model_fields if getattr(daemon, name) != getattr(settings, name)}
-    assert changed == {"baud", "component_id"}
+    assert changed == {"baud", "component_id", "depth"}  # the tools ask for no depth
 
 
 def test_every_key_of_the_file_has_a_sentence():
