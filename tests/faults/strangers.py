@@ -12,21 +12,6 @@ from tests.faults.wire import TARGET
 
 QUADROTOR = mavlink.MAV_TYPE_QUADROTOR
 STEP_S = 0.02
-"""Time between two rounds of all senders."""
-
-ROUND_S = 0.07
-"""Processor time of `slowness`'s loop where 5,500 messages a second were measured."""
-
-
-def slowness() -> float:
-    """Return how many times slower Python runs here than where the rates were measured, at least 1."""
-    times = []
-    for _ in range(3):
-        began, total = time.process_time(), 0
-        for number in range(1_000_000):
-            total += number
-        times.append(time.process_time() - began)
-    return max(1.0, min(times) / ROUND_S)
 
 
 class Strangers(threading.Thread):
@@ -40,7 +25,6 @@ class Strangers(threading.Thread):
         autopilot: MAV_AUTOPILOT of all.
         period_s: Between two heartbeats of each.
         poses: Each sends poses too, of a vehicle 90 m up that looks elsewhere.
-        step_s: Time between two rounds of all senders.
 
     Attributes:
         began_ns: Monotonic time of the first heartbeat.
@@ -56,11 +40,10 @@ class Strangers(threading.Thread):
         autopilot: int,
         period_s: float = 1.0,
         poses: bool = False,
-        step_s: float = STEP_S,
     ) -> None:
         super().__init__(name="strangers", daemon=True)
         self._kind, self._autopilot = kind, autopilot
-        self._period_s, self._poses, self._step_s = period_s, poses, step_s
+        self._period_s, self._poses = period_s, poses
         self._senders = []
         for system in systems:
             door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -98,7 +81,7 @@ class Strangers(threading.Thread):
                 with contextlib.suppress(OSError):
                     for message in parser.parse_buffer(door.recv(65_535)) or ():
                         self.targets += message.get_msgId() == TARGET
-            self._stopping.wait(self._step_s)
+            self._stopping.wait(STEP_S)
 
     def _heartbeat(self) -> mavlink.MAVLink_message:
         armed = mavlink.MAV_MODE_FLAG_SAFETY_ARMED

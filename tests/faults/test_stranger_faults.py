@@ -13,7 +13,7 @@ from firmware_bridge.dialect import mavlink
 from tests.faults.bench import Bench
 from tests.faults.matrix import SILENCE_S, Row
 from tests.faults.measure import Keep, goes_on, stops
-from tests.faults.strangers import QUADROTOR, STEP_S, Strangers, slowness
+from tests.faults.strangers import QUADROTOR, Strangers
 from tests.faults.wire import UdpWire
 
 pytestmark = [pytest.mark.flight, pytest.mark.timeout(200)]
@@ -96,17 +96,16 @@ def test_stray_heartbeat(tmp_path: Path, model_path: Path, keep: Keep) -> None:
 
 
 def test_fifty_senders(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    slower = slowness()  # the flood is what this machine can read: elsewhere its kernel drops the autopilot's poses too
     with Bench(tmp_path, model_path, udp=True) as bench:
         bench.wait_for_targets()
         station = mavlink.MAV_TYPE_GCS
-        crowd = Strangers(port_of(bench), range(100, 150), 190, station, NO_AUTOPILOT, 0.1, True, slower * STEP_S)
+        crowd = Strangers(port_of(bench), range(100, 150), 190, station, NO_AUTOPILOT, 0.1, True)
         with crowd:
             count, gap_s = goes_on(bench, 4.0)
     keep(
         Row(
             32,
-            f"50 foreign senders on the UDP port, {500 + 5000 / slower:,.0f} messages a second together",
+            "50 foreign senders on the UDP port, 5,500 messages a second together",
             "goes on; every target goes to the autopilot, none to them",
             f"{count} targets in 4 s, longest gap {gap_s:.2f} s, {crowd.targets} to others",
             None,
