@@ -39,6 +39,13 @@ def goes_on(bench: Bench, seconds: float) -> tuple[int, float]:
     return len(stamps) - 2, max(b - a for a, b in pairwise(stamps)) * 1e-9
 
 
+def unread(port: int) -> tuple[int, int]:
+    """Bytes that wait at a UDP port of this computer, and datagrams that its kernel has dropped there."""
+    rows = [line.split() for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:]]
+    (row,) = [r for r in rows if int(r[1].partition(":")[2], 16) == port]
+    return int(row[4].partition(":")[2], 16), int(row[12])
+
+
 def resident_mb(pid: int) -> float:
     """Memory of a process, MB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
