@@ -54,8 +54,8 @@ SENDING = (DirectorState.TRACK, DirectorState.DESCEND, DirectorState.COMMIT)
 """States in which a target is given."""
 
 STAYS_M = 0.7
-"""Height above `commit_height_m` up to which a landing stays in COMMIT: a vehicle that bobs there, over a plane of the ground that
-settles, would tell the pilot of one state after another. What closes a gate depends on the height alone."""
+"""Height above `commit_height_m` up to which a landing stays in COMMIT: a vehicle that bobs there, over a plane of the
+ground that settles, would tell the pilot of one state after another. What closes a gate depends on the height alone."""
 
 
 @dataclass(frozen=True)
