@@ -199,6 +199,17 @@ def held(height_m: float) -> World:
     return w
 
 
+def on_its_way(began_m: float) -> World:
+    """A landing stopped at 8 m that flies to a site 12 m to the north, and has not moved yet."""
+    w = world(height_m=began_m)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold")
+    w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
+    w.until("approach", 20.0)
+    return w
+
+
 def test_a_person_at_the_site_stops_the_landing_in_the_same_step():
     w = world()
     w.land()
@@ -270,12 +281,7 @@ def test_it_climbs_before_it_flies_over_ground_where_something_may_stand(began_m
 
 
 def test_what_comes_to_light_on_the_way_to_a_site_is_flown_over_from_higher_up():
-    w = world(height_m=40.0)
-    w.land()
-    w.height_m, w.site = 8.0, None
-    w.until("hold")
-    w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
-    w.until("approach", 20.0)
+    w = on_its_way(began_m=40.0)
     w.position, w.way = (4.0, 0.0), Way.NOT_SEEN
     w.run(1.0)
     assert w.state is AuthorityState.APPROACH  # it was seen when it set out
@@ -456,12 +462,7 @@ def test_a_climb_whose_destination_is_lost_with_the_local_frame_ends_here_and_go
 
 
 def test_a_flight_to_a_site_whose_place_is_lost_with_the_local_frame_ends_here_and_goes_on():
-    w = world(height_m=12.0)
-    w.land()
-    w.height_m, w.site = 8.0, None
-    w.until("hold")
-    w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
-    w.until("approach", 20.0)
+    w = on_its_way(began_m=12.0)
     w.run(0.5)
     w.position, w.site, w.frame = (104.0, 100.0), (111.0, 100.0, 0.0), w.frame.moved(None)
     w.until("hold", 1.0)
