@@ -23,7 +23,7 @@ from typing import Any
 import click
 
 from benchmarks.runner import ROOT, Figures, benchmark
-from benchmarks.sitl_landings import STARVED, WALK_MPS, fly_for_result, load, plan_over_colours, store, summary
+from benchmarks.sitl_landings import STARVED, WALK_MPS, fly_for_result, load, plan_over_colours, store, summary, windy
 from landing.command.failsafe import LONGEST_S, may_hold_s
 from landing.vehicle import FLIGHT_MODES, Battery
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
@@ -57,7 +57,7 @@ def plan_of(autopilot: str, seed: int, out: Path) -> FlightPlan:
     px4 = autopilot == "px4"
     battery = {"BATT_MONITOR": 4, "BATT_CAPACITY": round(capacity_mah), "BATT_CRT_MAH": round(share * capacity_mah)}
     return replace(
-        plan_over_colours(out, autopilot, "failsafes", seed, height_m, wind_mps, from_deg),
+        plan_over_colours(out, autopilot, "failsafes", seed, height_m, wind_mps if windy(autopilot) else 0.0, from_deg),
         authority="guard",
         faults=(person,),
         ordered_by=kind,

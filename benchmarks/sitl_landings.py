@@ -115,11 +115,15 @@ def plan_over_colours(
     )
 
 
+def windy(autopilot: str) -> bool:
+    """Return True where the simulator has wind; PX4's own has it from 1.18 on."""
+    return autopilot != "px4" or has_wind(find_simulator("px4"))
+
+
 def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
     """A flight of a series; everything follows from the seed."""
     rng = random.Random(seed)
-    windy = autopilot != "px4" or has_wind(find_simulator("px4"))
-    wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if windy else 0.0
+    wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if windy(autopilot) else 0.0
     from_deg, height_m = rng.uniform(0.0, 360.0), rng.uniform(20.0, 40.0)
     plan = plan_over_colours(out, autopilot, series, seed, height_m, wind_mps, from_deg)
     if series == "landings":
