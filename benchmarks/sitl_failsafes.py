@@ -81,9 +81,9 @@ def bound_kept(result: FlightResult) -> dict[str, Any]:
     spans = held(result.modes)
     held_s, overrun_s = sum(end_s - at_s for at_s, end_s in spans), 0.0
     for before, report in zip(result.batteries, result.batteries[1:], strict=False):
-        at_s, height_m, left_s, critical = report
+        at_s, height_m, *told = report
         if any(begins_s <= at_s <= end_s for begins_s, end_s in spans):
-            allowed_s = may_hold_s(Battery(left_s, critical), height_m)
+            allowed_s = may_hold_s(Battery(*told), height_m)
             overrun_s += at_s - before[0] if allowed_s <= 0.0 else 0.0
     return {
         "held_s": round(held_s, 1),

@@ -18,6 +18,7 @@ BATTERY_RATE_HZ = 1.0
 FRESH_NS = 5_000_000_000
 DRAW_NS = 20_000_000_000  # Draw is the mean over so long, and of no use below the half
 MAH_PER_CA_NS = 10.0 / 3.6e12  # Of one centiampere for one nanosecond
+GOOD = mavlink.MAV_BATTERY_CHARGE_STATE_OK
 CRITICAL_STATES = frozenset(
     getattr(mavlink, f"MAV_BATTERY_CHARGE_STATE_{name}") for name in ("CRITICAL", "EMERGENCY", "FAILED", "UNHEALTHY")
 )
@@ -27,7 +28,7 @@ CRITICAL_STATES = frozenset(
 class _Known:
     at_ns: int
     left_s: float | None = None
-    critical: bool = False
+    charge_state: int = 0
     currents: deque[tuple[int, int]] = field(default_factory=deque)  # Time, and centiampere
 
 
@@ -45,7 +46,7 @@ class BatteryWatch:
         """Take a BATTERY_STATUS of the autopilot served."""
         known = self._known.setdefault(message.id, _Known(now_ns))
         known.at_ns = now_ns
-        known.critical = getattr(message, "charge_state", 0) in CRITICAL_STATES
+        known.charge_state = getattr(message, "charge_state", 0)
         if message.current_battery > 0:
             known.currents.append((now_ns, message.current_battery))
         while known.currents and now_ns - known.currents[0][0] > DRAW_NS:
@@ -75,11 +76,13 @@ class BatteryWatch:
         One that has fallen silent leaves nobody knows what, and is as critical as it was.
         """
         known = self._known.values()
-        critical = any(one.critical for one in known)
-        if not critical and not any(_fresh(one, now_ns) for one in known):
+        critical = any(one.charge_state in CRITICAL_STATES for one in known)
+        fresh = [one for one in known if _fresh(one, now_ns)]
+        if not critical and not fresh:
             return None
-        left_s = [one.left_s for one in known if one.left_s is not None and _fresh(one, now_ns)]
-        return Battery(min(left_s) if len(left_s) == len(known) else None, critical)
+        left_s = [one.left_s for one in fresh if one.left_s is not None]
+        good = len(fresh) == len(known) and all(one.charge_state == GOOD for one in fresh)
+        return Battery(min(left_s) if len(left_s) == len(known) else None, critical, good)
 
 
 def _fresh(known: _Known, now_ns: int) -> bool:

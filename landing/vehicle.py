@@ -80,10 +80,12 @@ class Battery:
     Attributes:
         left_s: Flight time at the present draw, s; None where it is not known of every one.
         critical: One is critical by the autopilot's own word.
+        good: The charge of each is above its low level by the autopilot's own word.
     """
 
     left_s: float | None = None
     critical: bool = False
+    good: bool = False
 
 
 @dataclass(frozen=True)

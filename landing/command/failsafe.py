@@ -1,7 +1,8 @@
 """Time for which a landing in a failsafe may be held up for a person, by the battery. Pure.
 
 The autopilot lands because it must. It is never held past its own critical action: a battery that is critical, or of
-which nothing is known, leaves no time at all.
+which nothing is known, leaves no time at all. Where no current is measured the time is not known: a charge that the
+autopilot calls good leaves `GOOD_LEFT_S` at least, enough to hold near the ground, until it calls it low.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ LONGEST_S = 30.0
 
 SHARE = 0.5
 """Part of what is left that may be spent: figures of batteries are no better, and the landing comes after it."""
+
+GOOD_LEFT_S = 90.0
+"""15 % of a flight of 10 min: PX4's low level, `BAT_LOW_THR`."""
 
 MARGIN_S = 20.0
 SLOWEST_DESCENT_MPS = 0.4
@@ -26,9 +30,12 @@ def may_hold_s(battery: Battery | None, height_m: float | None) -> float:
         battery: As last reported.
         height_m: Above the site or the ground.
     """
-    if battery is None or battery.critical or battery.left_s is None or height_m is None:
+    if battery is None or battery.critical or height_m is None:
         return 0.0
-    return max(0.0, min(LONGEST_S, SHARE * battery.left_s - MARGIN_S - height_m / SLOWEST_DESCENT_MPS))
+    left_s = battery.left_s
+    if left_s is None:
+        left_s = GOOD_LEFT_S if battery.good else 0.0
+    return max(0.0, min(LONGEST_S, SHARE * left_s - MARGIN_S - height_m / SLOWEST_DESCENT_MPS))
 
 
 class HoldBound:

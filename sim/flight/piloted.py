@@ -254,7 +254,8 @@ class PilotedFlight:
             battery = self._station.batteries.status(self._station.clock_ns())
             if battery is not None:
                 height_m = round(truth.height_m, 2)
-                self._result.batteries.append((round(truth.boot_s, 1), height_m, battery.left_s, battery.critical))
+                told = (battery.left_s, battery.critical, battery.good)
+                self._result.batteries.append((round(truth.boot_s, 1), height_m, *told))
 
     def _note_mode(self) -> None:
         modes, name = self._result.modes, self._station.mode_name

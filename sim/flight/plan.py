@@ -228,7 +228,8 @@ class FlightResult:
         transitions: The director's.
         modes: Flight modes from the order to land on, each with its boot time, s.
         heights: True height every second from the order to land, m.
-        batteries: What the batteries leave from the order to land on: boot time s, height m, flight time s, critical.
+        batteries: What the batteries leave from the order to land on: boot time s, height m, flight time s, critical,
+            good.
         texts: Of autopilot and daemon.
         flight: The daemon's resolved configuration and its digest, from its event log.
         daemon: Its counters and latencies at the end.
@@ -260,7 +261,7 @@ class FlightResult:
     transitions: list[dict[str, Any]] = field(default_factory=list)
     modes: list[tuple[float, str]] = field(default_factory=list)
     heights: list[float] = field(default_factory=list)
-    batteries: list[tuple[float, float, float | None, bool]] = field(default_factory=list)
+    batteries: list[tuple[float, float, float | None, bool, bool]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     flight: dict[str, Any] = field(default_factory=dict)
     daemon: dict[str, Any] = field(default_factory=dict)

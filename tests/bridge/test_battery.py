@@ -8,7 +8,7 @@ from firmware_bridge.vehicle import VehicleTracker
 from landing.vehicle import Battery
 
 S = 1_000_000_000
-LOW, CRITICAL = mavlink.MAV_BATTERY_CHARGE_STATE_LOW, mavlink.MAV_BATTERY_CHARGE_STATE_CRITICAL
+OK, LOW, CRITICAL = (getattr(mavlink, f"MAV_BATTERY_CHARGE_STATE_{name}") for name in ("OK", "LOW", "CRITICAL"))
 
 
 def status(remaining=50, used_mah=2000, current_ca=2000, time_s=0, state=0, number=0):
@@ -57,6 +57,18 @@ def test_the_battery_that_is_empty_first_counts_and_an_unknown_one_makes_all_unk
     assert watch.status(0) == Battery(None)
     watch.forget()
     assert watch.status(0) is None
+
+
+def test_a_charge_is_good_while_every_battery_says_so_now():
+    watch = BatteryWatch()
+    watch.on_status(status(state=OK), 0)
+    assert watch.status(S) == Battery(None, False, True)
+    watch.on_status(status(state=LOW, number=1), S)
+    assert watch.status(S) == Battery(None)
+    watch.on_status(status(state=OK, number=1), 2 * S)
+    assert watch.status(2 * S).good
+    watch.on_status(status(state=OK, number=1), FRESH_NS + S)
+    assert not watch.status(FRESH_NS + S).good  # the first has fallen silent
 
 
 def test_a_battery_that_falls_silent_stays_critical_and_leaves_nobody_knows_what():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landing.command.failsafe import LONGEST_S, MARGIN_S, SHARE, SLOWEST_DESCENT_MPS, HoldBound, may_hold_s
+from landing.command.failsafe import GOOD_LEFT_S, LONGEST_S, MARGIN_S, SHARE, SLOWEST_DESCENT_MPS, HoldBound, may_hold_s
 from landing.command.orders import AnswerKind, FlyTo, Hold, Land
 from landing.vehicle import Autopilot, Battery, Sticks
 from tests.landing.test_authority import GUARD, PERSON, S, world
@@ -29,11 +29,14 @@ def landing_in_failsafe(settings=IN_FAILSAFE, battery=FULL, **kwargs):
 @given(
     left_s=st.one_of(st.none(), st.floats(0, 7200)),
     critical=st.booleans(),
+    good=st.booleans(),
     height_m=st.one_of(st.none(), st.floats(0, 120)),
 )
-def test_the_landing_itself_always_has_its_time(left_s, critical, height_m):
-    hold_s = may_hold_s(Battery(left_s, critical), height_m)
+def test_the_landing_itself_always_has_its_time(left_s, critical, good, height_m):
+    hold_s = may_hold_s(Battery(left_s, critical, good), height_m)
     assert 0.0 <= hold_s <= LONGEST_S
+    if left_s is None and good:
+        left_s = GOOD_LEFT_S
     if critical or left_s is None or height_m is None:
         assert hold_s == 0.0
     elif hold_s > 0.0:
@@ -214,6 +217,19 @@ def test_without_time_by_the_battery_nothing_is_held_up(battery):
     w.intruder = PERSON
     w.run(20.0)
     assert w.requests == []
+
+
+def test_a_good_charge_whose_time_nobody_tells_holds_near_the_ground_until_it_is_low():
+    w = landing_in_failsafe(battery=Battery(None, good=True), height_m=12.0)
+    w.intruder = PERSON
+    w.run(1.0)
+    assert w.requests == []  # from up here the landing takes all of it
+    w.height_m = 4.0
+    w.run(1.0)
+    assert w.requests[0] == Hold() and Land() not in w.requests
+    w.battery = Battery(None)
+    w.until("ended", 3.0)
+    assert w.requests[-1] == Land()
 
 
 def descend_to_the_look(battery):

@@ -19,8 +19,8 @@ from tests.sitl.conftest import as_px4
 FLOWN = [(26.0, "AUTO.LOITER"), (38.0, "AUTO.RTL"), (58.0, "AUTO.LOITER"), (62.0, "AUTO.PRECLAND")]
 
 
-def reports(*, left_s: float | None = 600.0, critical: bool = False) -> list[tuple[float, float, float | None, bool]]:
-    return [(float(at_s), 6.0, left_s, critical) for at_s in range(30, 100)]
+def reports(*, left_s: float | None = 600.0, critical: bool = False, good: bool = False):
+    return [(float(at_s), 6.0, left_s, critical, good) for at_s in range(30, 100)]
 
 
 def test_the_failsafes_own_hold_before_the_way_home_is_not_ours():
@@ -33,6 +33,7 @@ def test_a_hold_counts_against_what_the_battery_allows():
     assert bound_kept(result)["held_s"] == 4.0 and not bound_kept(result)["held_too_long"]
     for batteries in (reports(left_s=None), reports(critical=True), reports(left_s=30.0)):
         assert bound_kept(replace(result, batteries=batteries))["held_too_long"]
+    assert not bound_kept(replace(result, batteries=reports(left_s=None, good=True)))["held_too_long"]
     long = [*FLOWN[:3], (58.0 + LONGEST_S + 5.0, "AUTO.PRECLAND")]
     assert bound_kept(replace(result, modes=long))["held_too_long"]
 
