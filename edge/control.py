@@ -157,16 +157,16 @@ class Control:
         return output
 
     def _last_resort(self, inputs: DirectorInput, output: DirectorOutput) -> DirectorOutput:
-        """Lead a failsafe landing that goes on without a site to the least bad ground, and say so once."""
+        """Lead a failsafe landing that goes on without a target to the least bad ground, and say so once."""
         vehicle, decision = inputs.vehicle, inputs.decision
         resort = None if decision is None else decision.last_resort
         goes_on = vehicle.failsafe and vehicle.way_down in ORDERED_WAYS
         held = self.authority is not None and self.authority.state in IN_THE_AIR
         target = self._director.last_resort(inputs) if self._leads_failsafes and goes_on and not held else None
-        if target is None or resort is None:
+        if target is None:
             self._resort_told = self._resort_told if goes_on else ""
             return output
-        if resort.text != self._resort_told:
+        if resort is not None and resort.text != self._resort_told:
             self._resort_told = resort.text
             self._events.write("last-resort", position_ned_m=resort.position_ned_m, near=resort.near, on=resort.ground)
             self._announcer.say(inputs.now_ns, "last-resort", resort.text, Severity.CRITICAL)

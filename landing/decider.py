@@ -225,7 +225,7 @@ class Decider:
         selection = self._with_confidence(selection, segmentation, pose, judged)
         self.last_view, self.last_clearance_m = view, seen.clearance_m
         decision = self._decision(selection, times[0], captured_ns, *times[1:])
-        resort = self._resort.update(selection, view, moving_m, vehicle, height_m)
+        resort = self._resort.update(selection, intruder, view, moving_m, vehicle, height_m)
         at_site = seen.relief_at(selection, settings.required_radius_m)
         aside = aside_offered(seen, selection, at_site, pose, settings)
         return replace(

@@ -25,7 +25,7 @@ class Decision:
         frame: Local frame of the site.
         restarted: Why the ground map began anew with this frame; None where it did not.
         pad: Word on the marked pad; None where none is configured.
-        last_resort: Least bad ground where there is no site; for failsafe landings alone.
+        last_resort: Least bad ground where there is no site, or somebody in it; for failsafe landings alone.
         relief: Relief of the site in words; None without a site or where it is not measured.
         aside_ned_m: End of a step to the side that would show the site's relief; None where none is asked for.
         way: Ground below the straight way to the site; not seen without one.

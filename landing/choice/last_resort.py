@@ -1,9 +1,9 @@
 """Least bad ground for a landing that cannot wait: nobody is hit first, then the vehicle. Pure.
 
-A landing by one of the autopilot's failsafes goes on without a site, straight down. Where ground within reach is known,
-some of it is better than the rest: first it keeps the clearance of every person, or else strikes none, then the same of
-every vehicle, then it is dry and even. It is no site: it lacks what one needs. The place that was chosen last is worth
-more than others as good, or the vehicle would turn between them.
+A landing by one of the autopilot's failsafes goes on without a site, or with somebody in it, straight down. Where
+ground within reach is known, some of it is better than the rest: first it keeps the clearance of every person, or else
+strikes none, then the same of every vehicle, then it is dry and even. It is no site: it lacks what one needs. The place
+that was chosen last is worth more than others as good, or the vehicle would turn between them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from landing.choice.picker import distance_m
 from landing.ground.view import GridOfFloat, GroundView
 from landing.settings import DecisionSettings
-from landing.site import NoSite, Selection
+from landing.site import Intruder, NoSite, Selection
 from landing.taxonomy import Role, Taxonomy
 
 WAY_COST = 0.1
@@ -76,22 +76,24 @@ class ResortChooser:
     def update(
         self,
         selection: Selection,
+        intruder: Intruder | None,
         view: GroundView,
         moving_clearance_m: Mapping[Role, GridOfFloat],
         vehicle_ne_m: tuple[float, float],
         height_m: float,
     ) -> LastResort | None:
-        """Return the place after a frame; None beside a site, or where no ground in reach is known.
+        """Return the place after a frame; None beside a site with nobody in it, or where no ground in reach is known.
 
         Args:
             selection: What the frame ended with.
+            intruder: Who is in the site.
             view: The map.
             moving_clearance_m: As for `least_bad`.
             vehicle_ne_m: North and east of the vehicle, m.
             height_m: Above the ground.
         """
         last, self._last = self._last, None
-        if isinstance(selection, NoSite):
+        if intruder is not None or isinstance(selection, NoSite):
             self._last = least_bad(
                 view, moving_clearance_m, vehicle_ne_m, height_m, self._settings, self._taxonomy, last
             )

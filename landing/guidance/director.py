@@ -53,6 +53,9 @@ class DirectorState(str, Enum):
 SENDING = (DirectorState.TRACK, DirectorState.DESCEND, DirectorState.COMMIT)
 """States in which a target is given."""
 
+OF_THE_SITE = frozenset({"intruder", "site", "height", "evidence", "confirmed"})
+"""Gates that ask for the site, and so not for the least bad ground."""
+
 STAYS_M = 0.7
 """Height above `commit_height_m` up to which a landing stays in COMMIT: a vehicle that bobs there, over a plane of the
 ground that settles, would tell the pilot of one state after another. What closes a gate depends on the height alone."""
@@ -181,18 +184,22 @@ class Director:
         )
 
     def last_resort(self, inputs: DirectorInput) -> LandingTarget | None:
-        """Return a target on the least bad ground, on evidence that is no older than a site's; None without it."""
-        names = ("pose", "gimbal", "speed", "decision", "frame", "picture-motion")
-        evidence = [gate for gate in self._gates(inputs) if gate.name in names]
-        if inputs.decision is None or inputs.pose is None or not all(gate.is_open for gate in evidence):
-            return None
-        if inputs.vehicle.no_hover:
+        """Return a target for a landing that goes on without one, on evidence that is no older than a site's.
+
+        It lies on the least bad ground, else on a site that is not confirmed yet; None without either.
+        """
+        closed = {gate.name for gate in self._gates(inputs) if not gate.is_open}
+        if inputs.decision is None or inputs.pose is None or inputs.vehicle.no_hover:
             return None
         here = inputs.decision.in_frame(inputs.pose.frame)
-        if here is None or here.last_resort is None:
+        if here is None:
             return None
-        place, seen_ns = here.last_resort.position_ned_m, here.evidence_at_ns
-        return _target(LandingSite(place, 0.0, 0.0, seen_ns, seen_ns), inputs.pose)
+        if here.last_resort is not None:
+            place, seen_ns = here.last_resort.position_ned_m, here.evidence_at_ns
+            site = LandingSite(place, 0.0, 0.0, seen_ns, seen_ns)
+            return None if closed - OF_THE_SITE else _target(site, inputs.pose)
+        selected = here.selection
+        return _target(selected, inputs.pose) if isinstance(selected, LandingSite) and closed == {"confirmed"} else None
 
     def _step(self, inputs: DirectorInput) -> LandingTarget | None:
         vehicle, now_ns = inputs.vehicle, inputs.now_ns

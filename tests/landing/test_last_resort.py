@@ -19,7 +19,7 @@ from landing.decision import Decision
 from landing.ground.view import MOVING_ROLES, GroundView
 from landing.guidance.director import Director, DirectorInput
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
-from landing.site import LandingSite, NoSite, NoSiteReason
+from landing.site import Intruder, LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role
 from landing.types import Pose
 from landing.vehicle import Autopilot, Battery, VehicleStatus, WayDown
@@ -57,7 +57,7 @@ NOTHING = NoSite(NoSiteReason.NOTHING_LANDABLE, "no landable ground in view")
 def pick_from(view, height_m=8.0, chooser=None):
     clearance = {role: hazard_clearance_grid(view, TAXONOMY, SETTINGS, (role,)) for role in MOVING_ROLES}
     chooser = chooser or ResortChooser(SETTINGS, TAXONOMY)
-    return chooser.update(NOTHING, view, clearance, (0.0, 0.0), height_m), clearance
+    return chooser.update(NOTHING, None, view, clearance, (0.0, 0.0), height_m), clearance
 
 
 disc = st.tuples(st.floats(-15, 15), st.floats(-15, 15), st.floats(0.3, 1.0))
@@ -131,9 +131,8 @@ def test_a_place_is_left_for_a_person_and_forgotten_beside_a_site_and_with_its_f
     again.load_state_dict(chooser.state_dict())
     assert again.state_dict() == chooser.state_dict() != {"last": None}
     site = LandingSite((1.0, 1.0, 0.0), 2.0, 20.0, 0, 0)
-    assert chooser.update(site, view_of(), clearance, (0.0, 0.0), 8.0) is None and chooser.state_dict() == {
-        "last": None
-    }
+    assert chooser.update(site, None, view_of(), clearance, (0.0, 0.0), 8.0) is None
+    assert chooser.state_dict() == {"last": None}
     again.reset()
     assert again.state_dict() == {"last": None}
 
@@ -170,7 +169,15 @@ class Link:
 
 
 def tick(
-    *, failsafe="guard", level="guard", in_failsafe=True, mode_lands=True, age_s=0.1, selection=None, resort=True
+    *,
+    failsafe="guard",
+    level="guard",
+    in_failsafe=True,
+    mode_lands=True,
+    age_s=0.1,
+    selection=None,
+    resort=True,
+    intruder=None,
 ) -> Link:
     link = Link()
     authority = AuthoritySettings(level=level, failsafe=failsafe, begin_in_air=True)
@@ -182,7 +189,7 @@ def tick(
         now_ns = 1000 * S + k * S // 20
         pose = Pose(now_ns, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -6.0), 6.0)
         seen_ns = now_ns - round(age_s * S)
-        decision = Decision(chosen, now_ns, seen_ns, last_resort=place if resort else None)
+        decision = Decision(chosen, now_ns, seen_ns, last_resort=place if resort else None, intruder=intruder)
         vehicle = VehicleStatus(
             link_alive=True,
             autopilot=Autopilot.ARDUPILOT,
@@ -240,3 +247,19 @@ def test_a_site_comes_first():
     link = tick(selection=site)
     assert link.targets and all(t.position_ned_m == (1.0, 1.0, 0.0) for t in link.targets)
     assert not any("least bad" in text for text in link.texts)
+
+
+def test_somebody_in_the_site_leads_it_to_the_least_bad_ground_at_once():
+    site = LandingSite((1.0, 1.0, 0.0), 2.0, 20.0, 990 * S, 1002 * S)
+    link = tick(selection=site, intruder=Intruder(Role.PERSON, -1.0))
+    assert len(link.targets) == 60 and link.targets[0].position_ned_m == (3.0, -2.0, 0.0)
+
+
+def test_a_site_that_is_not_confirmed_is_better_than_none():
+    site = LandingSite((1.0, 1.0, 0.0), 2.0, 20.0, 1000 * S, 1000 * S)
+    link = tick(selection=site, resort=False)
+    assert len(link.targets) == 51 and link.targets[0].position_ned_m == (1.0, 1.0, 0.0)  # until it is seen no more
+    assert tick(selection=site, resort=False, in_failsafe=False).targets == []
+    seen_long_ago = replace(site, first_seen_ns=990 * S, last_seen_ns=990 * S)
+    assert tick(selection=seen_long_ago, resort=False).targets == []
+    assert tick(selection=site, resort=False, intruder=Intruder(Role.PERSON, -1.0)).targets == []
