@@ -58,7 +58,6 @@ is reached before a person crosses the clearance.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 from landing.choice.way import Way
 from landing.command.authority_io import AuthorityInput, AuthorityOutput, AuthorityState, AuthorityTransition
@@ -68,6 +67,7 @@ from landing.command.orders import AnswerKind, FlightCommand, FlyTo, Hold, Land
 from landing.command.pilot import PilotWatch
 from landing.command.site_status import Position, SiteStatus
 from landing.command.stray import StrayWatch
+from landing.command.tries import ARRIVED_M, Tries
 from landing.estimator import FrameShift
 from landing.geometry import heading_of
 from landing.guidance.descent import ORDERED_WAYS, SINKS_MPS
@@ -77,7 +77,6 @@ from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes, WayDown
 
 __all__ = ["Authority", "AuthorityInput", "AuthorityOutput", "AuthorityState", "AuthorityTransition"]
 
-ARRIVED_M = 0.7
 NOT_BELOW_M = 2.0
 """Lower than this a look around shows less than what nobody may be in."""
 
@@ -86,9 +85,6 @@ NEAR_SITE_M = 2.0
 
 BELOW_PER_HEIGHT = 0.5
 """A site within so much of the height, horizontally, is in the picture of any camera that looks down."""
-
-AGAIN_M = 3.0
-"""A site this near to a place that failed is that place."""
 
 FARTHEST_ASIDE_M, ASIDE_ARRIVED_M = 5.0, 0.4
 """Longest step to the side that is flown, and distance at which its end is reached."""
@@ -131,62 +127,6 @@ IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "hold", "search")) 
 """States in which the vehicle stays up on our word, so that together they must end."""
 
 
-@dataclass
-class _Landing:
-    """State kept over one landing.
-
-    Attributes:
-        top_m: Height at which it began.
-        looked: Whether it has looked around on the present way down.
-        aside_from_m: Where it has begun its step aside in that look around; None before.
-        look_ns: When that look around began.
-        resumes, searches: How often it was resumed, and searched for a site.
-        entered_ns: When the present state began, or its command was done.
-        destination_ned_m: Where the vehicle was sent.
-        deadline_ns: When it must be there.
-        leaves: It began in a mission, which a resumed landing leaves; said once.
-        failed_ned_m: Places whose ground was no good from near.
-        began_ned_m: Where it began.
-        searched_ned_m: Places that it was sent to for a search, and the one where it searched first.
-        stays: In a failsafe the autopilot did not fly somewhere, as ArduPilot does not outside of its fence: it is
-            asked no more.
-        unanswered: Number of requests to land that came to nothing in a failsafe.
-        spent: Why it tries no more, in words, while the vehicle is stopped where it flew; empty before.
-        beside_ns: Time since which it has gone down beside its site; None while it does not.
-        blocked: On its way to a site something came to light: until it lands it flies from `over_height_m`.
-        known_m: Height above ground from which the network's answer counts, as told last; None while none was told.
-    """
-
-    top_m: float | None = None
-    looked: bool = False
-    aside_from_m: Position | None = None
-    look_ns: int = 0
-    resumes: int = 0
-    searches: int = 0
-    entered_ns: int = 0
-    destination_ned_m: Position | None = None
-    deadline_ns: int = 0
-    leaves: bool = False
-    failed_ned_m: list[Position] = field(default_factory=list)
-    began_ned_m: Position | None = None
-    searched_ned_m: list[Position] = field(default_factory=list)
-    stays: bool = False
-    unanswered: int = 0
-    spent: str = ""
-    beside_ns: int | None = None
-    blocked: bool = False
-    known_m: float | None = None
-
-    def moved(self, shift: FrameShift | None) -> None:
-        """The local frame has moved; None: by an unknown step."""
-        places = (self.destination_ned_m, self.began_ned_m, self.aside_from_m)
-        known = [None if place is None or shift is None else shift.point(place) for place in places]
-        self.destination_ned_m, self.began_ned_m = known[:2]
-        self.aside_from_m = self.aside_from_m if shift is None else known[2]
-        self.failed_ned_m = [] if shift is None else [shift.point(place) for place in self.failed_ned_m]
-        self.searched_ned_m = [] if shift is None else [shift.point(place) for place in self.searched_ned_m]
-
-
 class Authority:
     """Steps the state machine. One owner; not shared between threads.
 
@@ -204,7 +144,7 @@ class Authority:
         self._pilot = PilotWatch(settings.stick_dead_zone)
         self._site = SiteStatus(settings)
         self._handshake = CommandHandshake()
-        self._landing = _Landing()
+        self._landing = Tries()
         self._bound = HoldBound()
         self._stray = StrayWatch()
         self._mode = ""
@@ -353,7 +293,7 @@ class Authority:
         return way in ORDERED_WAYS and status.steady(now_ns) and status.distance_m <= near_m
 
     def _engage(self, state: AuthorityState, expected: frozenset[str], now_ns: int, why: str) -> None:
-        self._landing = _Landing(top_m=self._site.height_m, began_ned_m=self._site.position_ned_m)
+        self._landing = Tries(top_m=self._site.height_m, began_ned_m=self._site.position_ned_m)
         self._handshake.begin(expected)
         self._pilot.begin(now_ns)
         self._enter(state, why, now_ns)
@@ -581,12 +521,12 @@ class Authority:
             self._stop(inputs, modes, "the step aside does not end")
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        height_m, now_ns, least_m = self._site.height_m, inputs.now_ns, self._try_height_m
+        height_m, now_ns, least_m = self._site.height_m, inputs.now_ns, self._landing.height_m(self._settings)
         if height_m is not None and height_m < least_m - ARRIVED_M and not self._landing.stays:
             self._climb(inputs, modes, least_m)
         elif inputs.output.descend_to_m is not None:
             self._descend(inputs, modes, inputs.output.descend_to_m)
-        elif self._calm(now_ns) and not self._failed_before:
+        elif self._calm(now_ns) and not self._landing.failed_at(self._site.site_ned_m):
             self._go_on(inputs, modes)
         elif self._passed(now_ns, self._settings.wait_s):
             self._search_higher(inputs, modes)
@@ -594,8 +534,12 @@ class Authority:
     def _climbing(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, height_m = inputs.now_ns, self._site.height_m
         here, to = self._site.position_ned_m, self._landing.destination_ned_m
-        least_m = max(self._try_height_m, self._over_height_m(inputs))
-        clear = height_m is not None and height_m >= least_m - ARRIVED_M and not self._failed_before
+        least_m = max(self._landing.height_m(self._settings), self._over_height_m(inputs))
+        clear = (
+            height_m is not None
+            and height_m >= least_m - ARRIVED_M
+            and not self._landing.failed_at(self._site.site_ned_m)
+        )
         # What disappointed is the best from here; from higher up others come into view.
         if inputs.output.descend_to_m is not None:
             self._descend(inputs, modes, inputs.output.descend_to_m)
@@ -624,7 +568,7 @@ class Authority:
             self._descend(inputs, modes, inputs.output.descend_to_m)
             return
         searched = self._passed(inputs.now_ns, self._settings.search_s)
-        if self._calm(inputs.now_ns) and (searched or not self._failed_before):
+        if self._calm(inputs.now_ns) and (searched or not self._landing.failed_at(self._site.site_ned_m)):
             self._go_on(inputs, modes)
         elif searched:
             self._search_higher(inputs, modes)
@@ -633,7 +577,7 @@ class Authority:
         here, to = self._site.position_ned_m, self._landing.destination_ned_m
         if inputs.output.descend_to_m is not None:
             self._descend(inputs, modes, inputs.output.descend_to_m)
-        elif self._calm(inputs.now_ns) and not self._failed_before:
+        elif self._calm(inputs.now_ns) and not self._landing.failed_at(self._site.site_ned_m):
             self._go_on(inputs, modes)
         elif to is None:
             self._stop(inputs, modes, LOST_DESTINATION)
@@ -689,31 +633,6 @@ class Authority:
         if self._ask(inputs, Land(), modes.land[0]):
             self._enter(AuthorityState.HAND_BACK, words, inputs.now_ns)
 
-    # --- places that failed ---
-
-    @property
-    def _highest_m(self) -> float:
-        """Greatest height to climb to: the way up to where the landing began is known to be free.
-
-        Never to where the network's answer does not count: it would only come down again.
-        """
-        settings, landing = self._settings, self._landing
-        top_m = settings.ceiling_m if landing.top_m is None else landing.top_m
-        known_m = top_m if landing.known_m is None else landing.known_m - ARRIVED_M
-        return max(min(settings.ceiling_m, top_m, known_m), settings.clear_height_m)
-
-    @property
-    def _try_height_m(self) -> float:
-        """Least height from which to land again: each place that failed from near asks for a wider view."""
-        settings, failed = self._settings, len(self._landing.failed_ned_m)
-        return min(settings.clear_height_m + failed * settings.climb_m, self._highest_m)
-
-    @property
-    def _failed_before(self) -> bool:
-        """True when the present site is a place that failed from near."""
-        site = self._site.site_ned_m
-        return site is not None and any(math.dist(site[:2], n[:2]) <= AGAIN_M for n in self._landing.failed_ned_m)
-
     def _disappointed(self, inputs: AuthorityInput) -> str:
         """Note a site that is gone, and return the reason in words with what follows from it."""
         reason, height_m, site = inputs.output.reason, self._site.height_m, self._site.site_ned_m
@@ -721,7 +640,7 @@ class Authority:
         if not inputs.output.bad_ground or site is None or height_m is None or height_m > near_m:
             return reason
         self._landing.failed_ned_m.append(site)
-        return f"{reason} at {height_m:.1f} m; next try from {self._try_height_m:.0f} m"
+        return f"{reason} at {height_m:.1f} m; next try from {self._landing.height_m(self._settings):.0f} m"
 
     # --- the commands ---
 
@@ -747,7 +666,7 @@ class Authority:
         if landing.searches >= settings.max_tries:
             self._spent(inputs, modes, f"no site in {settings.max_tries} searches")
             return
-        highest_m = self._highest_m
+        highest_m = landing.highest_m(settings)
         if height_m is not None and height_m + 1.0 > highest_m:
             if not self._search_beside(inputs, modes):
                 self._enter(AuthorityState.SEARCH, "searches on", inputs.now_ns)
@@ -757,21 +676,19 @@ class Authority:
 
     def _search_beside(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
         """Flies to where other ground comes into view; False where there is no such place, or none to fly to."""
-        here, began, height_m = self._site.position_ned_m, self._landing.began_ned_m, self._site.height_m
+        here, height_m, landing = self._site.position_ned_m, self._site.height_m, self._landing
         low = height_m is None or height_m < self._settings.over_height_m - ARRIVED_M
-        if here is None or began is None or low or inputs.vehicle.failsafe:
+        if here is None or low or inputs.vehicle.failsafe:
             return False
-        searched = self._landing.searched_ned_m or [here]
-        for to in inputs.output.outlooks_ned_m:
-            away_m = math.dist(here[:2], to[:2])
-            far = math.dist(began[:2], to[:2]) > self._settings.search_radius_m
-            if far or any(math.dist(place[:2], to[:2]) < away_m / 2 for place in searched):
-                continue
-            words = f"flies {away_m:.0f} m to search from there"
-            if self._fly_to(inputs, modes, (to[0], to[1], here[2]), away_m, AuthorityState.MOVE, words):
-                self._landing.searched_ned_m = [*searched, to]
-                return True
-        return False
+        to = landing.outlook(here, inputs.output.outlooks_ned_m, self._settings.search_radius_m)
+        if to is None:
+            return False
+        away_m = math.dist(here[:2], to[:2])
+        words = f"flies {away_m:.0f} m to search from there"
+        if not self._fly_to(inputs, modes, (to[0], to[1], here[2]), away_m, AuthorityState.MOVE, words):
+            return False
+        landing.searched_ned_m = [*(landing.searched_ned_m or [here]), to]
+        return True
 
     def _climb(self, inputs: AuthorityInput, modes: FlightModes, height_m: float) -> bool:
         here, now_m = self._site.position_ned_m, self._site.height_m
@@ -811,7 +728,7 @@ class Authority:
     def _over_height_m(self, inputs: AuthorityInput) -> float:
         """Least height from which to fly to the site, m: no sensor of ours looks sideways, and looks tell no height."""
         near, free = self._site.distance_m <= NEAR_SITE_M, inputs.output.way is Way.FREE and not self._landing.blocked
-        return 0.0 if near or free else min(self._settings.over_height_m, self._highest_m)
+        return 0.0 if near or free else min(self._settings.over_height_m, self._landing.highest_m(self._settings))
 
     def _too_low(self, inputs: AuthorityInput) -> bool:
         """Return True where something may stand as high as the vehicle on the way to the site."""
