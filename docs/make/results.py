@@ -279,7 +279,12 @@ SITL = (
     ("sitl-px4-look.json", "landings", "with the look around"),
     ("sitl-px4-look.json", "late", "with the look around, a person sets out when it is below 4 m, `guard`"),
     ("sitl-failsafes.json", "ardupilot", "ordered by a failsafe, nobody at the sticks, a person comes, `guard`"),
-    ("sitl-failsafes.json", "px4", "ordered by a failsafe, nobody at the sticks, a person comes, `guard`"),
+    (
+        "sitl-failsafes.json",
+        "px4",
+        "the same in still air; unsafe where the person set out after the look around, or a critical battery allowed "
+        "no hold",
+    ),
 )
 """Series of landings on the autopilots' own simulators: file, series, conditions in words."""
 
