@@ -732,7 +732,7 @@ class Authority:
         """
         here = self._site.position_ned_m
         flying = self._state in FLYING
-        command: FlightCommand = FlyTo(here) if flying and here is not None else Hold()
+        command: FlightCommand = FlyTo(here, frame=self._site.frame) if flying and here is not None else Hold()
         if self._ask(inputs, command, modes.hold):
             self._stay(why, inputs.now_ns)
 
@@ -833,7 +833,7 @@ class Authority:
     ) -> bool:
         pose = inputs.pose if state is AuthorityState.ASIDE else None
         attitude = None if pose is None else pose.ned_from_frd
-        command = FlyTo(to, None if attitude is None else heading_of(attitude)[0])
+        command = FlyTo(to, None if attitude is None else heading_of(attitude)[0], self._site.frame)
         if self._landing.stays or not self._ask(inputs, command, modes.hold):
             return False
         self._landing.destination_ned_m = to

@@ -452,7 +452,7 @@ def test_a_climb_whose_destination_is_lost_with_the_local_frame_ends_here_and_go
     w.until("climb", 20.0)
     w.height_m, w.frame = 7.0, w.frame.moved(None)
     w.until("hold", 1.0)
-    assert w.requests[-1] == FlyTo((0.0, 0.0, -7.0))
+    assert w.requests[-1] == FlyTo((0.0, 0.0, -7.0), frame=w.frame)
     w.obeys = True
     w.until("climb", 20.0)
     w.until("search", 2.0)
@@ -466,10 +466,10 @@ def test_a_flight_to_a_site_whose_place_is_lost_with_the_local_frame_ends_here_a
     w.run(0.5)
     w.position, w.site, w.frame = (104.0, 100.0), (111.0, 100.0, 0.0), w.frame.moved(None)
     w.until("hold", 1.0)
-    assert w.requests[-1] == FlyTo((104.0, 100.0, -8.0))
+    assert w.requests[-1] == FlyTo((104.0, 100.0, -8.0), frame=w.frame)
     w.obeys = True
     w.until("guard", 20.0)
-    assert w.requests[-2:] == [FlyTo((111.0, 100.0, -8.0)), Land()]
+    assert w.requests[-2:] == [FlyTo((111.0, 100.0, -8.0), frame=w.frame), Land()]
 
 
 def test_without_a_site_it_may_be_told_to_land_as_if_alone():
