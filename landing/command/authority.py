@@ -683,10 +683,14 @@ class Authority:
         return f"{somebody.text}{bound}"
 
     def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        """The time that the failsafe leaves is over: land, on the site if there is one."""
+        """The time that the failsafe leaves is over: land, on the site if there is one.
+
+        The autopilot was landing before it was held. Where TIMESYNC is not answered, or the link is late, nobody knows
+        whether a pilot has just taken over, who can do so again; a vehicle that is left hovering falls.
+        """
         site = inputs.output.target is not None
         words = "failsafe, no time left: lands on the site" if site else "failsafe, no time left: lands without a site"
-        if self._ask(inputs, Land(), modes.land[0]):
+        if self._handshake.ask(Land(), modes.land[0], inputs.vehicle, inputs.now_ns, however_late=True):
             self._enter(AuthorityState.HAND_BACK, words, inputs.now_ns)
 
     # --- places that failed ---
