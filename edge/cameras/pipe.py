@@ -42,6 +42,10 @@ WITHIN_FRAME_NS = 250_000_000
 """A frame whose bytes stop for so long is a torn one. What comes after it would be taken for its rest, and every later
 frame for one that begins in the middle: only a new start puts that right."""
 
+STALLED_NS, CATCHING_UP_NS = 150_000_000, 150_000_000
+"""A reader that comes to its pipe later than this got no time meanwhile: what waited there, and behind it in the
+command, may be as old. Frames that begin within the second time are not handed on."""
+
 PIPE_BYTES = 1 << 20
 LINE_BYTES = 500
 LONGEST_LINE_BYTES = 20_000
@@ -63,6 +67,7 @@ class PipeCamera(Camera):
     """Runs a command and reads its frames; the newest wins, so it never lags behind.
 
     A frame is stamped when its first byte arrives: that is after its exposure, whatever happens on the way of the rest.
+    Where this process got no time it is not known when that was, and frames that waited are left out.
     """
 
     def __init__(self, request: CameraRequest, command: list[str]) -> None:
@@ -82,6 +87,7 @@ class PipeCamera(Camera):
         self._reader: NewestReader | None = None
         self._index = 0
         self._overtaken = 0
+        self._looked_ns = self._known_from_ns = 0
         self._stderr_tail: deque[str] = deque(maxlen=20)
         self._stderr_thread: threading.Thread | None = None
         self._closing = threading.Event()
@@ -118,6 +124,7 @@ class PipeCamera(Camera):
         )
         self._stderr_thread.start()
         self._index = self._overtaken = 0
+        self._looked_ns, self._known_from_ns = time.monotonic_ns(), 0
         process, closing = self._process, self._closing
         self._reader = NewestReader(program, lambda: self._read_next(process, closing))
         height_px, width_px = self._empty.shape[:2]
@@ -142,7 +149,7 @@ class PipeCamera(Camera):
             self._index += 1
             if behind is None:  # once: a source that is always ahead would never be caught up with
                 behind = _bytes_waiting(descriptor) // len(room)
-            if behind == 0:
+            if behind <= 0 and first_byte_ns >= self._known_from_ns:
                 return Grabbed(image, first_byte_ns, self._index - 1)
             behind -= 1
             self._overtaken += 1
@@ -155,6 +162,7 @@ class PipeCamera(Camera):
         first_byte_ns = last_byte_ns = 0
         while filled < len(room):
             ready, _, _ = select.select([descriptor], [], [], POLL_S)
+            self._look()
             if closing.is_set():
                 return None
             if not ready:
@@ -169,11 +177,19 @@ class PipeCamera(Camera):
             count = os.readv(descriptor, [room[filled:]])
             if count == 0:
                 raise CameraError(self._death(process, filled), Problem.CAMERA_SILENT)
-            last_byte_ns = time.monotonic_ns()
+            last_byte_ns = self._look()
             if filled == 0:
                 first_byte_ns = last_byte_ns
             filled += count
         return first_byte_ns
+
+    def _look(self) -> int:
+        """Note that the pipe is looked at; monotonic ns."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._looked_ns > STALLED_NS:
+            self._known_from_ns = now_ns + CATCHING_UP_NS
+        self._looked_ns = now_ns
+        return now_ns
 
     def _death(self, process: subprocess.Popen[bytes], filled: int) -> str:
         """Say in one line why the command's output ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import itertools
 import os
 import re
@@ -252,6 +253,28 @@ def test_of_frames_that_wait_in_the_pipe_the_last_is_taken() -> None:
         assert camera.dropped == 5
     finally:
         camera.close()
+
+
+@pytest.mark.parametrize("size", [(320, 240), (640, 480)])
+def test_after_a_moment_without_time_no_picture_is_taken_for_younger_than_it_is(size: tuple[int, int]) -> None:
+    """Pictures wait in the pipe, and a part of one blocks the command: read later, they are as old as they are."""
+    code = (
+        "import os, time\n"
+        "while True:\n"
+        f"    left = memoryview(time.monotonic_ns().to_bytes(8, 'little') + bytes({size[0] * size[1] * 3 - 8}))\n"
+        "    while left:\n"
+        "        left = left[os.write(1, left):]\n"
+        "    time.sleep(0.033)\n"
+    )
+    ages_ns = []
+    with make_camera(CameraRequest("pipe:" + shlex.join([sys.executable, "-c", code]), *size)) as camera:
+        for _ in range(3):
+            for _ in range(8):
+                frame = camera.grab(20)
+                made_ns = int.from_bytes(frame.image_bgr.tobytes()[:8], "little")
+                ages_ns.append(frame.captured_at_ns - made_ns)
+            ctypes.PyDLL(None).usleep(700_000)  # holds Python's lock, so that no thread of ours goes on
+    assert max(ages_ns) < 400_000_000
 
 
 def test_a_source_that_is_always_ahead_delivers_all_the_same() -> None:
