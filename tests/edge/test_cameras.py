@@ -277,6 +277,38 @@ def test_after_a_moment_without_time_no_picture_is_taken_for_younger_than_it_is(
     assert max(ages_ns) < 400_000_000
 
 
+class StampingDevice(FakeDevice):
+    """Keeps a picture of each 20 ms until it is taken, and stamps it, after 5 ms, by a clock that is off by so much."""
+
+    def __init__(self, off_s: float) -> None:
+        super().__init__()
+        self.off_s = off_s
+        self.made_s: list[float] = []
+        self.held = threading.Event()
+
+    def grab(self) -> bool:
+        made_s = time.monotonic()
+        time.sleep(0.02)
+        if self.held.is_set():
+            self.held.clear()
+            time.sleep(0.6)  # this thread gets no time
+        self.made_s.append(made_s)
+        self.properties[cv2.CAP_PROP_POS_MSEC] = 1e3 * (made_s + 0.005 + self.off_s)
+        return True
+
+
+@pytest.mark.parametrize(("off_s", "latest_s"), [(0.0, 0.3), (1e9, 1.0), (-1e9, 1.0)])
+def test_a_picture_that_waited_in_the_driver_is_as_old_as_it_is(off_s: float, latest_s: float) -> None:
+    device, size = StampingDevice(off_s), {"width_px": WIDTH, "height_px": HEIGHT}
+    with V4l2Camera(CameraRequest("v4l2:///dev/video0", **size), "/dev/video0", lambda _: device) as camera:
+        for _ in range(5):
+            camera.grab(5.0)
+        device.held.set()
+        for _ in range(10):
+            frame = camera.grab(5.0)
+            assert 0.0 < frame.captured_at_ns * 1e-9 - device.made_s[frame.frame_id] < latest_s
+
+
 def test_a_source_that_is_always_ahead_delivers_all_the_same() -> None:
     camera = make_camera(CameraRequest("pipe:cat /dev/zero", WIDTH, HEIGHT))
     camera.open()
