@@ -35,7 +35,7 @@ class DriverStamps:
     """Times of arrival by the driver's stamps: a picture that waited for us in the driver has not come just now.
 
     Drivers stamp by the monotonic clock. The least that one of the latest took from its stamp to us is what the way
-    takes; what another took beyond that, it waited. Where the driver stamps by another clock the time of the call counts.
+    takes; what another took beyond that, it waited. Where stamps are of another clock the time of the call counts.
     """
 
     def __init__(self) -> None:
