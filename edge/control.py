@@ -18,7 +18,7 @@ from edge.pointing import GimbalLink, GimbalPointing
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
 from landing.command.authority import IN_THE_AIR
-from landing.command.authority_io import AuthorityOutput
+from landing.command.authority_io import AuthorityOutput, AuthorityState
 from landing.decision import Decision
 from landing.ground.scale import metres_down
 from landing.guidance.descent import ORDERED_WAYS
@@ -155,6 +155,22 @@ class Control:
         self._send(output if output.target is not None else self._last_resort(inputs, output))
         self._log_selection(decision)
         return output
+
+    def end(self, vehicle: VehicleStatus | None) -> None:
+        """Give back a gimbal, and tell the pilot of a vehicle in the air that it is alone from now on.
+
+        Args:
+            vehicle: As last reported; None before the first tick.
+        """
+        if self.pointing is not None:
+            self.pointing.end()
+        if vehicle is None or not vehicle.link_alive or not vehicle.armed or vehicle.airborne is False:
+            return
+        if self.authority is not None and self.authority.state in (*IN_THE_AIR, AuthorityState.RESUME):
+            words = f"Touchdown ends: the vehicle is in {vehicle.mode}, take over"
+            self._link.send_text(words, Severity.CRITICAL)
+        else:
+            self._link.send_text("Touchdown ends: no target and no command from now on", Severity.WARNING)
 
     def _last_resort(self, inputs: DirectorInput, output: DirectorOutput) -> DirectorOutput:
         """Lead a failsafe landing that goes on without a site to the least bad ground, and say so once."""

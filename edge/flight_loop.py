@@ -268,9 +268,8 @@ class FlightLoop(Generic[F]):
         return output
 
     def end(self) -> None:
-        """Give back what is held, before the link closes."""
-        if self.control.pointing is not None:
-            self.control.pointing.end()
+        """Give back what is held, before the link closes, and tell the pilot of a vehicle in the air."""
+        self.control.end(None if self._status is None else self._status().vehicle)
 
     def status(self) -> DaemonStatus:
         """Return everything the last tick knew."""

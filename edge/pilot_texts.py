@@ -93,6 +93,16 @@ OTHERS = (
         "Two autopilots, or two daemons, are on one link. It does not know whom to guide.",
         "Do not use it in this flight. On the ground: do what the text says.",
     ),
+    PilotText(
+        "Touchdown ends: the vehicle is in <mode>, take over",
+        "The daemon was stopped, or failed, while it held the vehicle. Nobody lands it now.",
+        "Take over now.",
+    ),
+    PilotText(
+        "Touchdown ends: no target and no command from now on",
+        "The daemon was stopped, or failed. The autopilot goes on without it.",
+        "Take over if you land.",
+    ),
     PilotText("Configuration read again: nothing is different", "The file was read. All stays as it is."),
     PilotText("Configuration taken: <number> changes", "New settings are in force.", "Check them before you take off."),
     PilotText(

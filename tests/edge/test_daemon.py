@@ -271,6 +271,7 @@ def test_a_crash_of_the_pipeline_brings_everything_down(tmp_path: Path, model_pa
     assert isinstance(rig.error, ZeroDivisionError)
     assert time.monotonic() - started < 5.0
     assert rig.logged("stop")[0]["reason"] == "failure"
+    assert rig.link.texts[-1] == ("Touchdown ends: no target and no command from now on", Severity.WARNING)
 
 
 def test_a_pipeline_that_hangs_silences_heartbeat_and_watchdog(tmp_path: Path, model_path: Path) -> None:
