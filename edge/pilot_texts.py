@@ -94,6 +94,11 @@ OTHERS = (
         "Do not use it in this flight. On the ground: do what the text says.",
     ),
     PilotText(
+        "Targets not sent: <why>",
+        "It has a place, and the autopilot hears nothing of it: switched off by TD_ENABLE, or the link takes nothing.",
+        "Take over if you land. On the ground: set TD_ENABLE to 1, or do what the text says.",
+    ),
+    PilotText(
         "Touchdown ends: the vehicle is in <mode>, take over",
         "The daemon was stopped, or failed, while it held the vehicle. Nobody lands it now.",
         "Take over now.",

@@ -28,6 +28,7 @@ from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from edge.sdnotify import ServiceNotifier
 from firmware_bridge.messages import HealthState, Severity
+from firmware_bridge.report import Refusal, SendResult
 from landing.decider import Decider
 from landing.errors import CameraError
 from landing.estimator import FrameShift
@@ -257,6 +258,18 @@ def test_a_recording_that_is_missing_ends_the_daemon(tmp_path: Path, model_path:
     rig = Rig(tmp_path, model_path, f"images://{tmp_path / 'none'}")
     rig.run()
     assert isinstance(rig.error, CameraError)
+
+
+def test_a_pilot_hears_that_the_link_takes_no_targets(tmp_path: Path, model_path: Path) -> None:
+    """TD_ENABLE is kept over restarts, and the texts of the landing sound as if all were well."""
+    rig = Rig(tmp_path, model_path, pipe_source(tmp_path, fps=20))
+    off = SendResult(Refusal.SWITCHED_OFF, "switched off by TD_ENABLE")
+    rig.link.send_target = lambda _: off  # type: ignore[method-assign, assignment]
+    told = ("Targets not sent: switched off by TD_ENABLE", Severity.CRITICAL)
+    with rig.running():
+        wait_for(lambda: told in rig.link.texts)
+        time.sleep(0.5)
+    assert rig.link.texts.count(told) == 1
 
 
 def test_a_crash_of_the_pipeline_brings_everything_down(tmp_path: Path, model_path: Path) -> None:
