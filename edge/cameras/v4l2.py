@@ -40,9 +40,17 @@ class DriverStamps:
 
     def __init__(self) -> None:
         self._took_ns: deque[int] = deque(maxlen=LATEST)
+        self._newest_ns = 0
 
     def arrived_at_ns(self, stamp_ms: float, now_ns: int) -> int:
-        """When a picture arrived that was taken off the driver now; its stamp is 0 where there is none."""
+        """Return when a picture arrived that was taken off the driver now; its stamp is 0 where there is none.
+
+        It never lies before that of the picture before, whose way was not known as well yet.
+        """
+        self._newest_ns = max(self._newest_ns + 1, self._by_stamp_ns(stamp_ms, now_ns))
+        return self._newest_ns
+
+    def _by_stamp_ns(self, stamp_ms: float, now_ns: int) -> int:
         took_ns = now_ns - round(stamp_ms * 1e6)
         if stamp_ms <= 0 or not 0 <= took_ns <= LONGEST_WAIT_NS:
             return now_ns

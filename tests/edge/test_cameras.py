@@ -304,8 +304,10 @@ def test_a_picture_that_waited_in_the_driver_is_as_old_as_it_is(off_s: float, la
         for _ in range(5):
             camera.grab(5.0)
         device.held.set()
+        before_ns = 0
         for _ in range(10):
             frame = camera.grab(5.0)
+            assert before_ns < (before_ns := frame.captured_at_ns)
             assert 0.0 < frame.captured_at_ns * 1e-9 - device.made_s[frame.frame_id] < latest_s
 
 
