@@ -59,6 +59,13 @@ PACKAGE_OF = {
     "nvarguscamerasrc": "nvidia-l4t-gstreamer, on a Jetson alone",
 }
 """Packages of the elements that cameras come through."""
+BESIDE = 'exec "$@" 3>&1 1>&2'
+"""Runs a command whose frames come by descriptor 3: nvarguscamerasrc prints to standard output, and one line among the
+frames would shift every later one."""
+
+CHATTER = ("GST_ARGUS:", "CONSUMER:")
+"""Beginnings of lines that nvarguscamerasrc prints when all is well."""
+
 _NO_ELEMENT = re.compile(r'no element "(\w+)"')
 _NO_ADDRESS = re.compile(r"[\s\"'\\\\]")
 
@@ -68,9 +75,14 @@ class PipeCamera(Camera):
 
     A frame is stamped when its first byte arrives: that is after its exposure, whatever happens on the way of the rest.
     Where this process got no time it is not known when that was, and frames that waited are left out.
+
+    Args:
+        request: Size and rate.
+        command: Its words.
+        beside: The command writes its frames to descriptor 3, and words to standard output.
     """
 
-    def __init__(self, request: CameraRequest, command: list[str]) -> None:
+    def __init__(self, request: CameraRequest, command: list[str], beside: bool = False) -> None:
         super().__init__(request)
         if not command:
             raise CameraError("camera.source 'pipe:' names no command: expected pipe:COMMAND")
@@ -80,6 +92,7 @@ class PipeCamera(Camera):
                 "camera.width_px and camera.height_px must"
             )
         self.command = command
+        self._run = ["sh", "-c", BESIDE, "sh", *command] if beside else command
         self._secrets = secrets_in(shlex.join(command))
         size = (request.height_px, request.width_px)
         self._empty: npt.NDArray[Any] = np.empty(size, "<u2") if request.depth else np.empty((*size, 3), np.uint8)
@@ -107,7 +120,7 @@ class PipeCamera(Camera):
         try:
             # Its own process group, so that closing ends its children as well.
             self._process = subprocess.Popen(
-                self.command,
+                self._run,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -225,7 +238,7 @@ class PipeCamera(Camera):
             for line in lines:
                 # Before it is cut: half a secret would not be known as one.
                 text = redact(line.decode("utf-8", "replace"), self._secrets).strip()[:LINE_BYTES]
-                if text:
+                if text and not text.startswith(CHATTER):
                     self._stderr_tail.append(text)
             if not data:
                 return
@@ -275,7 +288,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | None) -> list[str]:
-    """The ``gst-launch-1.0`` command for ``csi://N`` or an ``rtsp://`` address.
+    """Return the ``gst-launch-1.0`` command for ``csi://N`` or an ``rtsp://`` address; frames come by descriptor 3.
 
     Raises:
         CameraError: The address is not one of these, or the width does not suit GStreamer.
@@ -303,7 +316,7 @@ def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | N
                 "camera.source rtsp://: an address holds no blank, quote or backslash; write them as %20, %22, %27, %5C"
             )
         stages = [f"rtspsrc location={source} latency=100", "decodebin", "videoscale"]
-    stages += ["videoconvert", f"video/x-raw,format=BGR,{size}", "fdsink fd=1 sync=false"]
+    stages += ["videoconvert", f"video/x-raw,format=BGR,{size}", "fdsink fd=3 sync=false"]
     words: list[str] = ["gst-launch-1.0", "-q"]
     for stage in stages:
         words += [*stage.split(), "!"]

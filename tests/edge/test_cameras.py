@@ -202,11 +202,36 @@ def test_a_bad_source_is_said_in_one_line(source: str, size: dict[str, int], wor
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_gstreamer_commands_end_in_raw_frames_on_stdout() -> None:
+def test_what_a_jetsons_camera_prints_gets_not_between_the_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nvarguscamerasrc uses printf: its lines come when 4 kB are together, and every later frame was shifted."""
+    code = (
+        "import os, sys\n"
+        "assert sys.argv[-2:] == ['fd=3', 'sync=false']\n"
+        "for k in range(1, 9):\n"
+        "    print('GST_ARGUS: Available Sensor modes', flush=True)\n"
+        f"    os.write(3, bytes([k]) * {WIDTH * HEIGHT * 3})\n"
+        "print('Error generated. No cameras available', file=sys.stderr)\n"
+        "print('GST_ARGUS: Cleaning up')\n"
+    )
+    program = tmp_path / "gst-launch-1.0"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c {shlex.quote(code)} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with make_camera(CameraRequest("csi://0", WIDTH, HEIGHT)) as camera:
+        picture = camera.grab(20).image_bgr
+        assert picture[0, 0, 0] in range(1, 9) and (picture == picture[0, 0, 0]).all()
+        with pytest.raises(CameraError, match="'gst-launch-1.0' ended .* after 8 frames: .* No cameras available"):
+            while True:
+                camera.grab(20)
+
+
+def test_gstreamer_commands_end_in_raw_frames_beside_stdout() -> None:
     csi = gstreamer_command("csi://1", 1280, 720, 30)
     assert csi[:2] == ["gst-launch-1.0", "-q"]
     assert "sensor-id=1" in csi and "video/x-raw(memory:NVMM),width=1280,height=720,framerate=30/1" in csi
-    assert csi[-4:] == ["!", "fdsink", "fd=1", "sync=false"]
+    assert csi[-4:] == ["!", "fdsink", "fd=3", "sync=false"]
     rtsp = gstreamer_command("rtsp://cam/live", 640, 480, None)
     assert "location=rtsp://cam/live" in rtsp
     assert "video/x-raw,format=BGR,width=640,height=480" in rtsp
