@@ -222,7 +222,7 @@ def test_what_a_jetsons_camera_prints_gets_not_between_the_frames(
     with make_camera(CameraRequest("csi://0", WIDTH, HEIGHT)) as camera:
         picture = camera.grab(20).image_bgr
         assert picture[0, 0, 0] in range(1, 9) and (picture == picture[0, 0, 0]).all()
-        with pytest.raises(CameraError, match="'gst-launch-1.0' ended .* after 8 frames: .* No cameras available"):
+        with pytest.raises(CameraError, match=r"'gst-launch-1\.0' ended .* after 8 frames: .* No cameras available"):
             while True:
                 camera.grab(20)
 
