@@ -298,7 +298,7 @@ def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | N
             f"camera.width_px = {width_px}: GStreamer pads rows to 4 bytes, so the width of a "
             "csi:// or rtsp:// camera must be a multiple of 4"
         )
-    size = f"width={width_px},height={height_px}"
+    size = given = f"width={width_px},height={height_px}"
     if source.startswith("csi://"):
         sensor = source.removeprefix("csi://")
         if not sensor.isdigit():
@@ -316,7 +316,8 @@ def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | N
                 "camera.source rtsp://: an address holds no blank, quote or backslash; write them as %20, %22, %27, %5C"
             )
         stages = [f"rtspsrc location={source} latency=100", "decodebin", "videoscale"]
-    stages += ["videoconvert", f"video/x-raw,format=BGR,{size}", "fdsink fd=3 sync=false"]
+        given = f"{size},pixel-aspect-ratio=1/1"  # borders for a stream of another shape: squeezed, it fits no lens
+    stages += ["videoconvert", f"video/x-raw,format=BGR,{given}", "fdsink fd=3 sync=false"]
     words: list[str] = ["gst-launch-1.0", "-q"]
     for stage in stages:
         words += [*stage.split(), "!"]

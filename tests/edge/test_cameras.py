@@ -234,7 +234,7 @@ def test_gstreamer_commands_end_in_raw_frames_beside_stdout() -> None:
     assert csi[-4:] == ["!", "fdsink", "fd=3", "sync=false"]
     rtsp = gstreamer_command("rtsp://cam/live", 640, 480, None)
     assert "location=rtsp://cam/live" in rtsp
-    assert "video/x-raw,format=BGR,width=640,height=480" in rtsp
+    assert "video/x-raw,format=BGR,width=640,height=480,pixel-aspect-ratio=1/1" in rtsp
 
 
 def test_an_element_that_is_not_installed_names_its_package() -> None:
@@ -355,6 +355,19 @@ def test_gstreamer_writes_what_a_pipe_reads() -> None:
     source = f"pipe:gst-launch-1.0 -q videotestsrc is-live=true ! {caps} ! fdsink fd=1"
     with make_camera(CameraRequest(source, WIDTH, HEIGHT)) as camera:
         assert camera.grab(10.0).image_bgr.std() > 10
+
+
+def test_a_stream_of_another_shape_is_not_squeezed_into_the_configured_one() -> None:
+    """A lens has one focal length: a picture of 16:9 made 4:3 would place sites wrong by a third in one direction."""
+    if shutil.which("gst-launch-1.0") is None:
+        pytest.skip("gst-launch-1.0 is not installed (gstreamer1.0-tools)")
+    words = gstreamer_command("rtsp://cam/live", 64, 48, None)
+    test = "videotestsrc pattern=white is-live=true ! video/x-raw,format=I420,width=128,height=72"
+    sink = [word.replace("fd=3", "fd=1") for word in words[words.index("videoscale") :]]
+    source = f"pipe:{shlex.join([*words[:2], *test.split(), '!', *sink])}"
+    with make_camera(CameraRequest(source, 64, 48)) as camera:
+        rows = camera.grab(20).image_bgr.mean(axis=(1, 2))
+    assert (rows > 200).sum() == pytest.approx(36, abs=2) and rows[0] < 20 and rows[-1] < 20
 
 
 class TestVideo:
