@@ -170,13 +170,18 @@ class Control:
         """
         if self.pointing is not None:
             self.pointing.end()
-        if vehicle is None or not vehicle.link_alive or not vehicle.armed or vehicle.airborne is False:
+        if vehicle is not None:
+            self.leaves("ends", vehicle)
+
+    def leaves(self, why: str, vehicle: VehicleStatus) -> None:
+        """Tell the pilot of a vehicle in the air that the daemon leaves it alone, in a word: it ends, or hangs."""
+        if not vehicle.link_alive or not vehicle.armed or vehicle.airborne is False:
             return
         if self.authority is not None and self.authority.state in (*IN_THE_AIR, AuthorityState.RESUME):
-            words = f"Touchdown ends: the vehicle is in {vehicle.mode}, take over"
+            words = f"Touchdown {why}: the vehicle is in {vehicle.mode}, take over"
             self._link.send_text(words, Severity.CRITICAL)
         else:
-            self._link.send_text("Touchdown ends: no target and no command from now on", Severity.WARNING)
+            self._link.send_text(f"Touchdown {why}: no target and no command from now on", Severity.WARNING)
 
     def _last_resort(self, inputs: DirectorInput, output: DirectorOutput) -> DirectorOutput:
         """Lead a failsafe landing that goes on without a site to the least bad ground, and say so once."""

@@ -99,13 +99,13 @@ OTHERS = (
         "Take over if you land. On the ground: set TD_ENABLE to 1, or do what the text says.",
     ),
     PilotText(
-        "Touchdown ends: the vehicle is in <mode>, take over",
-        "The daemon was stopped, or failed, while it held the vehicle. Nobody lands it now.",
+        "Touchdown <ends or hangs>: the vehicle is in <mode>, take over",
+        "The daemon was stopped, failed, or its network hangs, while it held the vehicle. Nobody lands it now.",
         "Take over now.",
     ),
     PilotText(
-        "Touchdown ends: no target and no command from now on",
-        "The daemon was stopped, or failed. The autopilot goes on without it.",
+        "Touchdown <ends or hangs>: no target and no command from now on",
+        "The daemon was stopped, failed, or its network hangs. The autopilot goes on without it.",
         "Take over if you land.",
     ),
     PilotText("Configuration read again: nothing is different", "The file was read. All stays as it is."),

@@ -319,6 +319,8 @@ def test_a_pipeline_that_hangs_silences_heartbeat_and_watchdog(tmp_path: Path, m
             time.sleep(1.5)
             listen()
             assert len(rig.link.heartbeats) == count
+            told = [text for text, _ in rig.link.texts if text.startswith("Touchdown")]
+            assert told == ["Touchdown hangs: no target and no command from now on"]
             assert not [t for t, text in heard if text == "WATCHDOG=1" and t > hung_at]
             release.set()
             wait_for(lambda: len(rig.link.heartbeats) > count)
