@@ -315,7 +315,8 @@ def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | N
             raise CameraError(
                 "camera.source rtsp://: an address holds no blank, quote or backslash; write them as %20, %22, %27, %5C"
             )
-        stages = [f"rtspsrc location={source} latency=100", "decodebin", "videoscale"]
+        # Where UDP does not come through it turns to TCP, by itself only when the start is given up.
+        stages = [f"rtspsrc location={source} latency=100 timeout=2000000", "decodebin", "videoscale"]
         given = f"{size},pixel-aspect-ratio=1/1"  # borders for a stream of another shape: squeezed, it fits no lens
     stages += ["videoconvert", f"video/x-raw,format=BGR,{given}", "fdsink fd=3 sync=false"]
     words: list[str] = ["gst-launch-1.0", "-q"]

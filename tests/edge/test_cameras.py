@@ -23,6 +23,7 @@ import pytest
 from edge.cameras import Camera, CameraRequest, CameraTimeout, EndOfStream, make_camera
 from edge.cameras.pipe import gstreamer_command
 from edge.cameras.v4l2 import V4l2Camera
+from edge.sections.camera import CameraSection
 from landing.errors import CameraError
 
 WIDTH, HEIGHT = 64, 48
@@ -234,6 +235,8 @@ def test_gstreamer_commands_end_in_raw_frames_beside_stdout() -> None:
     assert csi[-4:] == ["!", "fdsink", "fd=3", "sync=false"]
     rtsp = gstreamer_command("rtsp://cam/live", 640, 480, None)
     assert "location=rtsp://cam/live" in rtsp
+    (to_tcp_us,) = [int(word.removeprefix("timeout=")) for word in rtsp if word.startswith("timeout=")]
+    assert to_tcp_us * 1e-3 < CameraSection.model_fields["start_timeout_ms"].default / 2
     assert "video/x-raw,format=BGR,width=640,height=480,pixel-aspect-ratio=1/1" in rtsp
 
 
