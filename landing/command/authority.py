@@ -97,6 +97,9 @@ BESIDE_M, BESIDE_S = 3.0, 3.0
 """A vehicle that sinks for so long, farther than this from its site, is not led there."""
 
 MOVED_M = 1.0
+DISPLACED_M = 0.3
+"""A flight whose place has so much other coordinates by now, as the local frame has moved, is asked for again."""
+
 OUT_OF_VIEW_S = 3.0
 SLOWEST_MPS = 0.3
 """A climb or approach slower than this on average has failed."""
@@ -143,6 +146,7 @@ class _Landing:
         resumes, searches: How often it was resumed, and searched for a site.
         entered_ns: When the present state began, or its command was done.
         destination_ned_m: Where the vehicle was sent.
+        sent_ned_m: The same in the coordinates of then, which the autopilot flies to.
         deadline_ns: When it must be there.
         leaves: It began in a mission, which a resumed landing leaves; said once.
         failed_ned_m: Places whose ground was no good from near.
@@ -165,6 +169,7 @@ class _Landing:
     searches: int = 0
     entered_ns: int = 0
     destination_ned_m: Position | None = None
+    sent_ned_m: Position | None = None
     deadline_ns: int = 0
     leaves: bool = False
     failed_ned_m: list[Position] = field(default_factory=list)
@@ -445,7 +450,7 @@ class Authority:
             self._guard(inputs, modes)
         elif state is AuthorityState.HAND_BACK:
             self._end(now_ns, "lands without us")
-        else:
+        elif not (state in FLYING and self._sent_again(inputs, modes)):
             act = {
                 AuthorityState.ANNOUNCE: self._announce,
                 AuthorityState.GUARD: self._guard,
@@ -840,10 +845,17 @@ class Authority:
         command = FlyTo(to, None if attitude is None else heading_of(attitude)[0], self._site.frame)
         if self._landing.stays or not self._ask(inputs, command, modes.hold):
             return False
-        self._landing.destination_ned_m = to
+        self._landing.destination_ned_m = self._landing.sent_ned_m = to
         self._landing.deadline_ns = inputs.now_ns + round((STARTING_S + way_m / SLOWEST_MPS) * 1e9)
         self._enter(state, why, inputs.now_ns)
         return True
+
+    def _sent_again(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
+        """Sends the vehicle again to where it was sent, once the local frame has moved: the numbers are others now."""
+        here, to, sent = self._site.position_ned_m, self._landing.destination_ned_m, self._landing.sent_ned_m
+        if here is None or to is None or sent is None or math.dist(to, sent) <= DISPLACED_M:
+            return False
+        return self._fly_to(inputs, modes, to, math.dist(here, to), self._state, self._reason)
 
     def _land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         looked = self._state is AuthorityState.LOOK
