@@ -55,6 +55,7 @@ class EdgeConfig(Section):
         if self.depth.on_gimbal and camera.gimbal == "none":
             raise ValueError("depth.on_gimbal needs camera.gimbal, whose attitude is read")
         check_together({"decision": self.decision, "director": self.director, "authority": self.authority})
+        self._relief_is_seen_before_it_is_asked_for()
         rates = (
             ("camera.fps", camera.fps, "camera.stall_timeout_ms", camera.stall_timeout_ms, 1e3),
             ("camera.fps", camera.fps, "health.camera_timeout_ms", self.health.camera_timeout_ms, 1e3),
@@ -66,6 +67,16 @@ class EdgeConfig(Section):
                 least = second / limit
                 raise ValueError(f"{name} = {rate_hz:g} must be above {least:.3g}, for {limit_name} = {limit:g}")
         return self
+
+    def _relief_is_seen_before_it_is_asked_for(self) -> None:
+        """Refuse what would give up each straight way down, before the step aside of the look around shows relief."""
+        relief, look_m = self.decision.relief, self.authority.look_height_m
+        commands = self.authority.level is not AuthorityLevel.ADVISE
+        if commands and relief.enabled and self.depth.source is None and relief.known_below_m > look_m:
+            raise ValueError(
+                f"decision.relief.known_below_m = {relief.known_below_m:g} must be at most authority.look_height_m = "
+                f"{look_m:g}, where the step aside shows the relief, or depth.source must show it from higher up"
+            )
 
     def link_settings(self) -> LinkSettings:
         """Settings of the link, which asks for more where something may be commanded, or of a gimbal.

@@ -16,9 +16,9 @@ from edge.commanding import Commanding, CommandLink
 from edge.log import EventLog
 from edge.pointing import GimbalLink, GimbalPointing
 from firmware_bridge.messages import Severity
-from firmware_bridge.report import SendResult
+from firmware_bridge.report import Refusal, SendResult
 from landing.command.authority import IN_THE_AIR
-from landing.command.authority_io import AuthorityOutput
+from landing.command.authority_io import AuthorityOutput, AuthorityState
 from landing.decision import Decision
 from landing.ground.scale import metres_down
 from landing.guidance.descent import ORDERED_WAYS
@@ -34,6 +34,11 @@ logger = logging.getLogger("edge")
 
 MOVED_M = 0.5
 """A site this far from the last one is another site, worth a line in the log."""
+
+TOLD_AFTER_NS = 1_000_000_000
+"""The pilot hears of targets that the link does not take for so long; alarms of the link have a text of their own."""
+
+ALARMS = (Refusal.CONTESTED, Refusal.OWN_IDS_TAKEN)
 
 GRAVE = (DirectorState.HOLD, DirectorState.ABORT)
 
@@ -106,6 +111,7 @@ class Control:
         self._resort_told = ""
         self._pad_told: tuple[PadState, str] | None = None
         self._sending = False
+        self._refused_ns: int | None = None
         self._site: LandingSite | None = None
         self._no_site_reason = ""
         self._seen_decision: Decision | None = None
@@ -152,9 +158,30 @@ class Control:
         if self.slow is not before:
             self._say_speed(now_ns, before, output)
         self._announcer.tick(now_ns)
-        self._send(output if output.target is not None else self._last_resort(inputs, output))
+        self._send(now_ns, output if output.target is not None else self._last_resort(inputs, output))
         self._log_selection(decision)
         return output
+
+    def end(self, vehicle: VehicleStatus | None) -> None:
+        """Give back a gimbal, and tell the pilot of a vehicle in the air that it is alone from now on.
+
+        Args:
+            vehicle: As last reported; None before the first tick.
+        """
+        if self.pointing is not None:
+            self.pointing.end()
+        if vehicle is not None:
+            self.leaves("ends", vehicle)
+
+    def leaves(self, why: str, vehicle: VehicleStatus) -> None:
+        """Tell the pilot of a vehicle in the air that the daemon leaves it alone, in a word: it ends, or hangs."""
+        if not vehicle.link_alive or not vehicle.armed or vehicle.airborne is False:
+            return
+        if self.authority is not None and self.authority.state in (*IN_THE_AIR, AuthorityState.RESUME):
+            words = f"Touchdown {why}: the vehicle is in {vehicle.mode}, take over"
+            self._link.send_text(words, Severity.CRITICAL)
+        else:
+            self._link.send_text(f"Touchdown {why}: no target and no command from now on", Severity.WARNING)
 
     def _last_resort(self, inputs: DirectorInput, output: DirectorOutput) -> DirectorOutput:
         """Lead a failsafe landing that goes on without a target to the least bad ground, and say so once."""
@@ -233,9 +260,11 @@ class Control:
                 urgent=output.intruder is not None,
             )
 
-    def _send(self, output: DirectorOutput) -> None:
+    def _send(self, now_ns: int, output: DirectorOutput) -> None:
         sent = False
-        if output.target is not None:
+        if output.target is None:
+            self._refused_ns = None
+        else:
             result = self._link.send_target(output.target)
             sent = result.sent
             refusal = None if sent else result.detail or str(result.refusal)
@@ -245,12 +274,22 @@ class Control:
                 logger.warning("target not sent: %s", refusal)
                 self._events.write("target-refused", reason=refusal)
             self.refusal = refusal
+            self._say_refusal(now_ns, result)
         if sent != self._sending:
             self._sending = sent
             if sent:
                 self._events.write("target-start", reason=output.reason, target=output.target)
             else:
                 self._events.write("target-stop", reason=self.refusal or output.reason)
+
+    def _say_refusal(self, now_ns: int, result: SendResult) -> None:
+        """Once in a while, as long as the link takes no targets: the texts of the landing sound as if it did."""
+        if result.sent or result.refusal in ALARMS:
+            self._refused_ns = None
+            return
+        self._refused_ns = now_ns if self._refused_ns is None else self._refused_ns
+        if now_ns - self._refused_ns >= TOLD_AFTER_NS:
+            self._announcer.say(now_ns, "refusal", f"Targets not sent: {self.refusal}", Severity.CRITICAL)
 
     def _log_selection(self, decision: Decision | None) -> None:
         """One line per site chosen, changed or lost; not one per frame."""

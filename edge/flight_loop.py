@@ -157,6 +157,7 @@ class FlightLoop(Generic[F]):
         self._descent = DescentWatch()
         self._inference_ms: float | None = None
         self._status: Callable[[], DaemonStatus] | None = None
+        self._hung = False
 
     # --- capture ---
 
@@ -232,7 +233,10 @@ class FlightLoop(Generic[F]):
         link, vitals, decision = self._link, self._vitals, self.decision
         pose = link.latest_pose(now_ns)
         vehicle = self._descent.step(now_ns, link.vehicle(now_ns), pose)
-        hung = vitals.hung(now_ns, self.busy_since_ns)
+        before, hung = self._hung, vitals.hung(now_ns, self.busy_since_ns)
+        if hung and not before:
+            self.control.leaves("hangs", vehicle)
+        self._hung = hung
         if not hung and vitals.heartbeat_due(now_ns):
             link.send_heartbeat(vitals.state)
         load = Load(self._inference_ms, self._threads, vitals.camera.health(now_ns).rate_hz or None)
@@ -268,9 +272,8 @@ class FlightLoop(Generic[F]):
         return output
 
     def end(self) -> None:
-        """Give back what is held, before the link closes."""
-        if self.control.pointing is not None:
-            self.control.pointing.end()
+        """Give back what is held, before the link closes, and tell the pilot of a vehicle in the air."""
+        self.control.end(None if self._status is None else self._status().vehicle)
 
     def status(self) -> DaemonStatus:
         """Return everything the last tick knew."""

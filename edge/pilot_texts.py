@@ -93,6 +93,21 @@ OTHERS = (
         "Two autopilots, or two daemons, are on one link. It does not know whom to guide.",
         "Do not use it in this flight. On the ground: do what the text says.",
     ),
+    PilotText(
+        "Targets not sent: <why>",
+        "It has a place, and the autopilot hears nothing of it: switched off by TD_ENABLE, or the link takes nothing.",
+        "Take over if you land. On the ground: set TD_ENABLE to 1, or do what the text says.",
+    ),
+    PilotText(
+        "Touchdown <ends or hangs>: the vehicle is in <mode>, take over",
+        "The daemon was stopped, failed, or its network hangs, while it held the vehicle. Nobody lands it now.",
+        "Take over now.",
+    ),
+    PilotText(
+        "Touchdown <ends or hangs>: no target and no command from now on",
+        "The daemon was stopped, failed, or its network hangs. The autopilot goes on without it.",
+        "Take over if you land.",
+    ),
     PilotText("Configuration read again: nothing is different", "The file was read. All stays as it is."),
     PilotText("Configuration taken: <number> changes", "New settings are in force.", "Check them before you take off."),
     PilotText(

@@ -21,6 +21,8 @@ FOREIGN_EARLY_NS = 200_000_000
 # An answer whose own upper bound lies outside of these around the known one comes from another clock than the boot
 # clock (a wall clock, a companion's), and says nothing
 FOREIGN_LATE_NS = 1_000_000_000
+# ``time_boot_ms`` begins again after 49.7 days, as in a dock whose autopilot is never switched off; TIMESYNC goes on
+TURN_NS = 2**32 * NS_PER_MS
 CROSSED_NS = 5_000_000  # The bounds may cross by so much from drift and the rounding of stamps to milliseconds
 
 
@@ -154,6 +156,8 @@ class ClockMap:
         if known_ns is None:
             return False
         late_ns = received_ns - answer_ns - known_ns
+        turned_ns = round(late_ns / TURN_NS) * TURN_NS
+        answer_ns, late_ns = answer_ns + turned_ns, late_ns - turned_ns
         if not -FOREIGN_EARLY_NS <= late_ns <= FOREIGN_LATE_NS:
             return False
         heard_ns = self._heard(received_ns)

@@ -52,7 +52,7 @@ PLACE_AND_YAW = 0b1001_1111_1000  # What a position target has not: speeds, acce
 RESULT_WORDS = enum_words("MAV_RESULT_")
 
 FixNow = Callable[[], GlobalFix | None]
-"""Gives the vehicle's newest place on the globe; None while none is known in the local frame of a request."""
+"""Gives the vehicle's newest place on the globe; None while none is known in the newest local frame."""
 
 
 def fix_of(message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
@@ -180,7 +180,8 @@ class _Overdue:
 class _Unplaced:
     """A request of flight that waits for the vehicle's place."""
 
-    request: CommandRequest
+    number: int
+    flight: FlyTo
     to: AutopilotId
     fix_now: FixNow
     until_ns: int
@@ -206,7 +207,8 @@ class CommandTracker:
         """Begins to ask in a mode, by its name; what cannot be asked is answered with a refusal."""
         if isinstance(request.command, FlyTo):
             self._put_aside(now_ns)
-            self._unplaced = _Unplaced(request, to, fix_now, now_ns + GLOBAL_FRESH_NS)
+            until_ns = now_ns + GLOBAL_FRESH_NS
+            self._unplaced = _Unplaced(request.number, request.command, to, fix_now, until_ns)
             self._place(now_ns)
             return
         self.follow(request.number, lambda tries: command_message(request.command, to, None, tries), now_ns)
@@ -219,14 +221,16 @@ class CommandTracker:
         waiting = self._unplaced
         if waiting is None:
             return
-        request, to, fix = waiting.request, waiting.to, waiting.fix_now()
-        if fix is not None and now_ns - fix.at_ns > GLOBAL_FRESH_NS:
+        to, fix = waiting.to, waiting.fix_now()
+        flight = None if fix is None else waiting.flight.in_frame(fix.frame)
+        if fix is not None and (flight is None or now_ns - fix.at_ns > GLOBAL_FRESH_NS):
             fix = None
         if fix is None and now_ns < waiting.until_ns:
             return
-        self.follow(request.number, lambda tries: command_message(request.command, to, fix, tries), now_ns)
-        if self._asked is not None and to.autopilot is Autopilot.ARDUPILOT and isinstance(request.command, FlyTo):
-            self._asked.then = _headed(self._asked.message_of(0), request.command.heading_rad)
+        command = flight or waiting.flight
+        self.follow(waiting.number, lambda tries: command_message(command, to, fix, tries), now_ns)
+        if self._asked is not None and to.autopilot is Autopilot.ARDUPILOT:
+            self._asked.then = _headed(self._asked.message_of(0), command.heading_rad)
 
     def on_mode(self, mode: str, now_ns: int) -> None:
         """Take the mode in a heartbeat, by its name."""

@@ -34,7 +34,6 @@ from firmware_bridge.timesync import ClockAnswer
 from firmware_bridge.transport import Arrival, Peer, peer_name
 from firmware_bridge.vehicle import AutopilotId, VehicleTracker, autopilot_of, is_autopilot_heartbeat
 from landing.command.orders import CommandRequest
-from landing.estimator import EstimatorFrame
 from landing.geometry import quaternion_from_euler
 from landing.globe import GlobalFix
 from landing.vehicle import Autopilot
@@ -158,13 +157,12 @@ class Telemetry:
     def ask(self, request: CommandRequest, now_ns: int) -> None:
         """Begin to ask the autopilot for a command; `request` gives the messages."""
         to = replace(self.autopilot or AutopilotId(0, 0, Autopilot.UNKNOWN, 0), autopilot=self.vehicle.autopilot)
-        frame = self.history.frame
         self.vehicle.on_command(now_ns)
-        self.command_tracker.ask(request, to, lambda: self._fix_in(frame), now_ns, self.vehicle.mode)
+        self.command_tracker.ask(request, to, self._fix_now, now_ns, self.vehicle.mode)
 
-    def _fix_in(self, frame: EstimatorFrame) -> GlobalFix | None:
-        """The newest place on the globe, where it is known in a local frame."""
-        return self.fix if self.fix is not None and self.fix.frame == frame else None
+    def _fix_now(self) -> GlobalFix | None:
+        """The newest place on the globe, where it is known in the newest local frame."""
+        return self.fix if self.fix is not None and self.fix.frame == self.history.frame else None
 
     def request(self, now_ns: int) -> Any:
         """The command or stream request to send now, or None."""

@@ -29,6 +29,9 @@ from landing.site import LandingSite
 
 logger = logging.getLogger("edge.blackbox")
 
+SYNC_NS = 1_000_000_000
+"""Period in which the disk is made to keep what was written: the most that a lost battery costs, beside a chunk."""
+
 RETRY_NS = 10_000_000_000
 GRID_PERIOD_NS = 500_000_000
 """The grid is for people; a replay makes every one of them again."""
@@ -95,7 +98,7 @@ class Recorder:
         self._pose_ns = 0
         self._ring: Ring | None = None
         self._segment: Segment | None = None
-        self._retry_ns = 0
+        self._retry_ns = self._synced_ns = 0
         self._broken = ""
         self.counters = RecorderCounters()
 
@@ -239,8 +242,13 @@ class Recorder:
 
     def _write(self, at_ns: int, job: Job) -> None:
         try:
-            job(self._segment_for(at_ns))
+            segment = self._segment_for(at_ns)
+            job(segment)
             self.counters.written += 1
+            now_ns = time.monotonic_ns()
+            if now_ns - self._synced_ns >= SYNC_NS:
+                segment.sync()
+                self._synced_ns = time.monotonic_ns()
         except (OSError, ValueError) as error:
             self._fail(error)
 

@@ -16,7 +16,7 @@ from edge.blackbox.views import Viewed
 
 PART = ".part"
 CHUNK_BYTES = 512 * 1024
-"""Size of a chunk, the most that a crash can lose."""
+"""Size of a chunk, the most that a crash of the program can lose."""
 
 _SCHEMAS = {
     Topic.START: "touchdown.Start",
@@ -80,6 +80,15 @@ class Segment:
             channel = self._writer.register_channel(topic, MessageEncoding.Protobuf, schema)
             self._channels[topic] = channel
         self._add(channel, topic, message.SerializeToString(), at_ns)
+
+    def sync(self) -> None:
+        """Has the disk keep what was written, for the battery may go in a crash of the vehicle.
+
+        Raises:
+            OSError: The disk does not take it.
+        """
+        self._stream.flush()
+        os.fdatasync(self._stream.fileno())
 
     def finish(self) -> None:
         """Completes the file and gives it its name.

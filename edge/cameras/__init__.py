@@ -76,5 +76,5 @@ def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
         if request.width_px is None or request.height_px is None:
             raise CameraError(f"camera.source {source} needs camera.width_px and camera.height_px")
         command = gstreamer_command(source, request.width_px, request.height_px, request.fps)
-        return PipeCamera(request, command)
+        return PipeCamera(request, command, beside=True)
     raise CameraError(f"camera.source {source!r}: expected one of {', '.join(SCHEMES)}")

@@ -42,6 +42,10 @@ WITHIN_FRAME_NS = 250_000_000
 """A frame whose bytes stop for so long is a torn one. What comes after it would be taken for its rest, and every later
 frame for one that begins in the middle: only a new start puts that right."""
 
+STALLED_NS, CATCHING_UP_NS = 150_000_000, 150_000_000
+"""A reader that comes to its pipe later than this got no time meanwhile: what waited there, and behind it in the
+command, may be as old. Frames that begin within the second time are not handed on."""
+
 PIPE_BYTES = 1 << 20
 LINE_BYTES = 500
 LONGEST_LINE_BYTES = 20_000
@@ -55,6 +59,13 @@ PACKAGE_OF = {
     "nvarguscamerasrc": "nvidia-l4t-gstreamer, on a Jetson alone",
 }
 """Packages of the elements that cameras come through."""
+BESIDE = 'exec "$@" 3>&1 1>&2'
+"""Runs a command whose frames come by descriptor 3: nvarguscamerasrc prints to standard output, and one line among the
+frames would shift every later one."""
+
+CHATTER = ("GST_ARGUS:", "CONSUMER:")
+"""Beginnings of lines that nvarguscamerasrc prints when all is well."""
+
 _NO_ELEMENT = re.compile(r'no element "(\w+)"')
 _NO_ADDRESS = re.compile(r"[\s\"'\\\\]")
 
@@ -63,9 +74,15 @@ class PipeCamera(Camera):
     """Runs a command and reads its frames; the newest wins, so it never lags behind.
 
     A frame is stamped when its first byte arrives: that is after its exposure, whatever happens on the way of the rest.
+    Where this process got no time it is not known when that was, and frames that waited are left out.
+
+    Args:
+        request: Size and rate.
+        command: Its words.
+        beside: The command writes its frames to descriptor 3, and words to standard output.
     """
 
-    def __init__(self, request: CameraRequest, command: list[str]) -> None:
+    def __init__(self, request: CameraRequest, command: list[str], beside: bool = False) -> None:
         super().__init__(request)
         if not command:
             raise CameraError("camera.source 'pipe:' names no command: expected pipe:COMMAND")
@@ -75,6 +92,7 @@ class PipeCamera(Camera):
                 "camera.width_px and camera.height_px must"
             )
         self.command = command
+        self._run = ["sh", "-c", BESIDE, "sh", *command] if beside else command
         self._secrets = secrets_in(shlex.join(command))
         size = (request.height_px, request.width_px)
         self._empty: npt.NDArray[Any] = np.empty(size, "<u2") if request.depth else np.empty((*size, 3), np.uint8)
@@ -82,6 +100,7 @@ class PipeCamera(Camera):
         self._reader: NewestReader | None = None
         self._index = 0
         self._overtaken = 0
+        self._looked_ns = self._known_from_ns = 0
         self._stderr_tail: deque[str] = deque(maxlen=20)
         self._stderr_thread: threading.Thread | None = None
         self._closing = threading.Event()
@@ -101,7 +120,7 @@ class PipeCamera(Camera):
         try:
             # Its own process group, so that closing ends its children as well.
             self._process = subprocess.Popen(
-                self.command,
+                self._run,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -118,6 +137,7 @@ class PipeCamera(Camera):
         )
         self._stderr_thread.start()
         self._index = self._overtaken = 0
+        self._looked_ns, self._known_from_ns = time.monotonic_ns(), 0
         process, closing = self._process, self._closing
         self._reader = NewestReader(program, lambda: self._read_next(process, closing))
         height_px, width_px = self._empty.shape[:2]
@@ -142,7 +162,7 @@ class PipeCamera(Camera):
             self._index += 1
             if behind is None:  # once: a source that is always ahead would never be caught up with
                 behind = _bytes_waiting(descriptor) // len(room)
-            if behind == 0:
+            if behind <= 0 and first_byte_ns >= self._known_from_ns:
                 return Grabbed(image, first_byte_ns, self._index - 1)
             behind -= 1
             self._overtaken += 1
@@ -155,6 +175,7 @@ class PipeCamera(Camera):
         first_byte_ns = last_byte_ns = 0
         while filled < len(room):
             ready, _, _ = select.select([descriptor], [], [], POLL_S)
+            self._look()
             if closing.is_set():
                 return None
             if not ready:
@@ -169,11 +190,19 @@ class PipeCamera(Camera):
             count = os.readv(descriptor, [room[filled:]])
             if count == 0:
                 raise CameraError(self._death(process, filled), Problem.CAMERA_SILENT)
-            last_byte_ns = time.monotonic_ns()
+            last_byte_ns = self._look()
             if filled == 0:
                 first_byte_ns = last_byte_ns
             filled += count
         return first_byte_ns
+
+    def _look(self) -> int:
+        """Note that the pipe is looked at; monotonic ns."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._looked_ns > STALLED_NS:
+            self._known_from_ns = now_ns + CATCHING_UP_NS
+        self._looked_ns = now_ns
+        return now_ns
 
     def _death(self, process: subprocess.Popen[bytes], filled: int) -> str:
         """Say in one line why the command's output ended."""
@@ -209,7 +238,7 @@ class PipeCamera(Camera):
             for line in lines:
                 # Before it is cut: half a secret would not be known as one.
                 text = redact(line.decode("utf-8", "replace"), self._secrets).strip()[:LINE_BYTES]
-                if text:
+                if text and not text.startswith(CHATTER):
                     self._stderr_tail.append(text)
             if not data:
                 return
@@ -259,7 +288,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | None) -> list[str]:
-    """The ``gst-launch-1.0`` command for ``csi://N`` or an ``rtsp://`` address.
+    """Return the ``gst-launch-1.0`` command for ``csi://N`` or an ``rtsp://`` address; frames come by descriptor 3.
 
     Raises:
         CameraError: The address is not one of these, or the width does not suit GStreamer.
@@ -269,7 +298,7 @@ def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | N
             f"camera.width_px = {width_px}: GStreamer pads rows to 4 bytes, so the width of a "
             "csi:// or rtsp:// camera must be a multiple of 4"
         )
-    size = f"width={width_px},height={height_px}"
+    size = given = f"width={width_px},height={height_px}"
     if source.startswith("csi://"):
         sensor = source.removeprefix("csi://")
         if not sensor.isdigit():
@@ -286,8 +315,10 @@ def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | N
             raise CameraError(
                 "camera.source rtsp://: an address holds no blank, quote or backslash; write them as %20, %22, %27, %5C"
             )
-        stages = [f"rtspsrc location={source} latency=100", "decodebin", "videoscale"]
-    stages += ["videoconvert", f"video/x-raw,format=BGR,{size}", "fdsink fd=1 sync=false"]
+        # Where UDP does not come through it turns to TCP, by itself only when the start is given up.
+        stages = [f"rtspsrc location={source} latency=100 timeout=2000000", "decodebin", "videoscale"]
+        given = f"{size},pixel-aspect-ratio=1/1"  # borders for a stream of another shape: squeezed, it fits no lens
+    stages += ["videoconvert", f"video/x-raw,format=BGR,{given}", "fdsink fd=3 sync=false"]
     words: list[str] = ["gst-launch-1.0", "-q"]
     for stage in stages:
         words += [*stage.split(), "!"]

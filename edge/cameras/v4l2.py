@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from edge.cameras.live import NewestReader
 from landing.errors import CameraError
 from landing.problems import Problem
 
+LONGEST_WAIT_NS = 10_000_000_000
+"""A driver's stamp that is older is of another clock."""
+
+LATEST = 100
+"""Pictures whose way is compared."""
+
 OpenDevice = Callable[[str], Any]
 """The one door to the driver: gives something with the methods of `cv2.VideoCapture`."""
 
@@ -22,6 +29,33 @@ OpenDevice = Callable[[str], Any]
 def open_with_opencv(device: str) -> Any:
     """A `cv2.VideoCapture` of the Video4Linux backend."""
     return cv2.VideoCapture(device, cv2.CAP_V4L2)
+
+
+class DriverStamps:
+    """Times of arrival by the driver's stamps: a picture that waited for us in the driver has not come just now.
+
+    Drivers stamp by the monotonic clock. The least that one of the latest took from its stamp to us is what the way
+    takes; what another took beyond that, it waited. Where stamps are of another clock the time of the call counts.
+    """
+
+    def __init__(self) -> None:
+        self._took_ns: deque[int] = deque(maxlen=LATEST)
+        self._newest_ns = 0
+
+    def arrived_at_ns(self, stamp_ms: float, now_ns: int) -> int:
+        """Return when a picture arrived that was taken off the driver now; its stamp is 0 where there is none.
+
+        It never lies before that of the picture before, whose way was not known as well yet.
+        """
+        self._newest_ns = max(self._newest_ns + 1, self._by_stamp_ns(stamp_ms, now_ns))
+        return self._newest_ns
+
+    def _by_stamp_ns(self, stamp_ms: float, now_ns: int) -> int:
+        took_ns = now_ns - round(stamp_ms * 1e6)
+        if stamp_ms <= 0 or not 0 <= took_ns <= LONGEST_WAIT_NS:
+            return now_ns
+        self._took_ns.append(took_ns)
+        return now_ns - (took_ns - min(self._took_ns))
 
 
 class V4l2Camera(Camera):
@@ -76,15 +110,18 @@ class V4l2Camera(Camera):
                 Problem.CAMERA_OTHER,
             )
         # Bound to this capture: a thread left behind in the driver must not touch the next one.
-        numbers = itertools.count()
-        self._reader = NewestReader(self.device, lambda: self._read_next(capture, next(numbers)), capture.release)
+        numbers, stamps = itertools.count(), DriverStamps()
+        self._reader = NewestReader(
+            self.device, lambda: self._read_next(capture, next(numbers), stamps), capture.release
+        )
         return CameraInfo(self.request.source, *got, fps if fps > 0 else None, "Video4Linux")
 
-    def _read_next(self, capture: Any, index: int) -> Grabbed:
+    def _read_next(self, capture: Any, index: int, stamps: DriverStamps) -> Grabbed:
         # grab() alone takes the picture off the driver: stamp it before it is decompressed.
         if not capture.grab():
             raise CameraError(f"camera {self.device} stopped delivering: unplugged?", Problem.CAMERA_SILENT)
-        arrived_at_ns = time.monotonic_ns()
+        now_ns = time.monotonic_ns()
+        arrived_at_ns = stamps.arrived_at_ns(float(capture.get(cv2.CAP_PROP_POS_MSEC)), now_ns)
         ok, image = capture.retrieve()
         if not ok:
             raise CameraError(f"camera {self.device} delivered a frame that cannot be decoded")

@@ -93,6 +93,9 @@ BESIDE_M, BESIDE_S = 3.0, 3.0
 """A vehicle that sinks for so long, farther than this from its site, is not led there."""
 
 MOVED_M = 1.0
+DISPLACED_M = 0.3
+"""A flight whose place has so much other coordinates by now, as the local frame has moved, is asked for again."""
+
 OUT_OF_VIEW_S = 3.0
 SLOWEST_MPS = 0.3
 """A climb or approach slower than this on average has failed."""
@@ -385,7 +388,7 @@ class Authority:
             self._guard(inputs, modes)
         elif state is AuthorityState.HAND_BACK:
             self._end(now_ns, "lands without us")
-        else:
+        elif not (state in FLYING and self._sent_again(inputs, modes)):
             act = {
                 AuthorityState.ANNOUNCE: self._announce,
                 AuthorityState.GUARD: self._guard,
@@ -627,10 +630,14 @@ class Authority:
         return f"{somebody.text}{bound}"
 
     def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        """The time that the failsafe leaves is over: land, on the site if there is one."""
+        """The time that the failsafe leaves is over: land, on the site if there is one.
+
+        The autopilot was landing before it was held. Where TIMESYNC is not answered, or the link is late, nobody knows
+        whether a pilot has just taken over, who can do so again; a vehicle that is left hovering falls.
+        """
         site = inputs.output.target is not None
         words = "failsafe, no time left: lands on the site" if site else "failsafe, no time left: lands without a site"
-        if self._ask(inputs, Land(), modes.land[0]):
+        if self._handshake.ask(Land(), modes.land[0], inputs.vehicle, inputs.now_ns, however_late=True):
             self._enter(AuthorityState.HAND_BACK, words, inputs.now_ns)
 
     def _disappointed(self, inputs: AuthorityInput) -> str:
@@ -651,7 +658,7 @@ class Authority:
         """
         here = self._site.position_ned_m
         flying = self._state in FLYING
-        command: FlightCommand = FlyTo(here) if flying and here is not None else Hold()
+        command: FlightCommand = FlyTo(here, frame=self._site.frame) if flying and here is not None else Hold()
         if self._ask(inputs, command, modes.hold):
             self._stay(why, inputs.now_ns)
 
@@ -750,13 +757,20 @@ class Authority:
     ) -> bool:
         pose = inputs.pose if state is AuthorityState.ASIDE else None
         attitude = None if pose is None else pose.ned_from_frd
-        command = FlyTo(to, None if attitude is None else heading_of(attitude)[0])
+        command = FlyTo(to, None if attitude is None else heading_of(attitude)[0], self._site.frame)
         if self._landing.stays or not self._ask(inputs, command, modes.hold):
             return False
-        self._landing.destination_ned_m = to
+        self._landing.destination_ned_m = self._landing.sent_ned_m = to
         self._landing.deadline_ns = inputs.now_ns + round((STARTING_S + way_m / SLOWEST_MPS) * 1e9)
         self._enter(state, why, inputs.now_ns)
         return True
+
+    def _sent_again(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
+        """Sends the vehicle again to where it was sent, once the local frame has moved: the numbers are others now."""
+        here, to, sent = self._site.position_ned_m, self._landing.destination_ned_m, self._landing.sent_ned_m
+        if here is None or to is None or sent is None or math.dist(to, sent) <= DISPLACED_M:
+            return False
+        return self._fly_to(inputs, modes, to, math.dist(here, to), self._state, self._reason)
 
     def _land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         looked = self._state is AuthorityState.LOOK

@@ -60,7 +60,9 @@ class CommandHandshake:
         """True while the last request is not known to be done."""
         return self._pending is not None
 
-    def ask(self, command: FlightCommand, mode: str, vehicle: VehicleStatus, now_ns: int) -> bool:
+    def ask(
+        self, command: FlightCommand, mode: str, vehicle: VehicleStatus, now_ns: int, *, however_late: bool = False
+    ) -> bool:
         """Asks, unless what is known of the mode is too old to ask on.
 
         Args:
@@ -68,8 +70,9 @@ class CommandHandshake:
             mode: The mode that it leads into, or needs.
             vehicle: As last reported.
             now_ns: Monotonic time.
+            however_late: What the link may hide of that age does not count.
         """
-        heard_ns, hidden_s = vehicle.heartbeat_ns, vehicle.hidden_s
+        heard_ns, hidden_s = vehicle.heartbeat_ns, 0.0 if however_late else vehicle.hidden_s
         if hidden_s is None or (heard_ns is not None and now_ns - heard_ns + hidden_s * 1e9 > FRESH_MODE_NS):
             return False
         self._number += 1

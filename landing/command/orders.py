@@ -5,8 +5,10 @@ Abstract: how a command is said to one autopilot or the other is `firmware_bridg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+
+from landing.estimator import FIRST_FRAME, EstimatorFrame
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,20 @@ class FlyTo:
         position_ned_m: In the estimator's local frame, m.
         heading_rad: Of the nose, clockwise from north; None: as the autopilot likes. A turn blurs what the way would
             show.
+        frame: The local frame of that position.
     """
 
     position_ned_m: tuple[float, float, float]
     heading_rad: float | None = None
+    frame: EstimatorFrame = FIRST_FRAME
+
+    def in_frame(self, frame: EstimatorFrame) -> FlyTo | None:
+        """The same place in another local frame; None where the shift to it is not known."""
+        shift = self.frame.shift_to(frame)
+        if shift is None:
+            return None
+        heading_rad = None if self.heading_rad is None else self.heading_rad + shift.yaw_rad
+        return replace(self, position_ned_m=shift.point(self.position_ned_m), heading_rad=heading_rad, frame=frame)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from landing.estimator import EstimatorFrame, FrameShift
+from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
 from landing.guidance.director import DirectorOutput
 from landing.settings import AuthoritySettings
 from landing.types import Pose
@@ -30,6 +30,8 @@ class SiteStatus:
         position_ned_m: The vehicle's, m; None while it is not known.
         height_m: Above the site, or above the ground before there was one. It stays while the vehicle is blind: low is
             low.
+        shift: Of the local frame in this step; None where it is not known.
+        frame: The local frame of these places, the newest pose's.
     """
 
     def __init__(self, settings: AuthoritySettings) -> None:
@@ -38,7 +40,7 @@ class SiteStatus:
         self.position_ned_m: Position | None = None
         self.height_m: float | None = None
         self.shift: FrameShift | None = FrameShift()
-        self._frame: EstimatorFrame | None = None
+        self.frame: EstimatorFrame = FIRST_FRAME
         self._followed_ns: int | None = None
         self._steady_since_ns: int | None = None
         self._missing_since_ns: int | None = None
@@ -71,8 +73,8 @@ class SiteStatus:
         self.shift = FrameShift()
         if pose is None:
             return
-        before, self._frame = self._frame, pose.frame
-        if before is not None and before != pose.frame:
+        before, self.frame = self.frame, pose.frame
+        if before != pose.frame:
             self.shift = before.shift_to(pose.frame)
             if self.site_ned_m is not None:
                 self.site_ned_m = None if self.shift is None else self.shift.point(self.site_ned_m)

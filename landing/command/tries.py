@@ -29,6 +29,7 @@ class Tries:
         resumes, searches: How often it was resumed, and searched for a site.
         entered_ns: When the present state began, or its command was done.
         destination_ned_m: Where the vehicle was sent.
+        sent_ned_m: The same in the coordinates of then, which the autopilot flies to.
         deadline_ns: When it must be there.
         leaves: It began in a mission, which a resumed landing leaves; said once.
         failed_ned_m: Places whose ground was no good from near.
@@ -51,6 +52,7 @@ class Tries:
     searches: int = 0
     entered_ns: int = 0
     destination_ned_m: Position | None = None
+    sent_ned_m: Position | None = None
     deadline_ns: int = 0
     leaves: bool = False
     failed_ned_m: list[Position] = field(default_factory=list)

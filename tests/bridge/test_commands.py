@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,7 @@ from firmware_bridge.vehicle import (
 )
 from landing.command.orders import AnswerKind, CommandRequest, FlyTo, Hold, Land
 from landing.errors import InvalidValueError
+from landing.estimator import FIRST_FRAME, FrameShift
 from landing.globe import GlobalFix, GlobalPlace
 from landing.types import Pose
 from landing.vehicle import FLIGHT_MODES, Autopilot, Sticks
@@ -143,6 +145,20 @@ def test_what_cannot_be_asked_is_refused_in_words():
         (answer,) = tracker.take_answers()
         assert answer.kind is AnswerKind.REFUSED and answer.number == number
         assert word in answer.detail
+
+
+def test_a_flight_goes_to_its_place_though_the_local_frame_has_moved_since_it_was_decided_on():
+    """The estimator resets between the step that asks and the link that sends."""
+    shift = FrameShift(math.radians(90.0), (10.0, 0.0, 0.0))
+    flight = FlyTo((3.0, 0.0, -7.0), heading_rad=0.0)
+    moved = replace(fix_at((10.0, 0.0, -7.0)), frame=FIRST_FRAME.moved(shift))
+    tracker = CommandTracker()
+    message = asked(tracker, flight, to=PX4, fix=moved)
+    there = HOME.ned_from_global(message.x * 1e-7, message.y * 1e-7)
+    assert there == pytest.approx((10.0, 3.0), abs=0.05) and message.param4 == pytest.approx(math.pi / 2)
+    lost = replace(moved, frame=FIRST_FRAME.moved(None))
+    assert asked(tracker, flight, fix=lost) is None and tracker.due(GLOBAL_FRESH_NS) is None
+    assert tracker.take_answers()[-1].kind is AnswerKind.REFUSED
 
 
 def test_a_flight_waits_for_a_place_on_the_globe_that_holds_in_its_frame():

@@ -145,6 +145,16 @@ def test_another_clock_in_the_answer_says_nothing(answer_ns):
     assert clock.uncertainty_ns is None
 
 
+@pytest.mark.parametrize("turns", [0, 1, 3])
+def test_an_autopilot_that_runs_for_longer_than_32_bits_of_milliseconds_answers_with_the_same_clock(turns):
+    """After 49.7 days, as in a dock, stamps begin again at 0, and TIMESYNC goes on."""
+    clock, boot_ns = ClockMap(), 60 * SECOND
+    clock.update(boot_ns // NS_PER_MS, boot_ns + OFFSET_NS)
+    answer_ns = boot_ns + turns * 2**32 * NS_PER_MS
+    assert clock.synchronise(boot_ns + OFFSET_NS - 4 * NS_PER_MS, answer_ns, boot_ns + OFFSET_NS)
+    assert clock.offset_ns == OFFSET_NS - 2 * NS_PER_MS and clock.hidden_ns == 2 * NS_PER_MS
+
+
 # --- the messages ---
 
 

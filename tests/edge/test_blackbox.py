@@ -331,6 +331,23 @@ def test_a_slow_disk_makes_nobody_wait(tmp_path: Path, model_path: Path, monkeyp
     assert longest_s < 0.25  # less than a single write takes
 
 
+def test_what_the_disk_keeps_is_never_old(tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a crash the battery may go, and what the kernel still holds with it: half a minute, unless it is told."""
+    kept: list[tuple[float, int]] = []
+    sync = os.fdatasync
+
+    def told(descriptor: int) -> None:
+        sync(descriptor)
+        kept.append((time.monotonic(), os.fstat(descriptor).st_size))
+
+    monkeypatch.setattr(os, "fdatasync", told)
+    rig, recorder = recording_rig(tmp_path, model_path)
+    with recorder, rig.running():
+        wait_for(lambda: len(kept) > 3)
+    times = [at_s for at_s, _ in kept]
+    assert max(after - before for before, after in pairwise(times)) < 3.0 and kept[-1][1] > 0
+
+
 def test_a_folder_that_cannot_be_made_is_said_and_the_flight_goes_on(
     tmp_path: Path, model_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import itertools
 import os
 import re
@@ -22,6 +23,7 @@ import pytest
 from edge.cameras import Camera, CameraRequest, CameraTimeout, EndOfStream, make_camera
 from edge.cameras.pipe import gstreamer_command
 from edge.cameras.v4l2 import V4l2Camera
+from edge.sections.camera import CameraSection
 from landing.errors import CameraError
 
 WIDTH, HEIGHT = 64, 48
@@ -201,14 +203,41 @@ def test_a_bad_source_is_said_in_one_line(source: str, size: dict[str, int], wor
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_gstreamer_commands_end_in_raw_frames_on_stdout() -> None:
+def test_what_a_jetsons_camera_prints_gets_not_between_the_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nvarguscamerasrc uses printf: its lines come when 4 kB are together, and every later frame was shifted."""
+    code = (
+        "import os, sys\n"
+        "assert sys.argv[-2:] == ['fd=3', 'sync=false']\n"
+        "for k in range(1, 9):\n"
+        "    print('GST_ARGUS: Available Sensor modes', flush=True)\n"
+        f"    os.write(3, bytes([k]) * {WIDTH * HEIGHT * 3})\n"
+        "print('Error generated. No cameras available', file=sys.stderr)\n"
+        "print('GST_ARGUS: Cleaning up')\n"
+    )
+    program = tmp_path / "gst-launch-1.0"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c {shlex.quote(code)} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with make_camera(CameraRequest("csi://0", WIDTH, HEIGHT)) as camera:
+        picture = camera.grab(20).image_bgr
+        assert picture[0, 0, 0] in range(1, 9) and (picture == picture[0, 0, 0]).all()
+        with pytest.raises(CameraError, match=r"'gst-launch-1\.0' ended .* after 8 frames: .* No cameras available"):
+            while True:
+                camera.grab(20)
+
+
+def test_gstreamer_commands_end_in_raw_frames_beside_stdout() -> None:
     csi = gstreamer_command("csi://1", 1280, 720, 30)
     assert csi[:2] == ["gst-launch-1.0", "-q"]
     assert "sensor-id=1" in csi and "video/x-raw(memory:NVMM),width=1280,height=720,framerate=30/1" in csi
-    assert csi[-4:] == ["!", "fdsink", "fd=1", "sync=false"]
+    assert csi[-4:] == ["!", "fdsink", "fd=3", "sync=false"]
     rtsp = gstreamer_command("rtsp://cam/live", 640, 480, None)
     assert "location=rtsp://cam/live" in rtsp
-    assert "video/x-raw,format=BGR,width=640,height=480" in rtsp
+    (to_tcp_us,) = [int(word.removeprefix("timeout=")) for word in rtsp if word.startswith("timeout=")]
+    assert to_tcp_us * 1e-3 < CameraSection.model_fields["start_timeout_ms"].default / 2
+    assert "video/x-raw,format=BGR,width=640,height=480,pixel-aspect-ratio=1/1" in rtsp
 
 
 def test_an_element_that_is_not_installed_names_its_package() -> None:
@@ -254,6 +283,62 @@ def test_of_frames_that_wait_in_the_pipe_the_last_is_taken() -> None:
         camera.close()
 
 
+@pytest.mark.parametrize("size", [(320, 240), (640, 480)])
+def test_after_a_moment_without_time_no_picture_is_taken_for_younger_than_it_is(size: tuple[int, int]) -> None:
+    """Pictures wait in the pipe, and a part of one blocks the command: read later, they are as old as they are."""
+    code = (
+        "import os, time\n"
+        "while True:\n"
+        f"    left = memoryview(time.monotonic_ns().to_bytes(8, 'little') + bytes({size[0] * size[1] * 3 - 8}))\n"
+        "    while left:\n"
+        "        left = left[os.write(1, left):]\n"
+        "    time.sleep(0.033)\n"
+    )
+    ages_ns = []
+    with make_camera(CameraRequest("pipe:" + shlex.join([sys.executable, "-c", code]), *size)) as camera:
+        for _ in range(3):
+            for _ in range(8):
+                frame = camera.grab(20)
+                made_ns = int.from_bytes(frame.image_bgr.tobytes()[:8], "little")
+                ages_ns.append(frame.captured_at_ns - made_ns)
+            ctypes.PyDLL(None).usleep(700_000)  # holds Python's lock, so that no thread of ours goes on
+    assert max(ages_ns) < 400_000_000
+
+
+class StampingDevice(FakeDevice):
+    """Keeps a picture of each 20 ms until it is taken, and stamps it, after 5 ms, by a clock that is off by so much."""
+
+    def __init__(self, off_s: float) -> None:
+        super().__init__()
+        self.off_s = off_s
+        self.made_s: list[float] = []
+        self.held = threading.Event()
+
+    def grab(self) -> bool:
+        made_s = time.monotonic()
+        time.sleep(0.02)
+        if self.held.is_set():
+            self.held.clear()
+            time.sleep(0.6)  # this thread gets no time
+        self.made_s.append(made_s)
+        self.properties[cv2.CAP_PROP_POS_MSEC] = 1e3 * (made_s + 0.005 + self.off_s)
+        return True
+
+
+@pytest.mark.parametrize(("off_s", "latest_s"), [(0.0, 0.3), (1e9, 1.0), (-1e9, 1.0)])
+def test_a_picture_that_waited_in_the_driver_is_as_old_as_it_is(off_s: float, latest_s: float) -> None:
+    device, size = StampingDevice(off_s), {"width_px": WIDTH, "height_px": HEIGHT}
+    with V4l2Camera(CameraRequest("v4l2:///dev/video0", **size), "/dev/video0", lambda _: device) as camera:
+        for _ in range(5):
+            camera.grab(5.0)
+        device.held.set()
+        before_ns = 0
+        for _ in range(10):
+            frame = camera.grab(5.0)
+            assert before_ns < (before_ns := frame.captured_at_ns)
+            assert 0.0 < frame.captured_at_ns * 1e-9 - device.made_s[frame.frame_id] < latest_s
+
+
 def test_a_source_that_is_always_ahead_delivers_all_the_same() -> None:
     camera = make_camera(CameraRequest("pipe:cat /dev/zero", WIDTH, HEIGHT))
     camera.open()
@@ -273,6 +358,19 @@ def test_gstreamer_writes_what_a_pipe_reads() -> None:
     source = f"pipe:gst-launch-1.0 -q videotestsrc is-live=true ! {caps} ! fdsink fd=1"
     with make_camera(CameraRequest(source, WIDTH, HEIGHT)) as camera:
         assert camera.grab(10.0).image_bgr.std() > 10
+
+
+def test_a_stream_of_another_shape_is_not_squeezed_into_the_configured_one() -> None:
+    """A lens has one focal length: a picture of 16:9 made 4:3 would place sites wrong by a third in one direction."""
+    if shutil.which("gst-launch-1.0") is None:
+        pytest.skip("gst-launch-1.0 is not installed (gstreamer1.0-tools)")
+    words = gstreamer_command("rtsp://cam/live", 64, 48, None)
+    test = "videotestsrc pattern=white is-live=true ! video/x-raw,format=I420,width=128,height=72"
+    sink = [word.replace("fd=3", "fd=1") for word in words[words.index("videoscale") :]]
+    source = f"pipe:{shlex.join([*words[:2], *test.split(), '!', *sink])}"
+    with make_camera(CameraRequest(source, 64, 48)) as camera:
+        rows = camera.grab(20).image_bgr.mean(axis=(1, 2))
+    assert (rows > 200).sum() == pytest.approx(36, abs=2) and rows[0] < 20 and rows[-1] < 20
 
 
 class TestVideo:

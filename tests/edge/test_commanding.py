@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edge.announcer import Announcer
 from edge.commanding import Commanding
+from edge.control import Control
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from landing.command.authority import Authority
@@ -19,6 +22,7 @@ S = 1_000_000_000
 ENDS = "site confirmed: lands in LAND, the mission ends at item 4"
 RESUMES = (AuthorityState.HOLD, AuthorityState.RESUME, ENDS)
 LANDS = (AuthorityState.RESUME, AuthorityState.GUARD, "landing on the site")
+FLYING = VehicleStatus(link_alive=True, armed=True, airborne=True, mode="GUIDED")
 HOLDS = (AuthorityState.RESUME, AuthorityState.HOLD, "person at the site")
 
 
@@ -63,3 +67,28 @@ def test_where_a_mission_ends_is_told_though_the_landing_goes_on_at_once(
         commanding.tick(step * S // 20, output, None, VehicleStatus())
         announcer.tick(step * S // 20)
     assert link.texts[1:] == texts
+
+
+@pytest.mark.parametrize(
+    ("state", "vehicle", "said"),
+    [
+        (AuthorityState.HOLD, FLYING, "Touchdown ends: the vehicle is in GUIDED, take over"),
+        (AuthorityState.RESUME, FLYING, "Touchdown ends: the vehicle is in GUIDED, take over"),
+        (AuthorityState.GUARD, FLYING, "Touchdown ends: no target and no command from now on"),
+        (AuthorityState.HOLD, replace(FLYING, armed=False), None),
+        (AuthorityState.HOLD, replace(FLYING, airborne=False), None),
+        (AuthorityState.HOLD, replace(FLYING, link_alive=False), None),
+        (AuthorityState.HOLD, None, None),
+    ],
+)
+def test_a_pilot_hears_that_the_daemon_ends_while_the_vehicle_flies(
+    state: AuthorityState, vehicle: VehicleStatus | None, said: str | None
+) -> None:
+    """Stopped or failed while it holds the vehicle, it leaves it hovering."""
+    link = Link()
+    settings = AuthoritySettings(level=AuthorityLevel.GUARD)
+    control = Control(DirectorSettings(), link, EventLog(None), settings)  # type: ignore[arg-type]
+    assert control.commanding is not None
+    control.commanding.output = AuthorityOutput(state, "", None, False, ())
+    control.end(vehicle)
+    assert link.texts == ([] if said is None else [said])

@@ -125,8 +125,29 @@ BAD = [
     ("[link]", "[expert.link]\nheartbeat_timeout_s = true\n[link]", r"heartbeat_timeout_s = True: expected a number"),
     ("hfov_deg = 70", "hfov_deg = 70\n[expert.camera]\ncx = nan", r"cx count with fx alone"),
     ("hfov_deg = 70", "hfov_deg = 70\n[expert.camera]\ndistortion = [0.1, 0, 0, 0, 0]", r"distortion count with fx"),
+    (
+        "[link]",
+        "[decision.relief]\nknown_below_m = 5\n[authority]\nlevel = 'guard'\n[link]",
+        r"known_below_m = 5 must be at most authority\.look_height_m = 3\.5",
+    ),
     ("[link]", "[pad]\nid = 7\nedge_m = 0.6\n[link]", r"pad.*dictionary is missing"),
 ]
+
+
+DEPTH = "[depth]\nsource='pipe:depth'\nwidth_px=320\nheight_px=240\nhfov_deg=60\n"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "known_below_m = 3.5\n[authority]\nlevel = 'guard'\n",
+        "known_below_m = 5\n",  # advise stops nothing
+        f"known_below_m = 5\n{DEPTH}[authority]\nlevel = 'guard'\n",
+    ],
+)
+def test_relief_may_be_asked_for_where_it_can_be_seen(more: str, tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL.replace("[link]", f"[decision.relief]\n{more}[link]"))
+    assert config.decision.relief.known_below_m >= 3.5
 
 
 def test_every_old_key_is_refused_with_its_new_place(tmp_path: Path) -> None:

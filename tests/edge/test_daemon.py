@@ -28,6 +28,7 @@ from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from edge.sdnotify import ServiceNotifier
 from firmware_bridge.messages import HealthState, Severity
+from firmware_bridge.report import Refusal, SendResult
 from landing.decider import Decider
 from landing.errors import CameraError
 from landing.estimator import FrameShift
@@ -259,6 +260,18 @@ def test_a_recording_that_is_missing_ends_the_daemon(tmp_path: Path, model_path:
     assert isinstance(rig.error, CameraError)
 
 
+def test_a_pilot_hears_that_the_link_takes_no_targets(tmp_path: Path, model_path: Path) -> None:
+    """TD_ENABLE is kept over restarts, and the texts of the landing sound as if all were well."""
+    rig = Rig(tmp_path, model_path, pipe_source(tmp_path, fps=20))
+    off = SendResult(Refusal.SWITCHED_OFF, "switched off by TD_ENABLE")
+    rig.link.send_target = lambda _: off  # type: ignore[method-assign, assignment]
+    told = ("Targets not sent: switched off by TD_ENABLE", Severity.CRITICAL)
+    with rig.running():
+        wait_for(lambda: told in rig.link.texts)
+        time.sleep(0.5)
+    assert rig.link.texts.count(told) == 1
+
+
 def test_a_crash_of_the_pipeline_brings_everything_down(tmp_path: Path, model_path: Path) -> None:
     rig = Rig(tmp_path, model_path, pipe_source(tmp_path))
 
@@ -271,6 +284,7 @@ def test_a_crash_of_the_pipeline_brings_everything_down(tmp_path: Path, model_pa
     assert isinstance(rig.error, ZeroDivisionError)
     assert time.monotonic() - started < 5.0
     assert rig.logged("stop")[0]["reason"] == "failure"
+    assert rig.link.texts[-1] == ("Touchdown ends: no target and no command from now on", Severity.WARNING)
 
 
 def test_a_pipeline_that_hangs_silences_heartbeat_and_watchdog(tmp_path: Path, model_path: Path) -> None:
@@ -305,6 +319,8 @@ def test_a_pipeline_that_hangs_silences_heartbeat_and_watchdog(tmp_path: Path, m
             time.sleep(1.5)
             listen()
             assert len(rig.link.heartbeats) == count
+            told = [text for text, _ in rig.link.texts if text.startswith("Touchdown")]
+            assert told == ["Touchdown hangs: no target and no command from now on"]
             assert not [t for t, text in heard if text == "WATCHDOG=1" and t > hung_at]
             release.set()
             wait_for(lambda: len(rig.link.heartbeats) > count)

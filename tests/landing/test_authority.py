@@ -14,7 +14,7 @@ from landing.choice.way import Way
 from landing.command.authority import Authority
 from landing.command.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
 from landing.command.orders import AnswerKind, CommandAnswer, FlyTo, Hold, Land
-from landing.estimator import FIRST_FRAME, EstimatorFrame
+from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
 from landing.guidance.descent import DescentWatch
 from landing.guidance.director import DirectorOutput, DirectorState
 from landing.settings import AuthoritySettings
@@ -452,7 +452,7 @@ def test_a_climb_whose_destination_is_lost_with_the_local_frame_ends_here_and_go
     w.until("climb", 20.0)
     w.height_m, w.frame = 7.0, w.frame.moved(None)
     w.until("hold", 1.0)
-    assert w.requests[-1] == FlyTo((0.0, 0.0, -7.0))
+    assert w.requests[-1] == FlyTo((0.0, 0.0, -7.0), frame=w.frame)
     w.obeys = True
     w.until("climb", 20.0)
     w.until("search", 2.0)
@@ -466,10 +466,23 @@ def test_a_flight_to_a_site_whose_place_is_lost_with_the_local_frame_ends_here_a
     w.run(0.5)
     w.position, w.site, w.frame = (104.0, 100.0), (111.0, 100.0, 0.0), w.frame.moved(None)
     w.until("hold", 1.0)
-    assert w.requests[-1] == FlyTo((104.0, 100.0, -8.0))
+    assert w.requests[-1] == FlyTo((104.0, 100.0, -8.0), frame=w.frame)
     w.obeys = True
     w.until("guard", 20.0)
-    assert w.requests[-2:] == [FlyTo((111.0, 100.0, -8.0)), Land()]
+    assert w.requests[-2:] == [FlyTo((111.0, 100.0, -8.0), frame=w.frame), Land()]
+
+
+def test_a_flight_to_a_site_goes_on_to_it_when_the_local_frame_has_moved_by_a_known_step():
+    """The autopilot flies to the coordinates that it was told, which name another place now."""
+    w = on_its_way(began_m=12.0)
+    w.run(0.5)
+    asked, shift = len(w.requests), FrameShift(0.0, (3.0, -2.0, 0.5))
+    w.position, w.site, w.height_m, w.frame = (3.0, -2.0), (15.0, -2.0, 0.5), 7.5, w.frame.moved(shift)
+    w.run(1.0)
+    assert w.requests[asked:] == [FlyTo((15.0, -2.0, -7.5), frame=w.frame)] and w.state.value == "approach"
+    w.frame = w.frame.moved(FrameShift(0.0, (0.1, 0.0, 0.0)))  # as little as that is not said
+    w.run(1.0)
+    assert len(w.requests) == asked + 1
 
 
 def test_without_a_site_it_may_be_told_to_land_as_if_alone():

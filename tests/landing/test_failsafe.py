@@ -171,6 +171,16 @@ def test_a_link_that_is_lost_in_a_failsafe_hold_is_no_end_of_it():
     assert w.requests == [Hold(), Land()] and w.mode == "LAND"
 
 
+@pytest.mark.parametrize("hidden_s", [None, 2.0])
+def test_a_link_whose_delay_is_not_known_or_long_leaves_nobody_hovering_in_a_failsafe(hidden_s):
+    w = landing_in_failsafe()
+    w.intruder = PERSON
+    w.until("hold", 5.0)
+    w.hidden_s = hidden_s
+    w.until("hand-back", LONGEST_S + 1.0)
+    assert w.requests[-1] == Land()
+
+
 def test_a_link_that_comes_back_with_another_mode_is_the_pilots():
     w = landing_in_failsafe(height_m=8.0)
     w.intruder = PERSON
