@@ -135,3 +135,23 @@ def test_looks_of_other_times_and_frames_do_not_enter_the_relief() -> None:
         assert taken[0].problem is None and taken[0].text == f"lidar: {taken[0].points} points"
     assert monitor.relief is not None and monitor.relief.seen_m2 > 100
     assert PictureMonitor(PictureSettings(), CAMERA).take_depth([look(POINTS)], pose_at, AT_NS) == ()
+
+
+def test_relief_of_before_a_step_that_no_vehicle_flies_is_forgotten() -> None:
+    monitor = PictureMonitor(PictureSettings(check_motion=False), CAMERA, ReliefSettings(enabled=True))
+    black = np.zeros((120, 160, 3), np.uint8)
+
+    def flown(at_ns: int, north_m: float) -> float:
+        pose = replace(POSE, at_ns=at_ns, position_ned_m=(north_m, 0.0, -HEIGHT_M))
+        monitor.refusal(Frame(black, 0, at_ns), pose)
+        assert monitor.relief is not None
+        return monitor.relief.seen_m2
+
+    flown(AT_NS, 0.0)
+    for number in range(4):
+        monitor.take_depth([look(POINTS, AT_NS + number)], lambda at_ns: replace(POSE, at_ns=at_ns), AT_NS + number)
+    assert flown(AT_NS + 10**8, 3.0) > 100
+    assert flown(AT_NS + 2 * 10**8, 12.0) == 0
+    late = look(POINTS, AT_NS + 10**8)
+    taken = monitor.take_depth([late], lambda at_ns: replace(POSE, at_ns=at_ns), AT_NS + 2 * 10**8)
+    assert taken[0].problem is not None and "frame of the map" in taken[0].problem

@@ -217,3 +217,20 @@ def test_poses_without_height_or_of_another_frame_begin_anew() -> None:
         report = motion.observe(image, pose_at(t_s).at_ns, replace(pose_at(t_s), height_agl_m=None))
     assert report.mistake is None
     assert STATED.keys() == set(KINDS)
+
+
+def test_no_way_is_told_across_a_step_that_no_vehicle_flies() -> None:
+    """Relief takes pairs of looks; one across a jump of the position would have a way that was never flown."""
+    motion, ended = PictureMotion(CAMERA), []
+    for number, (t_s, image) in enumerate(flight()):
+        pose = pose_at(t_s)
+        assert pose.position_ned_m is not None
+        north_m, east_m, down_m = pose.position_ned_m
+        off_m = 20.0 * (number // 5 % 2)  # to and fro, within what a pair takes
+        motion.observe(image, pose.at_ns, replace(pose, position_ned_m=(north_m + off_m, east_m, down_m)))
+        if motion.pair is not None:
+            ended.append(number)
+            times = np.array([motion.pair.from_ns, motion.pair.to_ns])
+            centres, _, _ = motion.track.at(times, 0.0)
+            assert math.dist(*centres) < 5.0
+    assert ended
