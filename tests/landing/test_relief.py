@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from landing.relief.parallax import Relief
 from landing.relief.report import CELL_M, CELLS, ReliefReport, packed
 
 HEIGHT_M, STEP_S = 12.0, 0.5
+Off = tuple[float, float]
 DOWN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 """Rotation ned_from_camera of a camera that looks straight down, its top to the north."""
 
@@ -36,20 +38,33 @@ def ground(kind: str, places: FloatArray) -> FloatArray:
     return np.zeros(len(places))
 
 
-def fly(kind: str, way_m: float = 2.0, looks: int = 16) -> ReliefReport:
-    """Looks at random corners on the way there and back, with errors of pose and corners."""
+def fly(
+    kind: str, way_m: float = 2.0, looks: int = 16, north_mps: float = 0.0, off: Callable[[int], Off] = lambda _: (0, 0)
+) -> ReliefReport:
+    """Looks at random corners on the way there and back, with errors of pose and corners.
+
+    Args:
+        kind: Of `ground`.
+        way_m: Between two looks, east and west.
+        looks: Pairs, one a second.
+        north_mps: Speed by which each pair lies farther north.
+        off: By how much each pair's position is too deep, m, and its height above ground too low, m.
+    """
     rng = np.random.default_rng(7)
     relief, track = Relief(ReliefSettings()), CameraTrack(20.0)
     for number in range(looks):
         from_ns, to_ns = (round((1 + number + k * STEP_S) * 1e9) for k in (0, 1))
-        centres = [np.array([rng.uniform(-1, 1), side * way_m / 2, -HEIGHT_M]) for side in (-1, 1)]
+        ahead_m, (deep_m, low_m) = north_mps * number, off(number)
+        centres = [np.array([ahead_m + rng.uniform(-1, 1), side * way_m / 2, -HEIGHT_M]) for side in (-1, 1)]
         places = np.vstack([rng.uniform(-6, 6, (70, 2)), rng.uniform(-0.4, 0.4, (6, 2))])
+        places[:, 0] += ahead_m
         points = np.column_stack([places, -ground(kind, places)])
         looked = []
         for at_ns, centre in zip((from_ns, to_ns), centres, strict=True):
             seen = (points - centre) @ DOWN
             looked.append(seen[:, :2] / seen[:, 2:] + 0.0012 * rng.normal(size=(len(points), 2)))
-            track.add(at_ns, centre + 0.05 * rng.normal(size=3), turned(rng), HEIGHT_M * 1.01)
+            told_m = centre + 0.05 * rng.normal(size=3) + [0.0, 0.0, deep_m]
+            track.add(at_ns, told_m, turned(rng), HEIGHT_M * 1.01 - low_m)
         relief.add(CornerPair(from_ns, to_ns, looked[0], looked[1]), track)
     return relief.report()
 
@@ -78,6 +93,16 @@ def test_a_thing_that_stands_is_refused_where_it_is() -> None:
 def test_one_pair_of_looks_refuses_nothing() -> None:
     report = fly("bank", looks=1)
     assert not report.rough_m2 and not report.mask((-6.0, -6.0), CELL_M, (24, 24)).any()
+
+
+@pytest.mark.parametrize(
+    "off",
+    [lambda number: (0.0, 1.5 if number in (7, 8, 9) else 0.0), lambda number: (0.4 * number, 0.0)],
+    ids=["a car below the rangefinder", "the height drifts"],
+)
+def test_a_height_that_is_off_for_a_while_makes_no_slope(off: Callable[[int], Off]) -> None:
+    report = fly("flat", north_mps=2.0, off=off)
+    assert not report.rough_m2 and report.seen_m2 > 50
 
 
 def test_without_a_way_nothing_is_known() -> None:

@@ -11,7 +11,7 @@ from landing.camera import CameraModel, Mount
 from landing.geometry import FloatArray, matrix_from_quaternion, quaternion_from_euler
 from landing.motion.corners import CornerPair
 from landing.motion.pairs import CameraTrack
-from landing.relief.parallax import corner_heights
+from landing.relief.heights import corner_heights
 
 FROM_NS, TO_NS = 1_000_000_000, 1_500_000_000
 CORNER_RAD = 0.0012
