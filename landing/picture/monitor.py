@@ -172,12 +172,14 @@ class PictureMonitor:
         return looped
 
     def _follow(self, pose: Pose | None) -> None:
-        """Forgets the relief of another frame, and that of before a step that no vehicle flies."""
+        """Forgets the relief of another frame, and that of before a step that no vehicle flies; it grows old."""
         if pose is None:
             return
         before = self._flown
         if before is None or before.frame != pose.frame or impossible_step(before, pose) is not None:
             self._forget_relief(pose.at_ns)
+        elif self._relief is not None and self._relief.grow_old(pose.at_ns):
+            self._report = None
         if pose.ned_from_frd is not None and pose.position_ned_m is not None:
             self._flown = pose
 

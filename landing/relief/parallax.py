@@ -75,6 +75,15 @@ class Relief:
         self._corner: tuple[int, int] | None = None
         self._datum_m = self._off_m = 0.0
         self._at_ns = 0
+        self._old = False
+
+    def grow_old(self, at_ns: int) -> bool:
+        """Says once that what was gathered is older than `MEMORY_S`: then ground is not known to be flat any more.
+
+        What was refused stays so.
+        """
+        was, self._old = self._old, at_ns - self._at_ns > MEMORY_S * 1e9
+        return self._old and not was
 
     def add(self, pair: CornerPair, track: CameraTrack) -> bool:
         """Takes two looks; False when they show nothing new.
@@ -102,7 +111,7 @@ class Relief:
             self._sums *= fading
             self._looks *= fading
             self._looks_around *= fading
-        self._at_ns = max(self._at_ns, at_ns)
+        self._at_ns, self._old = max(self._at_ns, at_ns), False
 
     def _follow(self, middle: tuple[int, int], down_m: float) -> None:
         """Keeps the map around the ground in view."""
@@ -196,7 +205,7 @@ class Relief:
         tall = self._settings.max_step_m
         # A thing lifts the plane through itself: what is left of it above the plane is a part of its height.
         stands = known_cells & (rest_m > tall) & (rest_m - SURE * rest_sd > tall / 2)
-        known = looked & (SURE * plane.slope_sd <= limit / 2)
+        known = looked & (SURE * plane.slope_sd <= limit / 2) & (not self._old)
         return packed(self._corner, known, np.where(steep, slope, 0.0), np.where(stands, rest_m, 0.0))
 
 

@@ -155,3 +155,25 @@ def test_relief_of_before_a_step_that_no_vehicle_flies_is_forgotten() -> None:
     late = look(POINTS, AT_NS + 10**8)
     taken = monitor.take_depth([late], lambda at_ns: replace(POSE, at_ns=at_ns), AT_NS + 2 * 10**8)
     assert taken[0].problem is not None and "frame of the map" in taken[0].problem
+
+
+def test_in_a_hover_ground_is_not_known_to_be_flat_for_ever_and_what_is_refused_stays_so() -> None:
+    monitor = PictureMonitor(PictureSettings(check_motion=False), CAMERA, ReliefSettings(enabled=True))
+    image = np.zeros((120, 160, 3), np.uint8)
+
+    def told_after(seconds: float) -> tuple[float, float]:
+        pose = replace(POSE, at_ns=AT_NS + round(seconds * 1e9))
+        monitor.refusal(Frame(image, 0, pose.at_ns), pose)
+        assert monitor.relief is not None
+        return monitor.relief.seen_m2 - monitor.relief.rough_m2, monitor.relief.rough_m2
+
+    told_after(0.0)
+    for number in range(4):
+        seen = look(ground("box"), AT_NS + number)
+        monitor.take_depth([seen], lambda at_ns: replace(POSE, at_ns=at_ns), AT_NS + number)
+    flat_m2, rough_m2 = told_after(1.0)
+    assert flat_m2 > 100 and rough_m2 > 0 and told_after(55.0) == (flat_m2, rough_m2)
+    assert told_after(65.0) == (0, rough_m2)
+    again = look(ground("box"), AT_NS + 66 * 10**9)
+    monitor.take_depth([again], lambda at_ns: replace(POSE, at_ns=at_ns), again.at_ns)
+    assert told_after(66.1)[0] > 100
