@@ -73,14 +73,14 @@ class ReliefReport:
         return words(self.codes) if self.rough_m2 else f"flat where seen, {self.seen_m2:.0f} m2"
 
     def on_grid(self, south_west_m: tuple[float, float], cell_m: float, shape: tuple[int, int]) -> ByteArray:
-        """Greatest code of the cells that each cell of another grid touches, uint8 of that shape.
+        """Worst code of the cells that each cell of another grid touches, uint8 of that shape; flat is best.
 
         Args:
             south_west_m: North and east of the outer corner of its first cell, local NED, m.
             cell_m: Side of its cells, m.
             shape: Rows (north) and columns (east).
         """
-        framed = np.pad(self.codes, 1)
+        framed = _ranked(np.pad(self.codes, 1))
         looks = math.ceil(cell_m / CELL_M) + 1
         within = np.linspace(1e-6, cell_m - 1e-6, looks)
         lines = []
@@ -90,11 +90,16 @@ class ReliefReport:
             lines.append(np.clip(line + 1, 0, CELLS + 1))  # beyond the map: the frame of unknown cells
         rows, columns = lines
         by_rows = framed[rows].max(axis=1)
-        return np.asarray(by_rows[:, columns].max(axis=2), np.uint8)
+        return _ranked(np.asarray(by_rows[:, columns].max(axis=2), np.uint8))
 
     def mask(self, south_west_m: tuple[float, float], cell_m: float, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
         """Cells of another grid that touch refused ground, bool of that shape; see `on_grid`."""
         return np.asarray(self.on_grid(south_west_m, cell_m, shape) >= STEEP)
+
+
+def _ranked(codes: ByteArray) -> ByteArray:
+    """Changes flat for unknown and back, so that a greater code is a worse one."""
+    return np.where(codes < STEEP, FLAT - codes, codes)
 
 
 def packed(
