@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from landing.errors import InvalidValueError
 from landing.types import ByteArray
 
 CELL_M, CELLS = 0.5, 96
@@ -33,17 +34,29 @@ class ReliefReport:
     Attributes:
         corner: Row and column of the first cell, counted north and east from the NED origin.
         cells: Codes of all cells, uint8 (CELLS, CELLS), by zlib and base64; empty while nothing is known.
+
+    Raises:
+        InvalidValueError: The cells are no such codes.
     """
 
     corner: tuple[int, int] = (0, 0)
     cells: str = ""
+
+    def __post_init__(self) -> None:
+        if self.codes.size != CELLS * CELLS:
+            raise InvalidValueError(f"relief of {self.codes.size} cells or more, expected {CELLS * CELLS}")
 
     @cached_property
     def codes(self) -> ByteArray:
         """Code of each cell, uint8 (CELLS, CELLS)."""
         if not self.cells:
             return np.zeros((CELLS, CELLS), np.uint8)
-        return np.frombuffer(zlib.decompress(base64.b64decode(self.cells)), np.uint8).reshape(CELLS, CELLS)
+        try:  # no more than is wanted: a stranger's recording may hold gigabytes in a line
+            cells = zlib.decompressobj().decompress(base64.b64decode(self.cells), CELLS * CELLS + 1)
+        except (ValueError, zlib.error) as error:
+            raise InvalidValueError(f"relief cannot be read: {error}") from error
+        codes = np.frombuffer(cells, np.uint8)
+        return codes.reshape(CELLS, CELLS) if codes.size == CELLS * CELLS else codes
 
     @cached_property
     def seen_m2(self) -> float:

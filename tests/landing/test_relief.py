@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from landing.decision_groups import ReliefSettings
+from landing.errors import InvalidValueError
 from landing.geometry import FloatArray
 from landing.motion.corners import CornerPair
 from landing.motion.pairs import CameraTrack
@@ -117,3 +120,15 @@ def test_cells_are_found_in_a_grid_of_another_scale() -> None:
     assert np.argwhere(report.mask((0.0, -1.0), 0.25, (8, 8))).tolist() == [[4, 2], [4, 3], [5, 2], [5, 3]]
     assert np.argwhere(report.mask((0.0, -1.0), 1.0, (4, 4))).tolist() == [[1, 0]]
     assert not report.mask((50.0, 50.0), 0.25, (8, 8)).any()
+
+
+@pytest.mark.parametrize("cells", [b"", bytes(CELLS * CELLS - 1), bytes(CELLS * CELLS + 1), bytes(10**8)])
+def test_cells_of_another_number_are_refused_before_they_fill_the_memory(cells: bytes) -> None:
+    with pytest.raises(InvalidValueError, match="relief of"):
+        ReliefReport((0, 0), base64.b64encode(zlib.compress(cells)).decode())
+
+
+@pytest.mark.parametrize("cells", ["xx", "AAAA", "\u00e9"])
+def test_what_is_no_relief_is_refused(cells: str) -> None:
+    with pytest.raises(InvalidValueError, match="cannot be read"):
+        ReliefReport((0, 0), cells)
