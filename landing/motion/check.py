@@ -110,8 +110,7 @@ class PictureMotion:
             self._grey = None
         elif impossible_step(flown, pose) is not None:
             self._grey = None  # no way between the looks is known
-        height_m = pose.height_agl_m
-        self._track.add(at_ns, self._camera.centre_ned_m(pose), self._camera.ned_from_camera(pose), height_m)
+        self._track.take(at_ns, self._camera, pose)
         grey = self._corners.small(image)
         before, self._grey = self._grey, grey
         gap_s = (at_ns - self._at_ns) * 1e-9
