@@ -72,10 +72,12 @@ class PictureMotion:
 
     Args:
         camera: Lens and mount as they are configured.
+        judges: Tells mistakes; else it only follows corners.
     """
 
-    def __init__(self, camera: CameraModel) -> None:
+    def __init__(self, camera: CameraModel, judges: bool = True) -> None:
         self._camera = camera
+        self._judges = judges
         self._corners = Corners(camera)
         self._track = CameraTrack(WINDOW_S + 4.0)
         self._window = Window(anchor_rays(self._corners.look, ANCHORS))
@@ -122,7 +124,7 @@ class PictureMotion:
         if age_s < SHORTEST_S or (self._corners.moved_px < FAR_PX and age_s < LONGEST_S):
             return self._report
         self.pair = CornerPair(self._start_ns, at_ns, *self._corners.rays())
-        agreed = self._corners.agreement()
+        agreed = self._corners.agreement() if self._judges else None
         measured = None if agreed is None else agreed.places(self._window.anchors)
         if measured is not None:
             self._window.add(self._start_ns, at_ns, measured)

@@ -101,13 +101,14 @@ class PictureMonitor:
     def __init__(self, settings: PictureSettings, camera: CameraModel, relief: ReliefSettings | None = None) -> None:
         self._settings = settings
         self._repeats = Repeats(camera, settings.frozen_after_m, settings.frozen_after_deg)
-        self._motion = PictureMotion(camera) if settings.check_motion else None
+        self._relief = Relief(relief) if relief is not None and relief.enabled else None
+        watched = settings.check_motion or self._relief is not None
+        self._motion = PictureMotion(camera, settings.check_motion) if watched else None
         self.motion: MotionReport | None = None
         """Result of the newest frame's motion; None where it is not checked."""
         self._repeated: str | None = None
         self._repeats_since_ns: int | None = None
         self._looped = False
-        self._relief = Relief(relief) if relief is not None and relief.enabled else None
         self._report: ReliefReport | None = None
         self._flown: Pose | None = None
         self._relief_since_ns = 0
@@ -134,6 +135,8 @@ class PictureMonitor:
         if problem is not None and problem != self._repeated:
             return NoSite(NoSiteReason.BAD_PICTURE, problem)
         mistake = self._mistake(frame, pose, problem)
+        if mistake is None and not self._settings.check_motion:
+            self.motion = None  # it was watched for the relief alone
         if problem is None or mistake is not None:
             self._measure_relief(frame.captured_at_ns, forget=mistake is not None)
         if mistake is not None:
