@@ -200,10 +200,10 @@ class Relief:
         steep = looked & (slope > limit) & (slope - SURE * plane.slope_sd > limit / 2)
         known_cells = (self._looks > LEAST_LOOKS - 0.5) & plane.known
         mean_m = self._sums[6] / np.maximum(weight, 1e-9)
-        rest_m = mean_m - plane.height_m
+        rest_m = np.abs(mean_m - plane.height_m)
         rest_sd = np.sqrt(1.0 / np.maximum(weight, 1e-9) + plane.rest_variance / np.maximum(self._looks, 1.0))
         tall = self._settings.max_step_m
-        # A thing lifts the plane through itself: what is left of it above the plane is a part of its height.
+        # A thing lifts the plane through itself, a hole sinks it: what is left of it is a part of its height.
         stands = known_cells & (rest_m > tall) & (rest_m - SURE * rest_sd > tall / 2)
         known = looked & (SURE * plane.slope_sd <= limit / 2) & (not self._old)
         return packed(self._corner, known, np.where(steep, slope, 0.0), np.where(stands, rest_m, 0.0))

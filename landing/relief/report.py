@@ -21,8 +21,8 @@ CELL_M, CELLS = 0.5, 96
 """Side of a cell, m, and cells along a side of the map: it reaches 24 m from its middle."""
 
 UNKNOWN, FLAT, STEEP, STANDS = 0, 1, 2, 100
-"""Codes of a cell: nothing known, flat, steep by code - STEEP degrees, something stands there, code - STANDS times
-`STAND_M` tall."""
+"""Codes of a cell: nothing known, flat, steep by code - STEEP degrees, something stands or gapes there, code - STANDS
+times `STAND_M` tall or deep."""
 
 STAND_M = 0.05
 
@@ -127,7 +127,7 @@ def packed(
         corner: See `ReliefReport`.
         known: Cells whose slope is known, bool (CELLS, CELLS).
         slope: Rise for each metre where that is refused, 0 elsewhere.
-        stands_m: Height of what stands where that is refused, 0 elsewhere, m.
+        stands_m: Height of what stands, or depth of a hole, where that is refused, 0 elsewhere, m.
     """
     codes = known.astype(np.uint8) * np.uint8(FLAT)
     degrees = np.rint(np.degrees(np.arctan(slope)))
@@ -152,5 +152,5 @@ def words(codes: ByteArray) -> str:
     """Say what is against some cells, with numbers; at least one of them is refused."""
     slope, step = slope_deg(codes), step_m(codes)
     if step:
-        return f"something {step:.1f} m tall"
+        return f"something {step:.1f} m tall or deep"
     return f"a slope of {slope:.0f} degrees"

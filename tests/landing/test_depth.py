@@ -177,3 +177,16 @@ def test_in_a_hover_ground_is_not_known_to_be_flat_for_ever_and_what_is_refused_
     again = look(ground("box"), AT_NS + 66 * 10**9)
     monitor.take_depth([again], lambda at_ns: replace(POSE, at_ns=at_ns), again.at_ns)
     assert told_after(66.1)[0] > 100
+
+
+@pytest.mark.parametrize("wide_m", [1.0, 12.0])
+def test_a_hole_or_a_ditch_is_refused_as_what_stands_is(wide_m: float) -> None:
+    rng, relief = np.random.default_rng(8), Relief(ReliefSettings(enabled=True))
+    for number in range(8):
+        places = rng.uniform(-6.0, 6.0, (3000, 2))
+        hole = (np.abs(places[:, 0]) < 0.5) & (np.abs(places[:, 1]) < wide_m / 2)
+        down_m = np.where(hole, 0.8, 0.0) + 0.03 * rng.normal(size=3000)
+        relief.add_depth(DepthGround(places, down_m, np.full(3000, 0.03**2), 0.0175**2), AT_NS + number)
+    report = relief.report()
+    assert report.mask((-0.5, -0.5), 0.5, (2, 2)).all() and 0.4 < report.step_m < 0.9
+    assert "m tall or deep" in report.text and not report.mask((3.0, -5.0), 0.5, (4, 20)).any()

@@ -90,7 +90,7 @@ def test_a_thing_that_stands_is_refused_where_it_is() -> None:
     assert 0.6 < report.step_m < 1.6
     assert report.mask((-1.0, -1.0), CELL_M, (4, 4)).any()
     assert not report.mask((3.0, 3.0), CELL_M, (4, 4)).any()
-    assert "m tall" in report.text
+    assert "m tall or deep" in report.text
 
 
 def test_one_pair_of_looks_refuses_nothing() -> None:

@@ -81,7 +81,7 @@ def test_what_stands_is_landed_beside() -> None:
     assert isinstance(site, LandingSite)
     assert site.position_ned_m[0] + SETTINGS.required_radius_m <= 0.5
     selection = decide(decider(), told(NOTHING, 0.8 * around(0, 0, 3.0))).selection
-    assert selection == NoSite(NoSiteReason.NOT_FLAT, "something 0.8 m tall")
+    assert selection == NoSite(NoSiteReason.NOT_FLAT, "something 0.8 m tall or deep")
 
 
 def test_a_site_that_comes_out_steep_is_given_up() -> None:
@@ -180,7 +180,7 @@ def test_a_disc_beyond_the_map_s_edge_is_judged_whole() -> None:
     beside = told(NOTHING, 0.8 * around(2.0, 0.0, 0.5))
     ground = ReliefGround.on(view, beside, SETTINGS.relief, 2.0)
     assert ground is not None and not ground.refused.any()
-    assert ground.problem((5, 5), 2.0) == "something 0.8 m tall" == ground.text((5, 5), 2.0)
+    assert ground.problem((5, 5), 2.0) == "something 0.8 m tall or deep" == ground.text((5, 5), 2.0)
     assert ground.problem((5, 5), 0.8) is None and ground.text((5, 5), 0.8) == "flat"
     some = packed((-CELLS // 2, -CELLS // 2), around(0.0, 0.0, 1.5) > 0, NOTHING, NOTHING)
     unseen = ReliefGround.on(view, some, SETTINGS.relief, 2.0)
