@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from landing.relief.depth import DepthLook
 from landing.relief.depth_image import DepthCamera, DepthFrame, DepthLens
 
-WAITING = 4
-"""Looks that wait; the oldest goes first."""
+WAITING, SPACING_NS = 8, 150_000_000
+"""Looks that wait, the oldest goes first; and the least time between two. A frame asks for looks of before the network
+began with it: all that wait together must be older than that, however fast the sensor is."""
 
 
 @dataclass
@@ -37,10 +38,14 @@ class DepthFeed:
         self._camera = DepthCamera(lens.camera, lens.settings)
         self._lock = threading.Lock()
         self._looks: deque[DepthLook] = deque(maxlen=WAITING)
+        self._newest_ns: int | None = None
 
     def frame_arrived(self, frame: DepthFrame, now_ns: int, dropped_by_camera: int = 0) -> None:
         """Take an image that has just arrived."""
         self.counters.frames += 1
+        if self._newest_ns is not None and 0 <= frame.captured_at_ns - self._newest_ns < SPACING_NS:
+            return
+        self._newest_ns = frame.captured_at_ns
         look = self._camera.look(frame.depth, frame.captured_at_ns)
         with self._lock:
             self._looks.append(look)

@@ -11,7 +11,9 @@ RELIEF = (
         "Fly on, to level ground.",
     ),
     PilotText(
-        "not-flat: something <height> m tall", "Something stands where it would land.", "Fly on, to open ground."
+        "not-flat: something <height> m tall or deep",
+        "Something stands, or gapes, where it would land.",
+        "Fly on, to open ground.",
     ),
     PilotText(
         "relief-not-known: no parallax yet, fly to the side",
@@ -24,8 +26,8 @@ RELIEF = (
         "Take over if low.",
     ),
     PilotText(
-        "site-lost: relief at the site, something <height> m tall; <why no other>",
-        "Something stands where you would land.",
+        "site-lost: relief at the site, something <height> m tall or deep; <why no other>",
+        "Something stands, or gapes, where you would land.",
         "Take over if low.",
     ),
     PilotText(

@@ -215,8 +215,13 @@ class ReliefSettings(Frozen):
     enabled: bool = Field(
         default=True, description="measure relief by parallax and depth sensors, and refuse ground that is not flat"
     )
-    max_slope_deg: float = Field(default=8.0, gt=1, le=45, description="steepest ground to land on, degrees")
-    max_step_m: float = Field(default=0.4, gt=0.1, le=5, description="tallest thing on the ground to land on, m")
+    max_slope_deg: float = Field(
+        default=8.0,
+        gt=1,
+        le=45,
+        description="steepest ground to land on, degrees; below 6 the errors of poses leave little known to be flat",
+    )
+    max_step_m: float = Field(default=0.4, gt=0.1, le=5, description="tallest thing and deepest hole to land on, m")
     # A vehicle that comes straight down sees no parallax below itself, and may have no depth sensor.
     known_below_m: float = Field(
         default=0.0,

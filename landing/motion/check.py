@@ -21,6 +21,7 @@ from landing.camera import CameraModel
 from landing.motion.corners import CornerPair, Corners, anchor_rays
 from landing.motion.mistakes import KINDS, Mistake, best_mistake, told_apart
 from landing.motion.pairs import ANCHORS, CameraTrack, Window
+from landing.pose_steps import impossible_step
 from landing.types import ByteArray, Pose
 
 FAR_PX, LONGEST_S, SHORTEST_S = 36.0, 1.5, 0.15
@@ -71,16 +72,18 @@ class PictureMotion:
 
     Args:
         camera: Lens and mount as they are configured.
+        judges: Tells mistakes; else it only follows corners.
     """
 
-    def __init__(self, camera: CameraModel) -> None:
+    def __init__(self, camera: CameraModel, judges: bool = True) -> None:
         self._camera = camera
+        self._judges = judges
         self._corners = Corners(camera)
         self._track = CameraTrack(WINDOW_S + 4.0)
         self._window = Window(anchor_rays(self._corners.look, ANCHORS))
         self._grey: ByteArray | None = None
         self._start_ns = self._at_ns = self._searched_ns = 0
-        self._frame: object = None
+        self._pose: Pose | None = None
         self._report = MotionReport()
         self.pair: CornerPair | None = None
         """Corners of the newest picture, where it completed a pair."""
@@ -102,12 +105,14 @@ class PictureMotion:
         if pose is None or pose.height_agl_m is None or self._camera.missing_in(pose) is not None:
             self._grey = None
             return self._report
-        if pose.frame != self._frame:
+        flown, self._pose = self._pose, pose
+        if flown is None or flown.frame != pose.frame:
             self._track.clear()
             self._window.clear()
-            self._grey, self._frame = None, pose.frame
-        height_m = pose.height_agl_m
-        self._track.add(at_ns, self._camera.centre_ned_m(pose), self._camera.ned_from_camera(pose), height_m)
+            self._grey = None
+        elif impossible_step(flown, pose) is not None:
+            self._grey = None  # no way between the looks is known
+        self._track.take(at_ns, self._camera, pose)
         grey = self._corners.small(image)
         before, self._grey = self._grey, grey
         gap_s = (at_ns - self._at_ns) * 1e-9
@@ -119,7 +124,7 @@ class PictureMotion:
         if age_s < SHORTEST_S or (self._corners.moved_px < FAR_PX and age_s < LONGEST_S):
             return self._report
         self.pair = CornerPair(self._start_ns, at_ns, *self._corners.rays())
-        agreed = self._corners.agreement()
+        agreed = self._corners.agreement() if self._judges else None
         measured = None if agreed is None else agreed.places(self._window.anchors)
         if measured is not None:
             self._window.add(self._start_ns, at_ns, measured)

@@ -268,9 +268,7 @@ class LookCollector:
         """The way of the camera by all poses."""
         track = CameraTrack(WHOLE_S)
         for pose in sorted(self._poses, key=lambda pose: pose.at_ns):
-            assert pose.height_agl_m is not None
-            centre, turned = self._camera.centre_ned_m(pose), self._camera.ned_from_camera(pose)
-            track.add(pose.at_ns, centre, turned, pose.height_agl_m)
+            track.take(pose.at_ns, self._camera, pose)
         return track
 
     def add_picture(self, image: ByteArray, at_ns: int) -> None:

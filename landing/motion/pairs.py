@@ -17,7 +17,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from landing.camera import CameraModel
 from landing.geometry import FloatArray
+from landing.types import Pose
 
 _SIDE = np.array([-0.6, 0.0, 0.6])
 ANCHORS: FloatArray = np.stack(np.meshgrid(_SIDE, _SIDE), -1).reshape(-1, 2)
@@ -32,6 +34,9 @@ PLACE_M, WANDER_MPS, PLACE_SHARE = 0.06, 0.06, 0.05
 STAMP_S, MOUNT_RAD, LOOK_RAD = 0.025, 0.05, 0.002
 """Jitter of stamps, error of a good mount, error of a look."""
 
+LOWEST_M = 0.1
+"""Least height of a camera: on the ground a rangefinder may say less."""
+
 MOST_PER_PAIR = 60.0
 """Of the squared, weighted distance of a pair: beyond it a pair counts little more."""
 
@@ -40,7 +45,7 @@ FITS = 7.0
 
 
 class CameraTrack:
-    """Way of the camera over the last seconds: centre (m, NED), rotation ned_from_camera, height above ground, m.
+    """Way of the camera over the last seconds: centre (m, NED), rotation ned_from_camera, its height above ground, m.
 
     Args:
         keep_s: So long.
@@ -55,6 +60,13 @@ class CameraTrack:
         self._at_ns: list[int] = []
         self._rows: list[FloatArray] = []
         self._stacked: tuple[npt.NDArray[np.int64], FloatArray] | None = None
+
+    def take(self, at_ns: int, camera: CameraModel, pose: Pose) -> None:
+        """Takes the newest pose, with a height and all that `CameraModel.missing_in` asks for."""
+        assert pose.height_agl_m is not None and pose.position_ned_m is not None
+        centre = camera.centre_ned_m(pose)
+        below_m = float(centre[2]) - pose.position_ned_m[2]  # the height told is the body's
+        self.add(at_ns, centre, camera.ned_from_camera(pose), max(pose.height_agl_m - below_m, LOWEST_M))
 
     def add(self, at_ns: int, centre_ned_m: FloatArray, ned_from_camera: FloatArray, height_m: float) -> None:
         """Takes the newest pose; older ones than the newest are left out."""

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
-from landing.estimator import EstimatorFrame
 from landing.motion.check import MotionReport, PictureMotion
 from landing.motion.mistakes import LOOPED, Mistake
 from landing.picture.repeats import Repeats
+from landing.pose_steps import impossible_step
 from landing.relief.depth import DepthLook, DepthTaken, dated_ground
 from landing.relief.parallax import Relief
 from landing.relief.report import ReliefReport
@@ -101,15 +101,17 @@ class PictureMonitor:
     def __init__(self, settings: PictureSettings, camera: CameraModel, relief: ReliefSettings | None = None) -> None:
         self._settings = settings
         self._repeats = Repeats(camera, settings.frozen_after_m, settings.frozen_after_deg)
-        self._motion = PictureMotion(camera) if settings.check_motion else None
+        self._relief = Relief(relief) if relief is not None and relief.enabled else None
+        watched = settings.check_motion or self._relief is not None
+        self._motion = PictureMotion(camera, settings.check_motion) if watched else None
         self.motion: MotionReport | None = None
         """Result of the newest frame's motion; None where it is not checked."""
         self._repeated: str | None = None
         self._repeats_since_ns: int | None = None
         self._looped = False
-        self._relief = Relief(relief) if relief is not None and relief.enabled else None
-        self._relief_frame: EstimatorFrame | None = None
         self._report: ReliefReport | None = None
+        self._flown: Pose | None = None
+        self._relief_since_ns = 0
         self._sample: ByteArray | None = None
         self._pose: Pose | None = None
         self._since_ns = 0
@@ -128,12 +130,15 @@ class PictureMonitor:
             frame: The newest.
             pose: At its capture.
         """
+        self._follow(pose)
         problem = self.problem(frame, pose)
         if problem is not None and problem != self._repeated:
             return NoSite(NoSiteReason.BAD_PICTURE, problem)
         mistake = self._mistake(frame, pose, problem)
+        if mistake is None and not self._settings.check_motion:
+            self.motion = None  # it was watched for the relief alone
         if problem is None or mistake is not None:
-            self._measure_relief(pose, forget=mistake is not None)
+            self._measure_relief(frame.captured_at_ns, forget=mistake is not None)
         if mistake is not None:
             return NoSite(NoSiteReason.PICTURE_MOTION, mistake.text)
         return None if problem is None else NoSite(NoSiteReason.BAD_PICTURE, problem)
@@ -169,19 +174,38 @@ class PictureMonitor:
         self.motion = MotionReport(looped)
         return looped
 
-    def _measure_relief(self, pose: Pose | None, forget: bool) -> None:
-        """Takes the newest pair of looks; what wrong poses have shown, or another frame, is forgotten."""
-        if self._relief is None:
+    def _follow(self, pose: Pose | None) -> None:
+        """Forgets the relief of another frame, and that of before a step that no vehicle flies; it grows old."""
+        if pose is None:
             return
-        if forget or (pose is not None and pose.frame != self._relief_frame):
-            self._relief.clear()
+        before = self._flown
+        if before is None or before.frame != pose.frame or impossible_step(before, pose) is not None:
+            self._forget_relief(pose.at_ns)
+        elif self._relief is not None and self._relief.grow_old(pose.at_ns):
             self._report = None
-        if pose is not None:
-            self._relief_frame = pose.frame
-        moved = self._motion
-        if moved is None or moved.pair is None or forget:
+        if pose.ned_from_frd is not None and pose.position_ned_m is not None:
+            self._flown = pose
+
+    def _forget_relief(self, at_ns: int) -> None:
+        """Begins anew at a time: earlier looks are not taken any more."""
+        if self._relief is not None:
+            self._relief.clear()
+            self._report, self._relief_since_ns = None, at_ns
+
+    def _measure_relief(self, at_ns: int, forget: bool) -> None:
+        """Takes the newest pair of looks; what wrong poses have shown is forgotten.
+
+        Args:
+            at_ns: Time of the newest picture.
+            forget: The poses are wrong.
+        """
+        if forget:
+            self._forget_relief(at_ns + 1)
             return
-        if self._relief.add(moved.pair, moved.track):
+        relief, moved = self._relief, self._motion
+        if relief is None or moved is None or moved.pair is None:
+            return
+        if relief.add(moved.pair, moved.track):
             self._report = None
 
     def take_depth(
@@ -197,8 +221,9 @@ class PictureMonitor:
         if self._relief is None:
             return ()
         reports = []
+        frame = None if self._flown is None else self._flown.frame
         for look in looks:
-            ground = dated_ground(look, pose_at, now_ns, self._relief_frame)
+            ground = dated_ground(look, pose_at, now_ns, frame, self._relief_since_ns)
             if isinstance(ground, str):
                 reports.append(DepthTaken(look, 0, ground))
             else:

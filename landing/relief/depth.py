@@ -122,7 +122,7 @@ DepthSource = Callable[[int], Sequence[DepthLook]]
 
 
 def dated_ground(
-    look: DepthLook, pose_at: Callable[[int], Pose | None], now_ns: int, frame: EstimatorFrame | None
+    look: DepthLook, pose_at: Callable[[int], Pose | None], now_ns: int, frame: EstimatorFrame | None, since_ns: int = 0
 ) -> DepthGround | str:
     """Return the ground that a look shows now, or in words why it is refused; see `depth_ground`.
 
@@ -131,6 +131,7 @@ def dated_ground(
         pose_at: The pose at a monotonic time.
         now_ns: Monotonic time.
         frame: Local frame in which relief is gathered.
+        since_ns: Time since which it is; the poses before tell other places.
     """
     if look.refusal is not None:
         return look.refusal
@@ -138,7 +139,7 @@ def dated_ground(
     if not 0 <= age_ns <= MOST_AGE_NS:
         return "its time is ahead of ours" if age_ns < 0 else f"it is {age_ns * 1e-9:.1f} s old"
     pose, before = pose_at(look.at_ns), pose_at(look.at_ns - round(STAMP_S * 1e9))
-    if pose is not None and pose.frame != frame:
+    if pose is not None and (pose.frame != frame or look.at_ns < since_ns):
         return "no pose at its time in the frame of the map"
     turned_rad = 0.0 if pose is None or before is None else math.radians(motion_between(before, pose)[1])
     return depth_ground(look, pose, turned_rad)

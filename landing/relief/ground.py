@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -22,13 +23,15 @@ class ReliefGround:
 
     Attributes:
         before: The map without it.
+        report: What parallax and depth have shown.
         codes: Of each cell, uint8 of the map's shape: see `landing.relief.report`.
-        refused: bool of that shape: not flat, or not known where that is refused.
+        asked: Ground whose relief is not known is refused too.
     """
 
     before: GroundView
+    report: ReliefReport
     codes: ByteArray
-    refused: GridOfBool
+    asked: bool
 
     @classmethod
     def on(
@@ -45,10 +48,16 @@ class ReliefGround:
         if view is None or report is None or not settings.enabled:
             return None
         codes = report.on_grid(view.south_west_m, view.cell_m, (view.free.shape[0], view.free.shape[1]))
+        return cls(view, report, codes, height_m < settings.known_below_m)
+
+    @cached_property
+    def refused(self) -> GridOfBool:
+        """Cells that are not flat, or not known where that is asked for, bool of the map's shape."""
+        return self._refused(self.codes)
+
+    def _refused(self, codes: ByteArray) -> GridOfBool:
         refused: GridOfBool = codes >= STEEP
-        if height_m < settings.known_below_m:
-            refused |= codes == UNKNOWN
-        return cls(view, codes, refused)
+        return refused | (codes == UNKNOWN) if self.asked else refused
 
     @property
     def view(self) -> GroundView:
@@ -62,33 +71,32 @@ class ReliefGround:
 
     def problem(self, cell: tuple[int, int], radius_m: float) -> str | None:
         """Return what is against a disc around a cell, in words with numbers; None where nothing is."""
-        codes, refused = self._disc(self.codes, cell, radius_m), self._disc(self.refused, cell, radius_m)
-        if not refused.any():
+        codes = self._disc(cell, radius_m)
+        if not self._refused(codes).any():
             return None
         return words(codes) if (codes >= STEEP).any() else "no parallax yet"
 
     def text(self, cell: tuple[int, int], radius_m: float) -> str:
         """Say what is known of a disc around a cell."""
-        codes = self._disc(self.codes, cell, radius_m)
+        codes = self._disc(cell, radius_m)
         if (codes >= STEEP).any():
             return words(codes)
         return "flat" if (codes == FLAT).all() else NOT_KNOWN
 
     def no_site(self, cell: tuple[int, int], radius_m: float) -> NoSite:
         """Return the refusal of a place that would be a site without this."""
-        codes = self._disc(self.codes, cell, radius_m)
-        if not self._disc(self.refused, cell, radius_m).any():  # it is what lies around that leaves too little room
+        codes = self._disc(cell, radius_m)
+        if not self._refused(codes).any():  # it is what lies around that leaves too little room
             codes = self.codes[self.before.free & self.refused]
         if (codes >= STEEP).any():
             return NoSite(NoSiteReason.NOT_FLAT, words(codes))
         return NoSite(NoSiteReason.RELIEF_NOT_KNOWN, "no parallax yet, fly to the side")
 
-    def _disc(self, grid: ByteArray | GridOfBool, cell: tuple[int, int], radius_m: float) -> ByteArray:
-        """Values of the cells whose middles lie in a disc."""
-        cell_m, (row, column) = self.before.cell_m, cell
+    def _disc(self, cell: tuple[int, int], radius_m: float) -> ByteArray:
+        """Codes of the cells whose middles lie in a disc, beyond the map's edge too."""
+        cell_m, zero_m = self.before.cell_m, self.before.south_west_m
         reach = int(np.ceil(radius_m / cell_m))
-        top, left = max(0, row - reach), max(0, column - reach)
-        part = grid[top : row + reach + 1, left : column + reach + 1]
-        r, c = np.ogrid[: part.shape[0], : part.shape[1]]
-        inside = np.hypot(r + top - row, c + left - column) * cell_m <= radius_m
-        return np.asarray(part[inside])
+        south_west_m = (zero_m[0] + (cell[0] - reach) * cell_m, zero_m[1] + (cell[1] - reach) * cell_m)
+        codes = self.report.on_grid(south_west_m, cell_m, (2 * reach + 1, 2 * reach + 1))
+        rows, columns = np.ogrid[-reach : reach + 1, -reach : reach + 1]
+        return np.asarray(codes[np.hypot(rows, columns) * cell_m <= radius_m])

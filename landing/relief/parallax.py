@@ -1,14 +1,11 @@
 """Relief of the ground from parallax and depth: what stands up, and what slopes.
 
-Two looks at the same corners (`landing.motion.check`) with a way between them say how far each corner is. Of a pair,
-errors of the pose (turn and way) and a common plane are estimated together, robustly; each corner's rest along the way
-is its height. Points with their variance are gathered into cells of the ground, over pairs; a plane through the cells
-around a place is its slope. A place is refused only where the estimate is beyond the limit and flat ground is ruled out
-by it.
+Points that two looks show (`landing.relief.heights`), with their variance, are gathered into cells of the ground, over
+pairs; a plane through the cells around a place is its slope. A place is refused only where the estimate is beyond the
+limit and flat ground is ruled out by it.
 
 A vehicle that goes straight down sees no parallax below itself: such ground has no relief, and the report says so.
-With depth at hand (`landing.relief.depth`) the same cells take its points: a look counts once in a cell, and is brought
-to the height of what was known there before, since the estimator's height drifts.
+With depth at hand (`landing.relief.depth`) the same cells take its points, and a look counts once in a cell.
 
 Frames of reference: camera optical, local NED. Pure: time is an argument.
 """
@@ -25,25 +22,16 @@ import numpy.typing as npt
 from landing.decision_groups import ReliefSettings
 from landing.geometry import FloatArray
 from landing.motion.corners import CornerPair
-from landing.motion.pairs import ATTITUDE_RAD, PLACE_M, PLACE_SHARE, STAMP_S, WANDER_MPS, CameraTrack
+from landing.motion.pairs import CameraTrack
 from landing.relief.depth import DepthGround
+from landing.relief.heights import corner_heights
 from landing.relief.report import CELL_M, CELLS, ReliefReport, packed
-from landing.types import ByteArray
 
 AROUND = 11
 """Cells along a side of the square that a plane is fitted through: 5.5 m."""
 
-CORNER_RAD = 0.0016
-"""Least error of a followed corner, at distance 1: a third of a pixel of a picture 320 wide."""
-
 GOOD = 100.0
 """Most weight of a cell in a plane, 1/m2: looked at for ever it is no better than its ground is rough."""
-
-LEAST_WAY, LEAST_CORNERS = 0.04, 18
-"""Least way between two looks, of the height, and corners in both."""
-
-MOST_RELIEF = 0.5
-"""Corners beyond this share of the height above or below the plane are left out."""
 
 LEAST_LOOKS, LEAST_CELLS, LEAST_SPREAD_M = 2, 8, 0.9
 """Looks at a cell that stands and at a plane, cells in that plane, and the standard deviation of their places, m. The
@@ -56,13 +44,13 @@ SCATTERED, ROUGH_M = 6.0, 0.05
 """No plane fits points whose variance about it is so many times that of all cells, whose least deviation is so much."""
 
 LEAST_SHARED = 6
-"""Cells that a look of depth must share with what is known to be brought to its height."""
+"""Cells that a look must share with what is known to be brought to its height."""
 
 MEMORY_S = 60.0
 """Time in which what was gathered falls to 1/e: poses drift."""
 
-HEIGHT_SHARE, SLOPE_RAD = 0.01, 0.0105
-"""Error of the height, of itself, and of the slope of all pairs, as attitude has it."""
+SLOPE_RAD = 0.0105
+"""Error of the slope of all pairs, as attitude has it."""
 
 _LAYERS = 11
 """Sums of weight, north, east, their squares (3), height, with north, with east, squared, and variance of the slope."""
@@ -85,7 +73,17 @@ class Relief:
         self._looks: npt.NDArray[np.float32] = np.zeros((CELLS, CELLS), np.float32)
         self._looks_around: npt.NDArray[np.float32] = np.zeros((CELLS, CELLS), np.float32)
         self._corner: tuple[int, int] | None = None
-        self._datum_m, self._at_ns = 0.0, 0
+        self._datum_m = self._off_m = 0.0
+        self._at_ns = 0
+        self._old = False
+
+    def grow_old(self, at_ns: int) -> bool:
+        """Says once that what was gathered is older than `MEMORY_S`: then ground is not known to be flat any more.
+
+        What was refused stays so.
+        """
+        was, self._old = self._old, at_ns - self._at_ns > MEMORY_S * 1e9
+        return self._old and not was
 
     def add(self, pair: CornerPair, track: CameraTrack) -> bool:
         """Takes two looks; False when they show nothing new.
@@ -97,15 +95,12 @@ class Relief:
         points = corner_heights(pair, track)
         if points is None:
             return False
-        places, down_m, variance, slope_variance = points
-        self._begin(places, down_m, pair.to_ns)
-        self._gather(places, self._datum_m - down_m, variance, slope_variance)
+        self._gather(*points, at_ns=pair.to_ns, shared=False)
         return True
 
     def add_depth(self, ground: DepthGround, at_ns: int) -> None:
         """Takes what a depth sensor saw at a time."""
-        self._begin(ground.places_m, ground.down_m, at_ns)
-        self._gather_look(ground)
+        self._gather(ground.places_m, ground.down_m, ground.variance, ground.slope_variance, at_ns, shared=True)
 
     def _begin(self, places: FloatArray, down_m: FloatArray, at_ns: int) -> None:
         """Moves the map to the ground in view and lets what is known fade until a time."""
@@ -116,7 +111,7 @@ class Relief:
             self._sums *= fading
             self._looks *= fading
             self._looks_around *= fading
-        self._at_ns = max(self._at_ns, at_ns)
+        self._at_ns, self._old = max(self._at_ns, at_ns), False
 
     def _follow(self, middle: tuple[int, int], down_m: float) -> None:
         """Keeps the map around the ground in view."""
@@ -136,47 +131,61 @@ class Relief:
         self._sums, self._looks, self._looks_around = moved[:_LAYERS].copy(), moved[_LAYERS].copy(), moved[-1].copy()
         self._corner = wanted
 
-    def _gather(self, places: FloatArray, height_m: FloatArray, variance: FloatArray, slope_variance: float) -> None:
-        """Adds points to their cells; places within a cell are counted from its middle."""
+    def _gather(
+        self,
+        places: FloatArray,
+        down_m: FloatArray,
+        variance: FloatArray,
+        slope_variance: float,
+        at_ns: int,
+        shared: bool,
+    ) -> None:
+        """Adds the points of one look to their cells, at the height of what was known there before.
+
+        Args:
+            places: North and east, m, shape (n, 2).
+            down_m: Down coordinates, m, (n,).
+            variance: Of each, m2, (n,).
+            slope_variance: Of the slope of all of them together.
+            at_ns: Time of the look.
+            shared: The points in a cell share their error: they are one measurement of it.
+        """
+        self._begin(places, down_m, at_ns)
         assert self._corner is not None
         cell = np.floor(places / CELL_M).astype(np.int64)
         inside = ((cell >= self._corner) & (cell < np.add(self._corner, CELLS))).all(axis=1)
-        cell, places, height_m, variance = cell[inside], places[inside], height_m[inside], variance[inside]
-        north, east = (places - (cell + 0.5) * CELL_M).T
-        weight = 1.0 / variance
-        row, column = (cell - self._corner).T
-        terms = _terms(north, east, height_m)
-        for layer, term in zip(self._sums, (*terms, np.full_like(weight, slope_variance)), strict=True):
-            np.add.at(layer, (row, column), (weight * term).astype(np.float32))
-        shown = np.zeros((CELLS, CELLS), np.uint8)
-        shown[row, column] = 1
-        self._count(shown)
-
-    def _gather_look(self, ground: DepthGround) -> None:
-        """Adds one look of depth: its points in a cell are one measurement of it, whose error they share."""
-        assert self._corner is not None
-        cell = np.floor(ground.places_m / CELL_M).astype(np.int64)
-        inside = ((cell >= self._corner) & (cell < np.add(self._corner, CELLS))).all(axis=1)
-        cell, places, variance = cell[inside], ground.places_m[inside], ground.variance[inside]
-        height_m = self._datum_m - ground.down_m[inside]
+        cell, places, variance = cell[inside], places[inside], variance[inside]
         flat = (cell - self._corner) @ np.array([CELLS, 1])
         count = np.bincount(flat, minlength=CELLS * CELLS)
-        known, first = np.unique(flat, return_index=True)[0], self._sums[0].ravel()
-        known = known[self._looks.ravel()[known] > 0.5]
-        if len(known) >= LEAST_SHARED:
-            seen = np.bincount(flat, height_m, CELLS * CELLS)[known] / count[known]
-            height_m = height_m - float(np.median(seen - self._sums[6].ravel()[known] / first[known]))
+        height_m = self._at_known_height(flat, count, self._datum_m - down_m[inside])
+        # Places within a cell are counted from its middle.
         north, east = (places - (cell + 0.5) * CELL_M).T
-        weight = 1.0 / (variance * count[flat])
+        weight = 1.0 / (variance * count[flat]) if shared else 1.0 / variance
         terms = _terms(north, east, height_m)
-        for layer, term in zip(self._sums, (*terms, np.full_like(weight, ground.slope_variance)), strict=True):
+        for layer, term in zip(self._sums, (*terms, np.full_like(weight, slope_variance)), strict=True):
             layer += np.bincount(flat, weight * term, CELLS * CELLS).reshape(CELLS, CELLS).astype(np.float32)
-        self._count((count > 0).astype(np.uint8).reshape(CELLS, CELLS))
-
-    def _count(self, shown: ByteArray) -> None:
-        """Counts a look in the cells that it shows, and in those whose plane has one of them."""
+        shown = (count > 0).astype(np.uint8).reshape(CELLS, CELLS)
         self._looks += shown
         self._looks_around += cv2.dilate(shown, np.ones((AROUND, AROUND), np.uint8))
+
+    def _at_known_height(
+        self, flat: npt.NDArray[np.int64], count: npt.NDArray[np.int64], height_m: FloatArray
+    ) -> FloatArray:
+        """Brings a look to the height of what was known: the vehicle's own height drifts, and a beam meets roofs.
+
+        One that shares too little with that is taken to be as far off as the last.
+
+        Args:
+            flat: Number of each point's cell.
+            count: Points of each cell.
+            height_m: Of each point.
+        """
+        shared = np.flatnonzero((count > 0) & (self._looks.ravel() > 0.5))
+        if len(shared) >= LEAST_SHARED:
+            seen = np.bincount(flat, height_m, CELLS * CELLS)[shared] / count[shared]
+            known = self._sums[6].ravel()[shared] / self._sums[0].ravel()[shared]
+            self._off_m = float(np.median(seen - known))
+        return height_m - self._off_m
 
     def report(self) -> ReliefReport:
         """Judges every cell."""
@@ -191,12 +200,12 @@ class Relief:
         steep = looked & (slope > limit) & (slope - SURE * plane.slope_sd > limit / 2)
         known_cells = (self._looks > LEAST_LOOKS - 0.5) & plane.known
         mean_m = self._sums[6] / np.maximum(weight, 1e-9)
-        rest_m = mean_m - plane.height_m
+        rest_m = np.abs(mean_m - plane.height_m)
         rest_sd = np.sqrt(1.0 / np.maximum(weight, 1e-9) + plane.rest_variance / np.maximum(self._looks, 1.0))
         tall = self._settings.max_step_m
-        # A thing lifts the plane through itself: what is left of it above the plane is a part of its height.
+        # A thing lifts the plane through itself, a hole sinks it: what is left of it is a part of its height.
         stands = known_cells & (rest_m > tall) & (rest_m - SURE * rest_sd > tall / 2)
-        known = looked & (SURE * plane.slope_sd <= limit / 2)
+        known = looked & (SURE * plane.slope_sd <= limit / 2) & (not self._old)
         return packed(self._corner, known, np.where(steep, slope, 0.0), np.where(stands, rest_m, 0.0))
 
 
@@ -258,96 +267,3 @@ def _planes(sums: npt.NDArray[np.float32], filled: npt.NDArray[np.bool_]) -> _Pl
     fit = (1.0 / safe + off / np.maximum(count, 1.0)) / spread
     slope_sd = np.sqrt(np.where(known, fit + var + SLOPE_RAD**2, 1.0))
     return _Planes(rise_n, rise_e, at_m, slope_sd, rest_variance, known)
-
-
-def corner_heights(pair: CornerPair, track: CameraTrack) -> tuple[FloatArray, FloatArray, FloatArray, float] | None:
-    """Triangulates the corners of a pair.
-
-    Returns:
-        North and east of each corner, m, shape (n, 2); its down coordinate, m, (n,); the variance of that, m2, (n,);
-        and the variance of the slope of all of them together. None where there was too little way.
-    """
-    times = np.array([pair.from_ns, pair.to_ns], np.int64)
-    centre, height, turned = track.at(times, 0.0)
-    way, height_m, seconds = centre[1] - centre[0], float(height[0]), (pair.to_ns - pair.from_ns) * 1e-9
-    if height_m < 1.0 or len(pair.start) < LEAST_CORNERS or math.hypot(*way[:2]) < LEAST_WAY * height_m:
-        return None
-    first, second = _level(pair.start, turned[0]), _level(pair.now, turned[1])
-    if first is None or second is None:
-        return None
-    way = way / height_m
-    cosine = (float(np.trace(turned[0].T @ turned[1])) - 1) / 2
-    jitter = STAMP_S * math.acos(max(-1.0, min(1.0, cosine))) / seconds
-    place = (PLACE_M + WANDER_MPS * seconds) / height_m + PLACE_SHARE * np.abs(way)
-    sd = np.concatenate([np.full(3, math.hypot(ATTITUDE_RAD, jitter)), place, [0.5, 0.5, HEIGHT_SHARE]])
-    plane, rest, spread, along, across = _explained(first, second, way, sd)
-    inverse = 1.0 + first @ plane[:2] + plane[2] + rest
-    # No height moves a corner across the way: what it does there is its error.
-    corner_rad = max(CORNER_RAD, 1.48 * float(np.median(np.abs(across))))
-    good = (np.abs(inverse - 1) < MOST_RELIEF) & (along > 0.3 * math.hypot(*way[:2]))
-    good &= np.abs(across) < 3 * corner_rad
-    slope_variance = float(spread[0, 0] + spread[1, 1]) / 2
-    if np.count_nonzero(good) < LEAST_CORNERS or slope_variance > 0.15**2:
-        return None
-    depth = 1.0 / inverse[good]
-    variance = (height_m * depth**2 * corner_rad / along[good]) ** 2 + 0.02**2
-    places = centre[0][:2] + first[good] * depth[:, None] * height_m
-    down_m: FloatArray = centre[0][2] + depth * height_m
-    return places, down_m, variance, slope_variance
-
-
-def _level(rays: FloatArray, ned_from_camera: FloatArray) -> FloatArray | None:
-    """North and east of rays that go down by 1, shape (n, 2); None when one is near the horizon."""
-    turned = np.column_stack([rays, np.ones(len(rays))]) @ ned_from_camera.T
-    if (turned[:, 2] < 0.3).any():
-        return None
-    level: FloatArray = turned[:, :2] / turned[:, 2:]
-    return level
-
-
-def _explained(
-    first: FloatArray, second: FloatArray, way: FloatArray, sd: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Fits the errors of the pose and a plane, robustly, and leaves the rest to each corner.
-
-    With heights of 1, a corner at inverse depth i moves from (x, y) to (x - i way) / (1 - i way_down).
-
-    Args:
-        first: Level rays of the earlier look, shape (n, 2).
-        second: Of the later one, likewise.
-        way: Between the looks, of the height.
-        sd: Of turn (3), way (3), slope north and east and offset of the plane, before the look.
-
-    Returns:
-        Slope and offset of the plane of inverse depth (3,), what each corner's inverse depth has beyond it (n,), the
-        covariance of the former (3, 3), how far a corner moves for an inverse depth of 1 (n,), and how far it is off
-        across that (n,).
-    """
-    count = len(first)
-    plane, slope = np.zeros(3), np.zeros(9)
-    for _ in range(6):
-        inverse = 1.0 + first @ plane[:2] + plane[2]
-        scale = 1.0 / np.maximum(1.0 - inverse * way[2], 0.2)
-        seen = (first - inverse[:, None] * way[:2]) * scale[:, None]
-        x, y = seen.T
-        per_depth = (seen * way[2] - way[:2]) * scale[:, None]
-        jacobian = np.zeros((count, 2, 9))
-        jacobian[:, 0, :3] = np.column_stack([-x * y, 1 + x * x, -y])
-        jacobian[:, 1, :3] = np.column_stack([-(1 + y * y), x * y, x])
-        jacobian[:, 0, 3] = jacobian[:, 1, 4] = -inverse * scale
-        jacobian[:, :, 5] = seen * (inverse * scale)[:, None]
-        jacobian[:, :, 6:] = per_depth[:, :, None] * np.column_stack([first, np.ones(count)])[:, None, :]
-        off = second - seen + jacobian[:, :, 6:] @ plane
-        left = off - jacobian @ slope
-        noise = max(CORNER_RAD, 1.2 * float(np.median(np.abs(left))))
-        weight = 1.0 / (noise**2 * (1.0 + (left**2).sum(axis=1) / (4 * noise**2)))
-        weighted = jacobian * weight[:, None, None]
-        normal = np.einsum("nki,nkj->ij", weighted, jacobian) + np.diag(1.0 / sd**2)
-        slope = np.linalg.solve(normal, np.einsum("nki,nk->i", weighted, off))
-        plane = slope[6:]
-    left = off - jacobian @ slope
-    length = np.hypot(per_depth[:, 0], per_depth[:, 1])
-    along = per_depth / np.maximum(length, 1e-6)[:, None]
-    rest = (left * along).sum(axis=1) / np.maximum(length, 1e-6)
-    across = left[:, 1] * along[:, 0] - left[:, 0] * along[:, 1]
-    return plane, rest, np.linalg.inv(normal)[6:, 6:], length, across

@@ -14,14 +14,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from landing.errors import InvalidValueError
 from landing.types import ByteArray
 
 CELL_M, CELLS = 0.5, 96
 """Side of a cell, m, and cells along a side of the map: it reaches 24 m from its middle."""
 
 UNKNOWN, FLAT, STEEP, STANDS = 0, 1, 2, 100
-"""Codes of a cell: nothing known, flat, steep by code - STEEP degrees, something stands there, code - STANDS times
-`STAND_M` tall."""
+"""Codes of a cell: nothing known, flat, steep by code - STEEP degrees, something stands or gapes there, code - STANDS
+times `STAND_M` tall or deep."""
 
 STAND_M = 0.05
 
@@ -33,17 +34,29 @@ class ReliefReport:
     Attributes:
         corner: Row and column of the first cell, counted north and east from the NED origin.
         cells: Codes of all cells, uint8 (CELLS, CELLS), by zlib and base64; empty while nothing is known.
+
+    Raises:
+        InvalidValueError: The cells are no such codes.
     """
 
     corner: tuple[int, int] = (0, 0)
     cells: str = ""
+
+    def __post_init__(self) -> None:
+        if self.codes.size != CELLS * CELLS:
+            raise InvalidValueError(f"relief of {self.codes.size} cells or more, expected {CELLS * CELLS}")
 
     @cached_property
     def codes(self) -> ByteArray:
         """Code of each cell, uint8 (CELLS, CELLS)."""
         if not self.cells:
             return np.zeros((CELLS, CELLS), np.uint8)
-        return np.frombuffer(zlib.decompress(base64.b64decode(self.cells)), np.uint8).reshape(CELLS, CELLS)
+        try:  # no more than is wanted: a stranger's recording may hold gigabytes in a line
+            cells = zlib.decompressobj().decompress(base64.b64decode(self.cells), CELLS * CELLS + 1)
+        except (ValueError, zlib.error) as error:
+            raise InvalidValueError(f"relief cannot be read: {error}") from error
+        codes = np.frombuffer(cells, np.uint8)
+        return codes.reshape(CELLS, CELLS) if codes.size == CELLS * CELLS else codes
 
     @cached_property
     def seen_m2(self) -> float:
@@ -73,14 +86,14 @@ class ReliefReport:
         return words(self.codes) if self.rough_m2 else f"flat where seen, {self.seen_m2:.0f} m2"
 
     def on_grid(self, south_west_m: tuple[float, float], cell_m: float, shape: tuple[int, int]) -> ByteArray:
-        """Greatest code of the cells that each cell of another grid touches, uint8 of that shape.
+        """Worst code of the cells that each cell of another grid touches, uint8 of that shape; flat is best.
 
         Args:
             south_west_m: North and east of the outer corner of its first cell, local NED, m.
             cell_m: Side of its cells, m.
             shape: Rows (north) and columns (east).
         """
-        framed = np.pad(self.codes, 1)
+        framed = _ranked(np.pad(self.codes, 1))
         looks = math.ceil(cell_m / CELL_M) + 1
         within = np.linspace(1e-6, cell_m - 1e-6, looks)
         lines = []
@@ -90,11 +103,16 @@ class ReliefReport:
             lines.append(np.clip(line + 1, 0, CELLS + 1))  # beyond the map: the frame of unknown cells
         rows, columns = lines
         by_rows = framed[rows].max(axis=1)
-        return np.asarray(by_rows[:, columns].max(axis=2), np.uint8)
+        return _ranked(np.asarray(by_rows[:, columns].max(axis=2), np.uint8))
 
     def mask(self, south_west_m: tuple[float, float], cell_m: float, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
         """Cells of another grid that touch refused ground, bool of that shape; see `on_grid`."""
         return np.asarray(self.on_grid(south_west_m, cell_m, shape) >= STEEP)
+
+
+def _ranked(codes: ByteArray) -> ByteArray:
+    """Changes flat for unknown and back, so that a greater code is a worse one."""
+    return np.where(codes < STEEP, FLAT - codes, codes)
 
 
 def packed(
@@ -109,7 +127,7 @@ def packed(
         corner: See `ReliefReport`.
         known: Cells whose slope is known, bool (CELLS, CELLS).
         slope: Rise for each metre where that is refused, 0 elsewhere.
-        stands_m: Height of what stands where that is refused, 0 elsewhere, m.
+        stands_m: Height of what stands, or depth of a hole, where that is refused, 0 elsewhere, m.
     """
     codes = known.astype(np.uint8) * np.uint8(FLAT)
     degrees = np.rint(np.degrees(np.arctan(slope)))
@@ -134,5 +152,5 @@ def words(codes: ByteArray) -> str:
     """Say what is against some cells, with numbers; at least one of them is refused."""
     slope, step = slope_deg(codes), step_m(codes)
     if step:
-        return f"something {step:.1f} m tall"
+        return f"something {step:.1f} m tall or deep"
     return f"a slope of {slope:.0f} degrees"

@@ -73,5 +73,5 @@ class UnseenPictureMonitor(PictureMonitor):
 
     def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:
         """Refuse nothing; see `PictureMonitor`."""
-        self._measure_relief(pose, forget=False)
+        self._follow(pose)
         return None

@@ -74,6 +74,8 @@ NOT_SAID = {
     "`touchdown export range`": "a note of `edge check`",
     "flat where seen, \0 m2": "of the live page",
     "relief not seen": "of the live page",
+    "relief cannot be read: \0": "an error of replay",
+    "relief of \0 cells or more, expected \0": "an error of replay",
     "no site: \0: \0": "a line of `edge look`, the Python API and ROS 2's diagnostics",
     "site, \0 m clear around it\0\0": "a line of the Python API and of ROS 2's diagnostics",
     "field of view": "a kind of mistake, in metrics",

@@ -15,7 +15,7 @@ from edge.blackbox import views
 from edge.cameras import CameraRequest, make_camera
 from edge.config import parse_config
 from edge.dds.pictures import depth_of_image
-from edge.depth_feed import WAITING, DepthFeed
+from edge.depth_feed import SPACING_NS, WAITING, DepthFeed
 from edge.depth_watch import SILENT_NS, DepthWatch
 from edge.log import EventLog
 from edge.resolved import resolve_flight
@@ -114,14 +114,26 @@ def test_a_table_that_does_not_fit_is_refused(
 
 
 def test_the_feed_keeps_the_newest_looks_until_their_time() -> None:
-    feed = DepthFeed(LENS)
-    for number in range(6):
-        feed.frame_arrived(DepthFrame(IMAGE, number, 100 * number), 0)
-    assert [look.at_ns for look in feed.take(300)] == [200, 300] and WAITING == 4
-    assert [look.at_ns for look in feed.take(10_000)] == [400, 500]
-    feed.frame_arrived(DepthFrame(IMAGE, 7, 700), 0)
+    feed, end_ns = DepthFeed(LENS), 100 * SPACING_NS
+    for number in range(10):
+        feed.frame_arrived(DepthFrame(IMAGE, number, number * SPACING_NS), 0)
+    assert [look.at_ns // SPACING_NS for look in feed.take(3 * SPACING_NS)] == [2, 3] and WAITING == 8
+    assert [look.at_ns // SPACING_NS for look in feed.take(end_ns)] == [4, 5, 6, 7, 8, 9]
+    feed.frame_arrived(DepthFrame(IMAGE, 11, 11 * SPACING_NS), 0)
     feed.camera_failed("gone")
-    assert feed.take(10_000) == () and (feed.counters.frames, feed.counters.camera_failures) == (7, 1)
+    assert feed.take(end_ns) == () and (feed.counters.frames, feed.counters.camera_failures) == (11, 1)
+
+
+@pytest.mark.parametrize("network_s", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("fps", [5, 15, 30, 60])
+def test_a_slow_network_still_gets_the_looks_of_a_fast_sensor(fps: int, network_s: float) -> None:
+    feed, number, taken = DepthFeed(LENS), 0, 0
+    for step in range(round(6.0 / network_s)):
+        while number / fps <= (step + 1) * network_s:
+            feed.frame_arrived(DepthFrame(IMAGE, number, round(number / fps * 1e9)), 0)
+            number += 1
+        taken += len(feed.take(round(step * network_s * 1e9)))
+    assert taken >= 24
 
 
 def test_an_image_of_another_shape_is_a_refused_look_and_the_sensor_goes_on() -> None:
@@ -129,8 +141,8 @@ def test_an_image_of_another_shape_is_a_refused_look_and_the_sensor_goes_on() ->
     told: list[Any] = []
     events.listeners.append(lambda line: told.append(line["problem"]))
     for number, image in enumerate((IMAGE[:12], IMAGE.astype(np.float64), IMAGE)):
-        feed.frame_arrived(DepthFrame(image, number, number), 0)  # type: ignore[arg-type]
-    looks = feed.take(10)
+        feed.frame_arrived(DepthFrame(image, number, number * SPACING_NS), 0)  # type: ignore[arg-type]
+    looks = feed.take(10 * SPACING_NS)
     assert [look.refusal is None for look in looks] == [False, False, True] and len(looks[0].points_m) == 0
     monitor, watch = PictureMonitor(PictureSettings(), LENS.camera, ReliefSettings(enabled=True)), DepthWatch(events)
     watch.observe(monitor.take_depth(looks[:1], lambda _: None, 10), 10)

@@ -135,3 +135,58 @@ def test_looks_of_other_times_and_frames_do_not_enter_the_relief() -> None:
         assert taken[0].problem is None and taken[0].text == f"lidar: {taken[0].points} points"
     assert monitor.relief is not None and monitor.relief.seen_m2 > 100
     assert PictureMonitor(PictureSettings(), CAMERA).take_depth([look(POINTS)], pose_at, AT_NS) == ()
+
+
+def test_relief_of_before_a_step_that_no_vehicle_flies_is_forgotten() -> None:
+    monitor = PictureMonitor(PictureSettings(check_motion=False), CAMERA, ReliefSettings(enabled=True))
+    black = np.zeros((120, 160, 3), np.uint8)
+
+    def flown(at_ns: int, north_m: float) -> float:
+        pose = replace(POSE, at_ns=at_ns, position_ned_m=(north_m, 0.0, -HEIGHT_M))
+        monitor.refusal(Frame(black, 0, at_ns), pose)
+        assert monitor.relief is not None
+        return monitor.relief.seen_m2
+
+    flown(AT_NS, 0.0)
+    for number in range(4):
+        monitor.take_depth([look(POINTS, AT_NS + number)], lambda at_ns: replace(POSE, at_ns=at_ns), AT_NS + number)
+    assert flown(AT_NS + 10**8, 3.0) > 100
+    assert flown(AT_NS + 2 * 10**8, 12.0) == 0
+    late = look(POINTS, AT_NS + 10**8)
+    taken = monitor.take_depth([late], lambda at_ns: replace(POSE, at_ns=at_ns), AT_NS + 2 * 10**8)
+    assert taken[0].problem is not None and "frame of the map" in taken[0].problem
+
+
+def test_in_a_hover_ground_is_not_known_to_be_flat_for_ever_and_what_is_refused_stays_so() -> None:
+    monitor = PictureMonitor(PictureSettings(check_motion=False), CAMERA, ReliefSettings(enabled=True))
+    image = np.zeros((120, 160, 3), np.uint8)
+
+    def told_after(seconds: float) -> tuple[float, float]:
+        pose = replace(POSE, at_ns=AT_NS + round(seconds * 1e9))
+        monitor.refusal(Frame(image, 0, pose.at_ns), pose)
+        assert monitor.relief is not None
+        return monitor.relief.seen_m2 - monitor.relief.rough_m2, monitor.relief.rough_m2
+
+    told_after(0.0)
+    for number in range(4):
+        seen = look(ground("box"), AT_NS + number)
+        monitor.take_depth([seen], lambda at_ns: replace(POSE, at_ns=at_ns), AT_NS + number)
+    flat_m2, rough_m2 = told_after(1.0)
+    assert flat_m2 > 100 and rough_m2 > 0 and told_after(55.0) == (flat_m2, rough_m2)
+    assert told_after(65.0) == (0, rough_m2)
+    again = look(ground("box"), AT_NS + 66 * 10**9)
+    monitor.take_depth([again], lambda at_ns: replace(POSE, at_ns=at_ns), again.at_ns)
+    assert told_after(66.1)[0] > 100
+
+
+@pytest.mark.parametrize("wide_m", [1.0, 12.0])
+def test_a_hole_or_a_ditch_is_refused_as_what_stands_is(wide_m: float) -> None:
+    rng, relief = np.random.default_rng(8), Relief(ReliefSettings(enabled=True))
+    for number in range(8):
+        places = rng.uniform(-6.0, 6.0, (3000, 2))
+        hole = (np.abs(places[:, 0]) < 0.5) & (np.abs(places[:, 1]) < wide_m / 2)
+        down_m = np.where(hole, 0.8, 0.0) + 0.03 * rng.normal(size=3000)
+        relief.add_depth(DepthGround(places, down_m, np.full(3000, 0.03**2), 0.0175**2), AT_NS + number)
+    report = relief.report()
+    assert report.mask((-0.5, -0.5), 0.5, (2, 2)).all() and 0.4 < report.step_m < 0.9
+    assert "m tall or deep" in report.text and not report.mask((3.0, -5.0), 0.5, (4, 20)).any()

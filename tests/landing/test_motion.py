@@ -217,3 +217,37 @@ def test_poses_without_height_or_of_another_frame_begin_anew() -> None:
         report = motion.observe(image, pose_at(t_s).at_ns, replace(pose_at(t_s), height_agl_m=None))
     assert report.mistake is None
     assert STATED.keys() == set(KINDS)
+
+
+def test_no_way_is_told_across_a_step_that_no_vehicle_flies() -> None:
+    """Relief takes pairs of looks; one across a jump of the position would have a way that was never flown."""
+    motion, ended = PictureMotion(CAMERA), []
+    for number, (t_s, image) in enumerate(flight()):
+        pose = pose_at(t_s)
+        assert pose.position_ned_m is not None
+        north_m, east_m, down_m = pose.position_ned_m
+        off_m = 20.0 * (number // 5 % 2)  # to and fro, within what a pair takes
+        motion.observe(image, pose.at_ns, replace(pose, position_ned_m=(north_m + off_m, east_m, down_m)))
+        if motion.pair is not None:
+            ended.append(number)
+            times = np.array([motion.pair.from_ns, motion.pair.to_ns])
+            centres, _, _ = motion.track.at(times, 0.0)
+            assert math.dist(*centres) < 5.0
+    assert ended
+
+
+def test_the_height_of_a_camera_below_the_body_is_its_own() -> None:
+    """At 2 m, 0.4 m below the body, it would see the ground move by a quarter more than told."""
+    camera = CameraModel.from_hfov(320, 240, 75.0, Mount(offset_frd_m=(0.3, 0.0, 0.4)))
+    track, pitch_rad = CameraTrack(10.0), 0.2
+    q = quaternion_from_euler(0.0, pitch_rad, 0.0)
+    track.take(0, camera, Pose(0, q, (0.0, 0.0, -2.0), 2.0))
+    centre, height_m, _ = track.at(np.array([0]), 0.0)
+    assert height_m[0] == pytest.approx(2.0 - 0.4 * math.cos(pitch_rad) + 0.3 * math.sin(pitch_rad))
+    assert height_m[0] == pytest.approx(-centre[0, 2])
+    motion = PictureMotion(camera)
+    for number in range(40):  # a slow crossing so low
+        t_s = number / FPS
+        pose = Pose(round((100 + t_s) * 1e9), (1.0, 0.0, 0.0, 0.0), (0.0, 0.8 * t_s - 2.0, -2.0), 2.0)
+        report = motion.observe(picture(pose, camera), pose.at_ns, pose)
+    assert report.mistake is None and report.residual_px is not None and report.residual_px < 1.0

@@ -11,8 +11,9 @@ from landing.decider import Decider
 from landing.decision import Decision
 from landing.decision_groups import ReliefSettings
 from landing.estimator import FrameShift
-from landing.ground.view import GridOfFloat
+from landing.ground.view import GridOfFloat, GroundView
 from landing.problems import Problem
+from landing.relief.ground import ReliefGround
 from landing.relief.report import CELL_M, CELLS, ReliefReport, packed
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
@@ -80,7 +81,7 @@ def test_what_stands_is_landed_beside() -> None:
     assert isinstance(site, LandingSite)
     assert site.position_ned_m[0] + SETTINGS.required_radius_m <= 0.5
     selection = decide(decider(), told(NOTHING, 0.8 * around(0, 0, 3.0))).selection
-    assert selection == NoSite(NoSiteReason.NOT_FLAT, "something 0.8 m tall")
+    assert selection == NoSite(NoSiteReason.NOT_FLAT, "something 0.8 m tall or deep")
 
 
 def test_a_site_that_comes_out_steep_is_given_up() -> None:
@@ -161,3 +162,31 @@ def test_a_decision_brings_its_step_along_when_the_estimator_s_frame_moves() -> 
     moved = decision.in_frame(decision.frame.moved(FrameShift(0.0, (10.0, 0.0, 0.0))))
     assert decision.aside_ned_m is not None and moved is not None and moved.aside_ned_m is not None
     assert moved.aside_ned_m[0] - decision.aside_ned_m[0] == pytest.approx(10.0)
+
+
+def test_a_disc_beyond_the_map_s_edge_is_judged_whole() -> None:
+    """Low down the map holds less than the site; what relief knows of the rest counts."""
+    view = GroundView(
+        cell_m=0.2,
+        south_west_m=(-1.0, -1.0),
+        ground_down_m=0.0,
+        free=np.ones((10, 10), np.bool_),
+        hazards={},
+        unseen_s=np.zeros((10, 10), np.float32),
+        landable=np.ones((10, 10), np.float32),
+        known=np.ones((10, 10), np.bool_),
+        visited=np.zeros((10, 10), np.bool_),
+    )
+    beside = told(NOTHING, 0.8 * around(2.0, 0.0, 0.5))
+    ground = ReliefGround.on(view, beside, SETTINGS.relief, 2.0)
+    assert ground is not None and not ground.refused.any()
+    assert ground.problem((5, 5), 2.0) == "something 0.8 m tall or deep" == ground.text((5, 5), 2.0)
+    assert ground.problem((5, 5), 0.8) is None and ground.text((5, 5), 0.8) == "flat"
+    some = packed((-CELLS // 2, -CELLS // 2), around(0.0, 0.0, 1.5) > 0, NOTHING, NOTHING)
+    unseen = ReliefGround.on(view, some, SETTINGS.relief, 2.0)
+    assert unseen is not None and unseen.text((5, 5), 2.0) == "not known" and unseen.text((5, 5), 0.8) == "flat"
+
+
+def test_unknown_ground_does_not_hide_behind_flat_ground() -> None:
+    half = packed((-CELLS // 2, -CELLS // 2), around(0.0, 0.0, 1.0) > 0, NOTHING, NOTHING)
+    assert half.on_grid((-1.2, -1.2), 0.8, (3, 3)).tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]

@@ -8,7 +8,7 @@ import pytest
 from landing.choice.way import Way, way_to_site
 from landing.ground.view import GroundView
 from landing.relief.ground import ReliefGround
-from landing.relief.report import FLAT, STANDS, STEEP, UNKNOWN
+from landing.relief.report import FLAT, STANDS, STEEP, UNKNOWN, ReliefReport
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -67,7 +67,7 @@ def test_what_relief_shows_below_the_way_is_no_free_ground(code: int, at: tuple[
     cell = ground.cell_of(*at)
     assert cell is not None
     codes[cell] = code
-    relief = ReliefGround(ground, codes, codes >= STEEP)
+    relief = ReliefGround(ground, ReliefReport(), codes, False)
     assert way_to_site(ground, relief, SITE, (0.0, 0.0), 0, SETTINGS) is way
 
 

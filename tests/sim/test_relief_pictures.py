@@ -61,3 +61,9 @@ def test_a_bank_is_refused_and_the_lawn_beside_it_is_flat() -> None:
 def test_relief_is_measured_only_where_it_is_asked_for() -> None:
     assert PictureMonitor(PictureSettings(), CAMERA).relief is None
     assert PictureMonitor(PictureSettings(), CAMERA, ReliefSettings(enabled=False)).relief is None
+
+
+def test_relief_is_measured_where_the_motion_of_pictures_is_not_checked() -> None:
+    monitor = PictureMonitor(PictureSettings(check_motion=False), CAMERA, ReliefSettings(enabled=True))
+    fly(monitor, with_bank(), seconds=2.0)
+    assert monitor.motion is None and monitor.relief is not None and monitor.relief.rough_m2 > 0
