@@ -85,6 +85,11 @@ class ReliefReport:
             return "relief not seen"
         return words(self.codes) if self.rough_m2 else f"flat where seen, {self.seen_m2:.0f} m2"
 
+    @cached_property
+    def _framed(self) -> ByteArray:
+        """The cells, ranked, in a frame of unknown ones."""
+        return _ranked(np.pad(self.codes, 1))
+
     def on_grid(self, south_west_m: tuple[float, float], cell_m: float, shape: tuple[int, int]) -> ByteArray:
         """Worst code of the cells that each cell of another grid touches, uint8 of that shape; flat is best.
 
@@ -93,7 +98,6 @@ class ReliefReport:
             cell_m: Side of its cells, m.
             shape: Rows (north) and columns (east).
         """
-        framed = _ranked(np.pad(self.codes, 1))
         looks = math.ceil(cell_m / CELL_M) + 1
         within = np.linspace(1e-6, cell_m - 1e-6, looks)
         lines = []
@@ -102,7 +106,7 @@ class ReliefReport:
             line = np.floor(at_m / CELL_M).astype(int) - first
             lines.append(np.clip(line + 1, 0, CELLS + 1))  # beyond the map: the frame of unknown cells
         rows, columns = lines
-        by_rows = framed[rows].max(axis=1)
+        by_rows = self._framed[rows].max(axis=1)
         return _ranked(np.asarray(by_rows[:, columns].max(axis=2), np.uint8))
 
     def mask(self, south_west_m: tuple[float, float], cell_m: float, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -112,7 +116,7 @@ class ReliefReport:
 
 def _ranked(codes: ByteArray) -> ByteArray:
     """Changes flat for unknown and back, so that a greater code is a worse one."""
-    return np.where(codes < STEEP, FLAT - codes, codes)
+    return codes ^ (codes < STEEP).view(np.uint8)  # ten times as fast as a choice
 
 
 def packed(
