@@ -24,10 +24,13 @@ from landing.errors import last_lines
 WRITTEN = {"opt": "/opt", "home": "/root", "log": "/var/log", "run": "/run", "tmp": "/tmp"}
 """Folders of the disk, and where the board sees them."""
 
+_MADE = {"/dev", "/proc", "/sys", *WRITTEN.values()}
+"""Places that the system does not fill. One that was only unpacked lacks some of them: Debian has no /opt then."""
+
 PYTHON = "/usr/bin/python3"
 _ASK = "import platform, sys; print(platform.machine(), '{}.{}'.format(*sys.version_info))"
-_LEFT_S = 30.0
-"""Time that a program gets to end once it was told to, s."""
+_LEFT_S = 300.0
+"""Time that a program gets to end once it was told to, s: an emulated one on a busy workstation needs minutes."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,14 @@ class BoardRoot:
 
     def _entry(self) -> list[str]:
         """The words before a command that run it on the board, from its home."""
-        found = ["bwrap", "--die-with-parent", "--ro-bind", str(self.system), "/", "--dev", "/dev"]
-        found += ["--proc", "/proc", "--ro-bind-try", "/sys", "/sys"]
+        found = ["bwrap", "--die-with-parent", "--tmpfs", "/"]
+        for entry in sorted(self.system.iterdir()):
+            place = f"/{entry.name}"
+            if entry.is_symlink():
+                found += ["--symlink", str(entry.readlink()), place]
+            elif place not in _MADE:
+                found += ["--ro-bind", str(entry), place]
+        found += ["--dev", "/dev", "--proc", "/proc", "--ro-bind-try", "/sys", "/sys"]
         for name, place in WRITTEN.items():
             found += ["--bind", str(self.disk / name), place]
         found += ["--clearenv", "--setenv", "HOME", "/root", "--setenv", "LANG", "C.UTF-8"]

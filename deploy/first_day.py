@@ -45,7 +45,6 @@ while True:
 
 _LONGEST_S = 3600.0
 """Of a step: an emulated processor takes minutes for what takes seconds on the board."""
-_READY_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -202,9 +201,9 @@ def _wait_ready(day: FirstDay, manager: socket.socket, daemon: Running, log: Pat
     while True:
         if daemon.process.poll() is not None:
             raise InstallError(f"first day: edge serve ended before READY: {last_lines(log.read_text())}")
-        if time.monotonic() - daemon.began_s > _READY_S:
+        if time.monotonic() - daemon.began_s > _LONGEST_S:
             raise InstallError(
-                f"first day: edge serve is not READY after {_READY_S:g} s: {last_lines(log.read_text())}"
+                f"first day: edge serve is not READY after {_LONGEST_S:g} s: {last_lines(log.read_text())}"
             )
         try:
             if b"READY=1" in manager.recv(4000):

@@ -62,6 +62,19 @@ def test_what_it_needs_is_said(tmp_path: Path, system: Path, monkeypatch: pytest
         BoardRoot.prepare(system, tmp_path / "disk")
 
 
+def test_a_system_without_all_folders_is_entered_unwritten(
+    tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unpacked Debian has no /opt: bubblewrap cannot make it in a root that is only read."""
+    (system / "bin").symlink_to("usr/bin")
+    (system / "root").mkdir()
+    program(monkeypatch, tmp_path / "bin", 'echo "$@"')
+    disk = tmp_path / "disk"
+    said = BoardRoot.prepare(system, disk).run(["true"], 10.0).out
+    assert f"--tmpfs / --symlink usr/bin /bin --ro-bind {system}/usr /usr --dev /dev" in said
+    assert f"--bind {disk}/opt /opt --bind {disk}/home /root" in said and "/root /root" not in said
+
+
 def test_another_processor_is_named_as_emulated(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(monkeypatch, tmp_path / "bin", "echo s390x 3.11")
     board = BoardRoot.prepare(system, tmp_path / "disk")
