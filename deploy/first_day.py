@@ -7,6 +7,7 @@ is on the network. All else is the board's own: Python, wheels, installer, runti
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import signal
@@ -43,6 +44,7 @@ while True:
 """
 """A camera for `pipe:`, with the release's OpenCV: a meadow."""
 
+_HALF = "half.tar.zst"
 _LONGEST_S = 3600.0
 """Of a step: an emulated processor takes minutes for what takes seconds on the board."""
 
@@ -158,12 +160,17 @@ def _bootstrap(day: FirstDay) -> None:
 
 
 def _install(day: FirstDay, bundle: Path, first: bool) -> None:
-    """A bundle, without its key at first, which must be refused."""
-    shutil.copy(bundle, day.request.disk / "home" / bundle.name)
-    words = [f"{BOOTSTRAP}/bin/touchdown", "deploy", "install", bundle.name, "--service", "none"]
+    """A bundle; at first without its key, and half of it, which must be refused."""
+    home = day.request.disk / "home"
+    shutil.copy(bundle, home / bundle.name)
+    words = [f"{BOOTSTRAP}/bin/touchdown", "deploy", "install", "--service", "none"]
+    trusting = [*words, "--trusted-key", "fleet.key.pub"]
     if first:
-        day.types("deploy install without a trusted key: refused", *words, refused=True)
-    said = day.types(f"deploy install {bundle.name}", *words, "--trusted-key", "fleet.key.pub")
+        day.types("deploy install without a trusted key: refused", *words, bundle.name, refused=True)
+        shutil.copy(bundle, home / _HALF)
+        os.truncate(home / _HALF, bundle.stat().st_size // 2)
+        day.types("deploy install of half a bundle: refused", *trusting, _HALF, refused=True)
+    said = day.types(f"deploy install {bundle.name}", *trusting, bundle.name)
     for line in said.splitlines():
         if "self-test" in line:
             day.say(f"{'':9}{line.strip()}")

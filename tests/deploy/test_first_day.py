@@ -120,4 +120,7 @@ def test_a_whole_day(tmp_path: Path, kit: Kit) -> None:
     assert day["processor"] == platform.machine() and not day["emulated"]
     names: Sequence[str] = [step["name"] for step in day["steps"]]
     assert names.count("edge serve until READY") == names.count("open /metrics") == 3
-    assert "deploy install without a trusted key: refused" in names and names[-2:] == ["deploy rollback", "deploy list"]
+    said = {step["name"]: step["said"] for step in day["steps"]}
+    assert "no trusted key" in said["deploy install without a trusted key: refused"]
+    assert "half.tar.zst is truncated" in said["deploy install of half a bundle: refused"]
+    assert names[-2:] == ["deploy rollback", "deploy list"]
