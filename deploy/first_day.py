@@ -8,7 +8,6 @@ is on the network. All else is the board's own: Python, wheels, installer, runti
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import signal
 import socket
@@ -16,10 +15,11 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy.board_root import PYTHON, BoardRoot, Running
+from deploy.board_root import PYTHON, BoardRoot, Running, emulator
 from deploy.configuration import CALIBRATION, MODEL_PATH, TAXONOMY, Key, check_text, with_values
 from deploy.errors import InstallError
 from deploy.layout import FLIGHT_CONFIG, VENV_FOLDER
@@ -82,7 +82,7 @@ class DayStep:
 
 @dataclass
 class FirstDay:
-    """The day so far; `emulated` where the board's processor is another one than this machine's."""
+    """The day so far; `emulator` runs the programs where the board's processor is another one than this machine's."""
 
     request: DayRequest
     board: BoardRoot
@@ -91,17 +91,18 @@ class FirstDay:
     say: Callable[[str], None]
     steps: list[DayStep] = field(default_factory=list)
 
-    @property
-    def emulated(self) -> bool:
-        """True where qemu runs the board's programs."""
-        return self.processor != platform.machine()
+    @cached_property
+    def emulator(self) -> str:
+        """Program that stands in for the board's processor, with its version; empty for this machine's own."""
+        return emulator(self.processor)
 
     def figures(self) -> dict[str, Any]:
         """Board and steps, as JSON can hold them."""
         return {
             "processor": self.processor,
             "python": self.python,
-            "emulated": self.emulated,
+            "emulated": bool(self.emulator),
+            "emulator": self.emulator,
             "steps": [asdict(step) for step in self.steps],
         }
 
@@ -133,7 +134,7 @@ def first_day(request: DayRequest, say: Callable[[str], None]) -> FirstDay:
     """
     board = BoardRoot.prepare(request.system, request.disk)
     day = FirstDay(request, board, *board.machine(), say)
-    how = "emulated: seconds are not the board's" if day.emulated else "this machine's own processor"
+    how = f"emulated by {day.emulator}: seconds are not the board's" if day.emulator else "this machine's own processor"
     say(f"a board with {day.processor} and Python {day.python}, {how}")
     home = request.disk / "home"
     shutil.copytree(request.wheels, home / "wheels")

@@ -83,9 +83,19 @@ def test_another_processor_is_named_as_emulated(tmp_path: Path, system: Path, mo
     program(monkeypatch, tmp_path / "bin", "echo s390x 3.11")
     board = BoardRoot.prepare(system, tmp_path / "disk")
     request = first_day.DayRequest(system, tmp_path / "disk", (), tmp_path, tmp_path / "key.pub")
-    day = first_day.FirstDay(request, board, *board.machine(), lambda _line: None)
-    assert day.emulated and day.figures()["python"] == "3.11"
-    assert not first_day.FirstDay(request, board, platform.machine(), "3.11", print).emulated
+    monkeypatch.setattr(board_root, "BINFMT", tmp_path)
+
+    def day() -> dict[str, object]:
+        return first_day.FirstDay(request, board, *board.machine(), print).figures()
+
+    assert day()["emulated"] and day()["python"] == "3.11" and day()["emulator"] == "qemu"
+    qemu = tmp_path / "qemu-of-debian"
+    qemu.write_text("#!/bin/sh\n[ $1 = --version ] && echo 'qemu-s390x version 7.2.22 (Debian 1:7.2+dfsg-7)'\n")
+    qemu.chmod(0o755)
+    (tmp_path / "qemu-s390x").write_text(f"enabled\ninterpreter {qemu}\nflags: OCF\n")
+    assert day()["emulator"] == "qemu 7.2.22"
+    own = first_day.FirstDay(request, board, platform.machine(), "3.11", print).figures()
+    assert not own["emulated"] and own["emulator"] == ""
 
 
 def test_a_step_that_fails_ends_the_day(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
