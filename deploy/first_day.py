@@ -44,6 +44,9 @@ while True:
 """
 """A camera for `pipe:`, with the release's OpenCV: a meadow."""
 
+_CAMERA_HZ = 10.0
+"""Where the configuration leaves the rate to the camera."""
+
 _HALF = "half.tar.zst"
 _LONGEST_S = 3600.0
 """Of a step: an emulated processor takes minutes for what takes seconds on the board."""
@@ -183,7 +186,7 @@ def serve(day: FirstDay, crash: bool) -> None:
     Raises:
         InstallError: It ends, is not ready in time, or its page is not there.
     """
-    port = _configure(day)
+    port = configure(day)
     touchdown = f"{CURRENT}/{VENV_FOLDER}/bin/touchdown"
     options = [] if day.request.link else ["--skip-link"]
     day.types("edge check", touchdown, "edge", "check", "--config", CONFIG, "--skip-camera", *options)
@@ -231,7 +234,7 @@ def _open_page(day: FirstDay, port: int) -> None:
         day.note(f"open /{path}", time.monotonic() - began_s, 0.0)
 
 
-def _configure(day: FirstDay) -> int:
+def configure(day: FirstDay) -> int:
     """Writes the configuration that flies with a camera and a link that a root has; returns the page's port."""
     disk = day.request.disk
     release = disk / "opt" / "touchdown" / "releases" / _flying(day)
@@ -241,9 +244,9 @@ def _configure(day: FirstDay) -> int:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     camera = config.camera
-    python = f"{CURRENT}/{VENV_FOLDER}/bin/python"
+    shown = f"{camera.width_px} {camera.height_px} {camera.fps or _CAMERA_HZ:g}"
     values: dict[Key, str] = {
-        ("camera", "source"): f"pipe:{python} -I /root/camera.py {camera.width_px} {camera.height_px} {camera.fps:g}",
+        ("camera", "source"): f"pipe:{CURRENT}/{VENV_FOLDER}/bin/python -I /root/camera.py {shown}",
         ("link", "connection"): day.request.link or f"udpin:127.0.0.1:{port}",
         ("log", "events"): "/var/log/touchdown/events.jsonl",
         ("preview", "listen"): f"127.0.0.1:{port}",

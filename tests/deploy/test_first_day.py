@@ -13,9 +13,10 @@ import pytest
 
 from deploy import board_root, first_day
 from deploy.board_root import BoardRoot
+from deploy.configuration import check_text
 from deploy.errors import InstallError
 from tests.command import call
-from tests.deploy.rig import ROOT, Kit, fake_wheel
+from tests.deploy.rig import HEIGHT, ROOT, WIDTH, Kit, config_text, fake_wheel
 
 
 def why_not() -> str:
@@ -111,6 +112,21 @@ def test_a_step_that_fails_ends_the_day(tmp_path: Path, system: Path, monkeypatc
     begun = board.running(["edge"], tmp_path / "log", {})
     with pytest.raises(InstallError, match="does not start on the board: no space left"), begun:
         pass
+
+
+def test_a_configuration_without_a_frame_rate_gets_a_camera(tmp_path: Path, system: Path) -> None:
+    """The guide's own leaves the rate to the camera."""
+    release = tmp_path / "disk" / "opt" / "touchdown" / "releases" / "a"
+    release.mkdir(parents=True)
+    (release.parent.parent / "current").symlink_to(release)
+    (tmp_path / "disk" / "home").mkdir()
+    text = config_text("a.onnx", tmp_path / "events.jsonl")
+    (release / "edge.toml").write_text(text.replace("fps = 20\n", ""))
+    request = first_day.DayRequest(system, tmp_path / "disk", (), tmp_path, tmp_path / "key.pub")
+    port = first_day.configure(first_day.FirstDay(request, BoardRoot(system, request.disk), "aarch64", "3.11", print))
+    config = check_text((tmp_path / "disk" / "home" / "first-day.toml").read_text(), release)
+    assert config.camera.source.endswith(f" /root/camera.py {WIDTH} {HEIGHT} 10")
+    assert config.preview.listen == f"127.0.0.1:{port}"
 
 
 @pytest.mark.packaging
