@@ -19,6 +19,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from deploy.board_root import PYTHON, BoardRoot, Running, emulator
 from deploy.configuration import CALIBRATION, MODEL_PATH, TAXONOMY, Key, check_text, with_values
 from deploy.errors import InstallError
@@ -26,23 +28,14 @@ from deploy.layout import FLIGHT_CONFIG, VENV_FOLDER
 from deploy.selftest import generated_pictures
 from landing.distribution import DISTRIBUTION
 from landing.errors import last_lines
-from landing.picture_files import write_picture
 from landing.progress import Progress
 
 ROOT = "/opt/touchdown"
 CURRENT = f"{ROOT}/current"
 BOOTSTRAP = f"{ROOT}/bootstrap"
 CONFIG = "/root/first-day.toml"
-CAMERA = """import sys, time
-import cv2, numpy
-meadow = cv2.imdecode(numpy.fromfile("/root/ground.png", numpy.uint8), cv2.IMREAD_COLOR)
-image = cv2.resize(meadow, (int(sys.argv[1]), int(sys.argv[2])))
-while True:
-    sys.stdout.buffer.write(image.tobytes())
-    sys.stdout.buffer.flush()
-    time.sleep(1 / float(sys.argv[3]))
-"""
-"""A camera for `pipe:`, with the release's OpenCV: a meadow."""
+CAMERA = 'while cat /root/ground.bgr; do sleep "$1"; done'
+"""A camera for `pipe:`: a meadow. A shell, because an emulated Python starts more slowly than a frame may take."""
 
 _CAMERA_HZ = 10.0
 """Where the configuration leaves the rate to the camera."""
@@ -244,9 +237,9 @@ def configure(day: FirstDay) -> int:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     camera = config.camera
-    shown = f"{camera.width_px} {camera.height_px} {camera.fps or _CAMERA_HZ:g}"
+    pause_s = 1 / (camera.fps or _CAMERA_HZ)
     values: dict[Key, str] = {
-        ("camera", "source"): f"pipe:{CURRENT}/{VENV_FOLDER}/bin/python -I /root/camera.py {shown}",
+        ("camera", "source"): f"pipe:/bin/sh /root/camera.sh {pause_s:g}",
         ("link", "connection"): day.request.link or f"udpin:127.0.0.1:{port}",
         ("log", "events"): "/var/log/touchdown/events.jsonl",
         ("preview", "listen"): f"127.0.0.1:{port}",
@@ -261,8 +254,9 @@ def configure(day: FirstDay) -> int:
         text += "" if f"[{section}]" in text else f"\n[{section}]\n"
     home = disk / "home"
     (home / Path(CONFIG).name).write_text(with_values(text, values, release / FLIGHT_CONFIG))
-    (home / "camera.py").write_text(CAMERA)
-    write_picture(home / "ground.png", generated_pictures()["meadow"])
+    (home / "camera.sh").write_text(CAMERA)
+    meadow = cv2.resize(generated_pictures()["meadow"], (camera.width_px, camera.height_px))
+    (home / "ground.bgr").write_bytes(meadow.tobytes())
     return port
 
 

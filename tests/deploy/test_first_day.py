@@ -119,13 +119,16 @@ def test_a_configuration_without_a_frame_rate_gets_a_camera(tmp_path: Path, syst
     release = tmp_path / "disk" / "opt" / "touchdown" / "releases" / "a"
     release.mkdir(parents=True)
     (release.parent.parent / "current").symlink_to(release)
-    (tmp_path / "disk" / "home").mkdir()
+    home = tmp_path / "disk" / "home"
+    home.mkdir()
     text = config_text("a.onnx", tmp_path / "events.jsonl")
     (release / "edge.toml").write_text(text.replace("fps = 20\n", ""))
     request = first_day.DayRequest(system, tmp_path / "disk", (), tmp_path, tmp_path / "key.pub")
     port = first_day.configure(first_day.FirstDay(request, BoardRoot(system, request.disk), "aarch64", "3.11", print))
-    config = check_text((tmp_path / "disk" / "home" / "first-day.toml").read_text(), release)
-    assert config.camera.source.endswith(f" /root/camera.py {WIDTH} {HEIGHT} 10")
+    config = check_text((home / "first-day.toml").read_text(), release)
+    assert config.camera.source == "pipe:/bin/sh /root/camera.sh 0.1"
+    assert "/root/ground.bgr" in (home / "camera.sh").read_text()
+    assert (home / "ground.bgr").stat().st_size == WIDTH * HEIGHT * 3
     assert config.preview.listen == f"127.0.0.1:{port}"
 
 
@@ -141,7 +144,8 @@ def test_a_whole_day(tmp_path: Path, kit: Kit) -> None:
     second = kit.pack(out=tmp_path / "b.tar.zst")
     report = tmp_path / "day.json"
     words = ["--root", "/", "--wheels", wheels, "--trusted-key", kit.public, "--disk", tmp_path / "disk"]
-    call("deploy", "first-day", first, second, *words, "--json", report)
+    done = call("deploy", "first-day", first, second, *words, "--json", report)
+    assert done.returncode == 0, done.stderr
     day = json.loads(report.read_text())
     assert day["processor"] == platform.machine() and not day["emulated"]
     names: Sequence[str] = [step["name"] for step in day["steps"]]
