@@ -40,6 +40,9 @@ CAMERA = 'while cat /root/ground.bgr; do sleep "$1"; done'
 _CAMERA_HZ = 10.0
 """Where the configuration leaves the rate to the camera."""
 
+_PATIENT = "\n[expert.health]\nhang_timeout_ms = 60000\n"
+"""For an emulated board: it decides on a frame in tens of seconds, which else counts as hanging."""
+
 _HALF = "half.tar.zst"
 _LONGEST_S = 3600.0
 """Of a step: an emulated processor takes minutes for what takes seconds on the board."""
@@ -252,6 +255,8 @@ def configure(day: FirstDay) -> int:
         values[TAXONOMY] = _on_board(Path(taxonomy), release)
     for section in ("log", "preview"):
         text += "" if f"[{section}]" in text else f"\n[{section}]\n"
+    if day.emulator and "[expert.health]" not in text:
+        text += _PATIENT
     home = disk / "home"
     (home / Path(CONFIG).name).write_text(with_values(text, values, release / FLIGHT_CONFIG))
     (home / "camera.sh").write_text(CAMERA)
