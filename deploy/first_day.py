@@ -38,7 +38,7 @@ CAMERA = 'while cat /root/ground.bgr; do sleep "$1"; done'
 """A camera for `pipe:`: a meadow. A shell, because an emulated Python starts more slowly than a frame may take."""
 
 _CAMERA_HZ = 10.0
-"""Where the configuration leaves the rate to the camera."""
+"""Rate of a camera whose configuration names none."""
 
 _PATIENT = "\n[expert.health]\nhang_timeout_ms = 60000\n"
 """For an emulated board: it decides on a frame in tens of seconds, which else counts as hanging."""
