@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import resource
 import shutil
 import signal
@@ -24,10 +26,19 @@ from landing.errors import last_lines
 WRITTEN = {"opt": "/opt", "home": "/root", "log": "/var/log", "run": "/run", "tmp": "/tmp"}
 """Folders of the disk, and where the board sees them."""
 
+_MADE = {"/dev", "/proc", "/sys", *WRITTEN.values()}
+"""Places that the system does not fill. One that was only unpacked lacks some of them: Debian has no /opt then."""
+
+_PROCESSORS = tuple(f"/sys/devices/system/cpu/{name}" for name in ("online", "possible", "present"))
+"""All that a board sees of /sys. In the caches of another processor ONNX Runtime for Arm crashes under qemu 7.2."""
+
 PYTHON = "/usr/bin/python3"
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+"""Kernel's list of programs for files that are no programs of its own."""
+
 _ASK = "import platform, sys; print(platform.machine(), '{}.{}'.format(*sys.version_info))"
-_LEFT_S = 30.0
-"""Time that a program gets to end once it was told to, s."""
+_LEFT_S = 300.0
+"""Time that a program gets to end once it was told to, s: an emulated one on a busy workstation needs minutes."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +107,16 @@ class BoardRoot:
 
     def _entry(self) -> list[str]:
         """The words before a command that run it on the board, from its home."""
-        found = ["bwrap", "--die-with-parent", "--ro-bind", str(self.system), "/", "--dev", "/dev"]
-        found += ["--proc", "/proc", "--ro-bind-try", "/sys", "/sys"]
+        found = ["bwrap", "--die-with-parent", "--tmpfs", "/"]
+        for entry in sorted(self.system.iterdir()):
+            place = f"/{entry.name}"
+            if entry.is_symlink():
+                found += ["--symlink", str(entry.readlink()), place]
+            elif place not in _MADE:
+                found += ["--ro-bind", str(entry), place]
+        found += ["--dev", "/dev", "--proc", "/proc"]
+        for name in _PROCESSORS:
+            found += ["--ro-bind-try", name, name]
         for name, place in WRITTEN.items():
             found += ["--bind", str(self.disk / name), place]
         found += ["--clearenv", "--setenv", "HOME", "/root", "--setenv", "LANG", "C.UTF-8"]
@@ -166,6 +185,22 @@ class BoardRoot:
             finally:
                 process.kill()  # its programs end with it (--die-with-parent)
                 process.wait()
+
+
+def emulator(processor: str) -> str:
+    """Program that runs a processor's programs here, as ``qemu 10.0.13``; empty for this machine's own processor."""
+    if processor == platform.machine():
+        return ""
+    for name in (f"qemu-{processor}", f"qemu-{processor}-static"):
+        try:
+            found = re.search(r"^interpreter (.+)$", (BINFMT / name).read_text("utf-8"), re.M)
+            words = [str(Path(found[1]).resolve()) if found else "", "--version"]
+            said = subprocess.run(words, capture_output=True, text=True, timeout=_LEFT_S).stdout
+        except OSError:
+            continue
+        if version := re.search(r" version ([\d.]+)", said):
+            return f"qemu {version[1]}"
+    return "qemu"
 
 
 def _children_s() -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ from landing.distribution import DISTRIBUTION
 from landing.errors import last_lines
 from landing.progress import Progress
 
-_PIP_TIMEOUT_S = 1800.0
+_LONGEST_S = 1800.0
+"""Of a program: a board that is emulated or busy takes minutes for what else takes seconds."""
 _UNUSED = r"/pymavlink/dialects/(?!__init__|v20/(__init__|ardupilotmega)\.py)"
 """Modules that nothing here imports: half of all the code, and of the time that compiling it takes on a board."""
 
@@ -38,7 +40,7 @@ def python_version(python: str) -> str:
     """
     if python == sys.executable:
         return f"{sys.version_info.major}.{sys.version_info.minor}"
-    return run([python, "-I", "-c", _VERSION], f"--python {python}", 30.0).strip()
+    return run([python, "-I", "-c", _VERSION], f"--python {python}").strip()
 
 
 def own_python() -> str:
@@ -83,49 +85,52 @@ def compile_modules(venv: Path) -> None:
     run(words, "compiling the software")
 
 
-def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> str:
+def run(words: Sequence[str], what: str, timeout_s: float = _LONGEST_S) -> str:
     """Runs a program and returns what it printed; `what` names the step in messages.
 
     Raises:
         InstallError: It cannot be started, fails or takes too long.
     """
-    try:
-        with Progress(what):
-            done = ended(words, timeout_s)
-    except subprocess.TimeoutExpired:
-        raise InstallError(f"{what}: took longer than {timeout_s:g} s") from None
-    except OSError as error:
-        raise InstallError(f"{what}: {words[0]}: {error.strerror or error}") from error
+    with Progress(what):
+        done = ended(words, what, timeout_s)
     if done.returncode:
         raise InstallError(f"{what}: {last_lines(done.stderr or done.stdout)}")
     return done.stdout
 
 
-def ended(words: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
-    """Runs a program of a release to its end, with nothing to read; whatever its status, it is returned.
+def ended(words: Sequence[str], what: str, timeout_s: float = _LONGEST_S) -> subprocess.CompletedProcess[str]:
+    """Runs a program of a release to its end, with nothing to read; whatever its exit status, it is returned.
 
     Variables that lead another Python astray are kept from it.
 
     Raises:
-        OSError: It cannot be started.
-        subprocess.TimeoutExpired: It takes longer than the time, s.
+        InstallError: It cannot be started, takes longer than the time, s, or a signal ends it.
     """
-    return subprocess.run(
-        list(words),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout_s,
-        check=False,
-        env={name: v for name, v in os.environ.items() if not name.startswith("PYTHON")},
-        umask=0o022,  # the daemon runs as another user, and must read what root made
-    )
+    try:
+        done = subprocess.run(
+            list(words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+            env={name: v for name, v in os.environ.items() if not name.startswith("PYTHON")},
+            umask=0o022,  # the daemon runs as another user, and must read what root made
+        )
+    except subprocess.TimeoutExpired:
+        raise InstallError(f"{what}: took longer than {timeout_s:g} s") from None
+    except OSError as error:
+        raise InstallError(f"{what}: {words[0]}: {error.strerror or error}") from error
+    if done.returncode < 0:
+        how = signal.strsignal(-done.returncode) or f"signal {-done.returncode}"
+        raise InstallError(f"{what}: ended by the system: {how}: {last_lines(done.stderr)}")
+    return done
 
 
 def _require_consistent(pip: list[str], manifest: BundleManifest) -> None:
     """Requires that each package of the bundle finds its dependencies; packages of the system are not checked."""
-    done = ended([*pip, "check"], _PIP_TIMEOUT_S)
+    done = ended([*pip, "check"], "checking the software")
     ours = set(manifest.versions.wheels) or {DISTRIBUTION}
     wrong = [line for line in done.stdout.splitlines() if normalised(line.partition(" ")[0]) in ours]
     if wrong:

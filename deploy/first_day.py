@@ -7,7 +7,7 @@ is on the network. All else is the board's own: Python, wheels, installer, runti
 
 from __future__ import annotations
 
-import platform
+import os
 import shutil
 import signal
 import socket
@@ -15,37 +15,37 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy.board_root import PYTHON, BoardRoot, Running
+import cv2
+
+from deploy.board_root import PYTHON, BoardRoot, Running, emulator
 from deploy.configuration import CALIBRATION, MODEL_PATH, TAXONOMY, Key, check_text, with_values
 from deploy.errors import InstallError
 from deploy.layout import FLIGHT_CONFIG, VENV_FOLDER
 from deploy.selftest import generated_pictures
 from landing.distribution import DISTRIBUTION
 from landing.errors import last_lines
-from landing.picture_files import write_picture
 from landing.progress import Progress
 
 ROOT = "/opt/touchdown"
 CURRENT = f"{ROOT}/current"
 BOOTSTRAP = f"{ROOT}/bootstrap"
 CONFIG = "/root/first-day.toml"
-CAMERA = """import sys, time
-import cv2, numpy
-meadow = cv2.imdecode(numpy.fromfile("/root/ground.png", numpy.uint8), cv2.IMREAD_COLOR)
-image = cv2.resize(meadow, (int(sys.argv[1]), int(sys.argv[2])))
-while True:
-    sys.stdout.buffer.write(image.tobytes())
-    sys.stdout.buffer.flush()
-    time.sleep(1 / float(sys.argv[3]))
-"""
-"""A camera for `pipe:`, with the release's OpenCV: a meadow."""
+CAMERA = 'while cat /root/ground.bgr; do sleep "$1"; done'
+"""A camera for `pipe:`: a meadow. A shell, because an emulated Python starts more slowly than a frame may take."""
 
+_CAMERA_HZ = 10.0
+"""Rate of a camera whose configuration names none."""
+
+_PATIENT = "\n[expert.health]\nhang_timeout_ms = 60000\n"
+"""For an emulated board: it decides on a frame in tens of seconds, which else counts as hanging."""
+
+_HALF = "half.tar.zst"
 _LONGEST_S = 3600.0
 """Of a step: an emulated processor takes minutes for what takes seconds on the board."""
-_READY_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class DayStep:
 
 @dataclass
 class FirstDay:
-    """The day so far; `emulated` where the board's processor is another one than this machine's."""
+    """The day so far; `emulator` runs the programs where the board's processor is another one than this machine's."""
 
     request: DayRequest
     board: BoardRoot
@@ -90,17 +90,18 @@ class FirstDay:
     say: Callable[[str], None]
     steps: list[DayStep] = field(default_factory=list)
 
-    @property
-    def emulated(self) -> bool:
-        """True where qemu runs the board's programs."""
-        return self.processor != platform.machine()
+    @cached_property
+    def emulator(self) -> str:
+        """Program that stands in for the board's processor, with its version; empty for this machine's own."""
+        return emulator(self.processor)
 
     def figures(self) -> dict[str, Any]:
         """Board and steps, as JSON can hold them."""
         return {
             "processor": self.processor,
             "python": self.python,
-            "emulated": self.emulated,
+            "emulated": bool(self.emulator),
+            "emulator": self.emulator,
             "steps": [asdict(step) for step in self.steps],
         }
 
@@ -132,7 +133,7 @@ def first_day(request: DayRequest, say: Callable[[str], None]) -> FirstDay:
     """
     board = BoardRoot.prepare(request.system, request.disk)
     day = FirstDay(request, board, *board.machine(), say)
-    how = "emulated: seconds are not the board's" if day.emulated else "this machine's own processor"
+    how = f"emulated by {day.emulator}: seconds are not the board's" if day.emulator else "this machine's own processor"
     say(f"a board with {day.processor} and Python {day.python}, {how}")
     home = request.disk / "home"
     shutil.copytree(request.wheels, home / "wheels")
@@ -159,12 +160,17 @@ def _bootstrap(day: FirstDay) -> None:
 
 
 def _install(day: FirstDay, bundle: Path, first: bool) -> None:
-    """A bundle, without its key at first, which must be refused."""
-    shutil.copy(bundle, day.request.disk / "home" / bundle.name)
-    words = [f"{BOOTSTRAP}/bin/touchdown", "deploy", "install", bundle.name, "--service", "none"]
+    """A bundle; at first without its key, and half of it, which must be refused."""
+    home = day.request.disk / "home"
+    shutil.copy(bundle, home / bundle.name)
+    words = [f"{BOOTSTRAP}/bin/touchdown", "deploy", "install", "--service", "none"]
+    trusting = [*words, "--trusted-key", "fleet.key.pub"]
     if first:
-        day.types("deploy install without a trusted key: refused", *words, refused=True)
-    said = day.types(f"deploy install {bundle.name}", *words, "--trusted-key", "fleet.key.pub")
+        day.types("deploy install without a trusted key: refused", *words, bundle.name, refused=True)
+        shutil.copy(bundle, home / _HALF)
+        os.truncate(home / _HALF, bundle.stat().st_size // 2)
+        day.types("deploy install of half a bundle: refused", *trusting, _HALF, refused=True)
+    said = day.types(f"deploy install {bundle.name}", *trusting, bundle.name)
     for line in said.splitlines():
         if "self-test" in line:
             day.say(f"{'':9}{line.strip()}")
@@ -176,7 +182,7 @@ def serve(day: FirstDay, crash: bool) -> None:
     Raises:
         InstallError: It ends, is not ready in time, or its page is not there.
     """
-    port = _configure(day)
+    port = configure(day)
     touchdown = f"{CURRENT}/{VENV_FOLDER}/bin/touchdown"
     options = [] if day.request.link else ["--skip-link"]
     day.types("edge check", touchdown, "edge", "check", "--config", CONFIG, "--skip-camera", *options)
@@ -202,9 +208,9 @@ def _wait_ready(day: FirstDay, manager: socket.socket, daemon: Running, log: Pat
     while True:
         if daemon.process.poll() is not None:
             raise InstallError(f"first day: edge serve ended before READY: {last_lines(log.read_text())}")
-        if time.monotonic() - daemon.began_s > _READY_S:
+        if time.monotonic() - daemon.began_s > _LONGEST_S:
             raise InstallError(
-                f"first day: edge serve is not READY after {_READY_S:g} s: {last_lines(log.read_text())}"
+                f"first day: edge serve is not READY after {_LONGEST_S:g} s: {last_lines(log.read_text())}"
             )
         try:
             if b"READY=1" in manager.recv(4000):
@@ -224,7 +230,7 @@ def _open_page(day: FirstDay, port: int) -> None:
         day.note(f"open /{path}", time.monotonic() - began_s, 0.0)
 
 
-def _configure(day: FirstDay) -> int:
+def configure(day: FirstDay) -> int:
     """Writes the configuration that flies with a camera and a link that a root has; returns the page's port."""
     disk = day.request.disk
     release = disk / "opt" / "touchdown" / "releases" / _flying(day)
@@ -234,9 +240,9 @@ def _configure(day: FirstDay) -> int:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     camera = config.camera
-    python = f"{CURRENT}/{VENV_FOLDER}/bin/python"
+    pause_s = 1 / (camera.fps or _CAMERA_HZ)
     values: dict[Key, str] = {
-        ("camera", "source"): f"pipe:{python} -I /root/camera.py {camera.width_px} {camera.height_px} {camera.fps:g}",
+        ("camera", "source"): f"pipe:/bin/sh /root/camera.sh {pause_s:g}",
         ("link", "connection"): day.request.link or f"udpin:127.0.0.1:{port}",
         ("log", "events"): "/var/log/touchdown/events.jsonl",
         ("preview", "listen"): f"127.0.0.1:{port}",
@@ -249,10 +255,13 @@ def _configure(day: FirstDay) -> int:
         values[TAXONOMY] = _on_board(Path(taxonomy), release)
     for section in ("log", "preview"):
         text += "" if f"[{section}]" in text else f"\n[{section}]\n"
+    if day.emulator and "[expert.health]" not in text:
+        text += _PATIENT
     home = disk / "home"
     (home / Path(CONFIG).name).write_text(with_values(text, values, release / FLIGHT_CONFIG))
-    (home / "camera.py").write_text(CAMERA)
-    write_picture(home / "ground.png", generated_pictures()["meadow"])
+    (home / "camera.sh").write_text(CAMERA)
+    meadow = cv2.resize(generated_pictures()["meadow"], (camera.width_px, camera.height_px))
+    (home / "ground.bgr").write_bytes(meadow.tobytes())
     return port
 
 

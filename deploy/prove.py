@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ from deploy.environment import ended, run
 from deploy.errors import InstallError
 from deploy.layout import BUNDLE_FOLDER, ENGINE_FOLDER, FLIGHT_CONFIG, VENV_FOLDER
 from deploy.manifest import JOB_FOLDER, BundleManifest
-from landing.errors import ModelError
+from landing.errors import ModelError, last_lines
 from landing.model.manifest import Precision
 from landing.problems import with_code
 
-_CHECK_TIMEOUT_S = 300.0
 _ENGINE_TIMEOUT_S = 3600.0
 
 
@@ -92,10 +90,7 @@ def _touchdown(release: Path) -> str:
 
 def _json_of(words: list[str], what: str) -> dict[str, Any]:
     """The one JSON object that a program prints, whatever its exit status."""
-    try:
-        done = ended(words, _CHECK_TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InstallError(f"{what} of the new release: {error}") from error
+    done = ended(words, f"{what} of the new release")
     for line in reversed(done.stdout.splitlines()):
         try:
             report = json.loads(line)
@@ -103,7 +98,7 @@ def _json_of(words: list[str], what: str) -> dict[str, Any]:
             continue
         if isinstance(report, dict):
             return report
-    raise InstallError(f"{what} of the new release: {done.stderr.strip()[-500:]}")
+    raise InstallError(f"{what} of the new release: {last_lines(done.stderr)}")
 
 
 def _precision_of(job: Path) -> str:

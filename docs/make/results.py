@@ -386,6 +386,23 @@ def board_answers() -> Row:
     )
 
 
+def first_day() -> Row:
+    """Return the long steps of a first day on an emulated board."""
+    name = "first_day_pi5.json"
+    data = figures(name)
+    assert data["emulated"]
+    used: dict[str, float] = {}
+    for step in data["steps"]:
+        used.setdefault(step["name"], step["cpu_s"])
+    words = [f"{step} {seconds:.0f} s" for step, seconds in used.items() if seconds]
+    return Row(
+        f"a first day on {data['processor']} (emulated by {data['emulator']}, Python {data['python']}): seconds "
+        "of the processor, which are not the board's",
+        "; ".join(words),
+        name,
+    )
+
+
 def speed() -> Iterator[Row]:
     """Yield times, each a ratio where the machine matters."""
     ways = {way["way"]: way for way in figures("export_speed.json")["ways"]}
@@ -430,6 +447,7 @@ def speed() -> Iterator[Row]:
         "preview_cost.json",
     )
     yield board_answers()
+    yield first_day()
     data = figures("campaign_speed.json")
     yield Row("simulated campaigns, one core", f"{data['times_real_time']:.0f} times real time", "campaign_speed.json")
 

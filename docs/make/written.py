@@ -1,4 +1,4 @@
-"""Write the parts of Hardware, Set up and Fly that come from the code between their marks in the pages.
+"""Write the parts of Hardware, Set up, Fly and the first day that come from code between their marks in the pages.
 
     python -m docs.make.written
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from docs.make import motion, versions
 from docs.make.card import lists as card_lists
 from docs.make.markdown import table
+from docs.make.results import RESULTS, figures
 from edge.commanding import QUIET
 from edge.control import GRAVE
 from edge.pilot_reasons import PilotText
@@ -181,6 +182,25 @@ def texts_reasons() -> str:
     return "\n".join(parts)
 
 
+# --- Operate: a board's first day ---
+
+
+def first_day() -> str:
+    """Steps of a first day on an emulated board, as `touchdown deploy first-day` timed them."""
+    data = figures("first_day_pi5.json")
+    assert data["emulated"]
+    rows = [
+        [
+            step["name"] + (f" ({step['said']})" if step["said"].startswith("exit status") else ""),
+            f"{step['wall_s']:g} s",
+            f"{step['cpu_s']:g} s" if step["cpu_s"] else "",
+        ]
+        for step in data["steps"]
+    ]
+    head = f"step, {data['processor']} emulated by {data['emulator']}, {data['model']}"
+    return table([head, "by the clock", "of the processor"], rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "field-of-view": field_of_view,
     "model-heights": model_heights,
@@ -195,6 +215,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "versions-renamed": versions.renamed,
     "versions-traps": versions.traps,
     "versions-flown": versions.flown,
+    "first-day-emulated": first_day,
 }
 """Parts that come out the same every time, by name."""
 
@@ -214,7 +235,8 @@ def rewritten(page: str, parts: dict[str, Callable[[], str]]) -> str:
 
 def pages() -> list[Path]:
     """Pages that may hold such parts."""
-    return sorted(path for folder in ("hardware", "setup", "fly") for path in (ROOT / "docs" / folder).glob("*.md"))
+    found = (path for folder in ("hardware", "setup", "fly") for path in (ROOT / "docs" / folder).glob("*.md"))
+    return sorted([*found, RESULTS / "first-day.md"])
 
 
 def main() -> None:

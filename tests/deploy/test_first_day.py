@@ -13,9 +13,10 @@ import pytest
 
 from deploy import board_root, first_day
 from deploy.board_root import BoardRoot
+from deploy.configuration import check_text
 from deploy.errors import InstallError
 from tests.command import call
-from tests.deploy.rig import ROOT, Kit, fake_wheel
+from tests.deploy.rig import HEIGHT, ROOT, WIDTH, Kit, config_text, fake_wheel
 
 
 def why_not() -> str:
@@ -62,13 +63,40 @@ def test_what_it_needs_is_said(tmp_path: Path, system: Path, monkeypatch: pytest
         BoardRoot.prepare(system, tmp_path / "disk")
 
 
+def test_a_system_without_all_folders_is_entered_unwritten(
+    tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unpacked Debian has no /opt: bubblewrap cannot make it in a root that is only read.
+
+    The workstation's /sys stays out: its caches end ONNX Runtime for another processor.
+    """
+    (system / "bin").symlink_to("usr/bin")
+    (system / "root").mkdir()
+    program(monkeypatch, tmp_path / "bin", 'echo "$@"')
+    disk = tmp_path / "disk"
+    said = BoardRoot.prepare(system, disk).run(["true"], 10.0).out
+    assert f"--tmpfs / --symlink usr/bin /bin --ro-bind {system}/usr /usr --dev /dev --proc /proc" in said
+    assert "/sys/devices/system/cpu/possible" in said and "/sys /sys" not in said and "cache" not in said
+    assert f"--bind {disk}/opt /opt --bind {disk}/home /root" in said and "/root /root" not in said
+
+
 def test_another_processor_is_named_as_emulated(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(monkeypatch, tmp_path / "bin", "echo s390x 3.11")
     board = BoardRoot.prepare(system, tmp_path / "disk")
     request = first_day.DayRequest(system, tmp_path / "disk", (), tmp_path, tmp_path / "key.pub")
-    day = first_day.FirstDay(request, board, *board.machine(), lambda _line: None)
-    assert day.emulated and day.figures()["python"] == "3.11"
-    assert not first_day.FirstDay(request, board, platform.machine(), "3.11", print).emulated
+    monkeypatch.setattr(board_root, "BINFMT", tmp_path)
+
+    def day() -> dict[str, object]:
+        return first_day.FirstDay(request, board, *board.machine(), print).figures()
+
+    assert day()["emulated"] and day()["python"] == "3.11" and day()["emulator"] == "qemu"
+    qemu = tmp_path / "qemu-of-debian"
+    qemu.write_text("#!/bin/sh\n[ $1 = --version ] && echo 'qemu-s390x version 7.2.22 (Debian 1:7.2+dfsg-7)'\n")
+    qemu.chmod(0o755)
+    (tmp_path / "qemu-s390x").write_text(f"enabled\ninterpreter {qemu}\nflags: OCF\n")
+    assert day()["emulator"] == "qemu 7.2.22"
+    own = first_day.FirstDay(request, board, platform.machine(), "3.11", print).figures()
+    assert not own["emulated"] and own["emulator"] == ""
 
 
 def test_a_step_that_fails_ends_the_day(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +114,25 @@ def test_a_step_that_fails_ends_the_day(tmp_path: Path, system: Path, monkeypatc
         pass
 
 
+def test_a_configuration_without_a_frame_rate_gets_a_camera(tmp_path: Path, system: Path) -> None:
+    """The guide's own leaves the rate to the camera."""
+    release = tmp_path / "disk" / "opt" / "touchdown" / "releases" / "a"
+    release.mkdir(parents=True)
+    (release.parent.parent / "current").symlink_to(release)
+    home = tmp_path / "disk" / "home"
+    home.mkdir()
+    text = config_text("a.onnx", tmp_path / "events.jsonl")
+    (release / "edge.toml").write_text(text.replace("fps = 20\n", ""))
+    request = first_day.DayRequest(system, tmp_path / "disk", (), tmp_path, tmp_path / "key.pub")
+    port = first_day.configure(first_day.FirstDay(request, BoardRoot(system, request.disk), "s390x", "3.11", print))
+    config = check_text((home / "first-day.toml").read_text(), release)
+    assert config.health.hang_timeout_ms == 60_000, "an emulated board is slow"
+    assert config.camera.source == "pipe:/bin/sh /root/camera.sh 0.1"
+    assert "/root/ground.bgr" in (home / "camera.sh").read_text()
+    assert (home / "ground.bgr").stat().st_size == WIDTH * HEIGHT * 3
+    assert config.preview.listen == f"127.0.0.1:{port}"
+
+
 @pytest.mark.packaging
 @pytest.mark.timeout(600)
 def test_a_whole_day(tmp_path: Path, kit: Kit) -> None:
@@ -98,9 +145,13 @@ def test_a_whole_day(tmp_path: Path, kit: Kit) -> None:
     second = kit.pack(out=tmp_path / "b.tar.zst")
     report = tmp_path / "day.json"
     words = ["--root", "/", "--wheels", wheels, "--trusted-key", kit.public, "--disk", tmp_path / "disk"]
-    call("deploy", "first-day", first, second, *words, "--json", report)
+    done = call("deploy", "first-day", first, second, *words, "--json", report)
+    assert done.returncode == 0, done.stderr
     day = json.loads(report.read_text())
     assert day["processor"] == platform.machine() and not day["emulated"]
     names: Sequence[str] = [step["name"] for step in day["steps"]]
     assert names.count("edge serve until READY") == names.count("open /metrics") == 3
-    assert "deploy install without a trusted key: refused" in names and names[-2:] == ["deploy rollback", "deploy list"]
+    said = {step["name"]: step["said"] for step in day["steps"]}
+    assert "no trusted key" in said["deploy install without a trusted key: refused"]
+    assert "half.tar.zst is truncated" in said["deploy install of half a bundle: refused"]
+    assert names[-2:] == ["deploy rollback", "deploy list"]

@@ -20,6 +20,7 @@ from deploy.install import install, prune
 from deploy.keys import generate
 from deploy.listing import lines_of, listing
 from deploy.manifest import SampleDecision
+from deploy.prove import check_release
 from deploy.selftest import disagreement, generated_pictures
 from deploy.service import ProbeResult
 from deploy.trial import Supervision, rollback, settle
@@ -34,6 +35,20 @@ def second(kit: Kit) -> Path:
 @pytest.fixture(scope="module")
 def third(kit: Kit) -> Path:
     return kit.pack(out=kit.folder / "third.tar.zst", sample_height_m=10.0)
+
+
+def test_a_program_of_a_release_that_the_system_ends_is_told(tmp_path: Path) -> None:
+    """A crash in a library prints nothing, so the signal is the reason; one that hangs is ended."""
+    with pytest.raises(InstallError, match="edge check: ended by the system: Segmentation fault: no reason given"):
+        environment.run(["/bin/sh", "-c", "kill -SEGV $$"], "edge check")
+    with pytest.raises(InstallError, match=r"edge check: took longer than 0\.2 s$"):
+        environment.ended(["/bin/sleep", "9"], "edge check", 0.2)
+    release = tmp_path / "release"
+    touchdown = release / "venv" / "bin" / "touchdown"
+    touchdown.parent.mkdir(parents=True)
+    touchdown.symlink_to("/bin/true")
+    with pytest.raises(InstallError, match=r"edge check of the new release: no reason given$"):
+        check_release(release, camera=False, link=False)
 
 
 def test_a_release_holds_the_signed_files_and_what_was_made_of_them(drone: Drone) -> None:
