@@ -133,6 +133,18 @@ def test_a_configuration_without_a_frame_rate_gets_a_camera(tmp_path: Path, syst
     assert config.preview.listen == f"127.0.0.1:{port}"
 
 
+def test_only_an_emulated_decision_may_outlast_the_end(tmp_path: Path, system: Path) -> None:
+    request = first_day.DayRequest(system, tmp_path, (), tmp_path, tmp_path / "key.pub")
+    board = BoardRoot(system, tmp_path)
+    slow = "error: threads that do not stop: pipeline"
+    emulated = first_day.FirstDay(request, board, "s390x", "3.11", print)
+    first_day.require_order(emulated, 70, slow)
+    first_day.require_order(emulated, 0, "")
+    for processor, said in (("s390x", "error: no memory"), (platform.machine(), slow)):
+        with pytest.raises(InstallError, match="first day: edge serve ended with 70"):
+            first_day.require_order(first_day.FirstDay(request, board, processor, "3.11", print), 70, said)
+
+
 @pytest.mark.packaging
 @pytest.mark.timeout(600)
 def test_a_whole_day(tmp_path: Path, kit: Kit) -> None:
