@@ -174,7 +174,7 @@ class Landing:
         monitor: PictureMonitor | None = None
         if relief.enabled and setup.depth is not Depth.NONE:
             monitor = UnseenPictureMonitor(camera, relief)
-        elif relief.enabled and world.heights_m is not None:  # elsewhere the pictures may be black
+        elif relief.enabled and sensor.shows_relief:
             monitor = PictureMonitor(UNCHECKED, camera, relief)
         if setup.depth is Depth.CAMERA:
             self._depth = SimulatedDepth(STEREO, world, self._true_pose, scene_stream(scene.key, "depth"))

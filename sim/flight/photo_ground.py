@@ -24,6 +24,7 @@ from landing.ground.shown_cells import mask_camera
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.render import render
+from sim.camera.sensor import CameraSensor
 from sim.flight.photo_sensor import resolved_height_m, scale_of_runtime
 from sim.flight.sensor import MAP_PX, BlackSensor, above_ground, actor_width_px
 from sim.world import ActorState, World
@@ -205,10 +206,18 @@ class PhotoGroundSensor(BlackSensor):
         camera: As it is mounted.
         ground: Answers, of the same photograph and lens.
         taxonomy: The network's.
+        shutter: See `BlackSensor`.
     """
 
-    def __init__(self, world: World, camera: CameraModel, ground: PhotoGround, taxonomy: Taxonomy) -> None:
-        super().__init__(world, camera)
+    def __init__(
+        self,
+        world: World,
+        camera: CameraModel,
+        ground: PhotoGround,
+        taxonomy: Taxonomy,
+        shutter: CameraSensor | None = None,
+    ) -> None:
+        super().__init__(world, camera, shutter)
         self.taxonomy = taxonomy
         self._ground = ground
 

@@ -62,6 +62,11 @@ class PhotoSensor(NetworkSensor):
         self._at_ns = 0
 
     @property
+    def shows_relief(self) -> bool:
+        """See `SensorModel`: low down the pictures are from higher up."""
+        return False
+
+    @property
     def resolves(self) -> bool:
         """True while the newest frame is rendered from where the camera is."""
         return self._pose is not None and self._from is self._pose
