@@ -220,6 +220,12 @@ class PhotoGroundSensor(BlackSensor):
         super().__init__(world, camera, shutter)
         self.taxonomy = taxonomy
         self._ground = ground
+        self._least_m = math.inf if shutter is None else resolved_height_m(world, shutter.camera, None)
+
+    @property
+    def resolves(self) -> bool:
+        """See `SensorModel`: lower down the photograph is coarser than the shutter's pictures."""
+        return -float(self._camera.centre_ned_m(self.newest().pose)[2]) >= self._least_m
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """Return the width of somebody in the network's maps, px; 0 out of the picture."""

@@ -31,7 +31,11 @@ class SensorModel(Segments, FrameSource, Protocol):
 
     @property
     def shows_relief(self) -> bool:
-        """True where the pictures are taken from where the camera is, of ground whose relief is known."""
+        """True where there are pictures of ground whose relief is known."""
+
+    @property
+    def resolves(self) -> bool:
+        """True while the newest frame is a picture that a camera would take there."""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -70,11 +74,16 @@ class BlackSensor:
         """See `SensorModel`."""
         return self._shutter is not None
 
+    @property
+    def resolves(self) -> bool:
+        """See `SensorModel`."""
+        return self._shutter is not None
+
     def frame(self, sample: CameraSample) -> Frame:
-        """The picture, enlarged to the camera's size; a black one without a shutter."""
+        """The picture, enlarged to the camera's size; a black one where there is none that a camera would take."""
         self._sample = sample
         image = self._blank
-        if self._shutter is not None:
+        if self._shutter is not None and self.resolves:
             image = self._shutter.picture(self.world, above_ground(sample.pose), sample.t_s, sample.motion)
             size = (self._camera.width_px, self._camera.height_px)
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
@@ -109,8 +118,13 @@ class NetworkSensor:
 
     @property
     def shows_relief(self) -> bool:
-        """See `SensorModel`; a flat world's pictures show none."""
-        return self.world.heights_m is not None
+        """See `SensorModel`; a made world without heights is flat in truth alone."""
+        return self.world.heights_m is not None or self.world.photograph is not None
+
+    @property
+    def resolves(self) -> bool:
+        """See `SensorModel`."""
+        return True
 
     @property
     def taxonomy(self) -> Taxonomy:
