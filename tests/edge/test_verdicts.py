@@ -160,6 +160,7 @@ def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
     assert figures["places"]["field"]["unsafe_of_landed"]["count"] == 1
     small = {**record(None), "conditions": {"height_m": 2.0, "hfov_deg": 70.0}}
     assert judged_flight("field", small, found, ground).outcome == "not landed at the margin"
+    assert judged_flight("field", record(None), found, ground, 2.0).outcome == "not landed at the margin", "from 2 m on"
     told = write_page(tmp_path, [], {}, flights).read_text("utf-8")
     assert told.index("landed unsafe") < told.index("landed safe<")
 
