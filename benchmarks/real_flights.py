@@ -34,7 +34,7 @@ class PhotoFlight:
     Attributes:
         place, picture: Names.
         outcome: A value of `LANDED` or `REFUSED`, or "landed, unsure".
-        why: Ground of the touchdown, or the reason of giving up.
+        why: Ground of the touchdown, or the reason of giving up and what took the room.
         end_height_m: Height at the end, m.
         seconds: Simulated time.
         person_m: From the touchdown to the nearest person that is known, m.
@@ -112,7 +112,7 @@ def judged_flight(
     """
     touchdown, person_m = record["touchdown"], None
     if touchdown is None:
-        outcome, why = REFUSED[_room_in_view(record, verdict, ground, highest_m)], str(record["reason"])
+        outcome, why = REFUSED[_room_in_view(record, verdict, ground, highest_m)], _why_not(record)
     else:
         width_m, height_m = record["photograph"]["size_m"]
         north_m, east_m = touchdown["ne_m"]
@@ -121,6 +121,11 @@ def judged_flight(
     name = str(record["world"]).removeprefix("photo ")
     story = tuple((float(t), float(h), str(words)) for t, h, words in record["story"])
     return PhotoFlight(place, name, outcome, why, record["end_height_m"], record["seconds"], person_m, story)
+
+
+def _why_not(record: dict[str, Any]) -> str:
+    cause = (record.get("refusal") or {}).get("cause")
+    return f"{record['reason']}; in the way: {cause}" if cause else str(record["reason"])
 
 
 def _room_in_view(record: dict[str, Any], verdict: PictureVerdict, ground: VerdictMap, highest_m: float) -> bool | None:
@@ -139,7 +144,7 @@ def _room_in_view(record: dict[str, Any], verdict: PictureVerdict, ground: Verdi
 
 
 def flights_of(flights: Sequence[PhotoFlight]) -> Figures:
-    """Return counts by place and over all: landed of those with room, unsafe of those landed, reasons.
+    """Return counts by place and over all: landed safe of those with room, unsafe of those landed, reasons.
 
     The stories are left to the page.
     """
@@ -153,7 +158,7 @@ def _counted(flights: Sequence[PhotoFlight]) -> Figures:
     near = [f.person_m for f in flights if f.person_m is not None]
     return {
         "flown": len(flights),
-        "landed_with_room": _share(safe, safe + outcomes["given up with room"]),
+        "landed_with_room": _share(safe, safe + unsafe + outcomes["given up with room"]),
         "unsafe_of_landed": _share(unsafe, safe + unsafe),
         "nearest_person_m": min(near, default=None),
         "outcomes": dict(outcomes),
