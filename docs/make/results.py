@@ -331,7 +331,7 @@ def photographs() -> Iterator[Row]:
     d = landings["all"]
     yield Row(
         f"whole simulated landings over {d['flown']} photographs of {len(landings['places'])} places",
-        f"landed where there was room: {share(d['landed_with_room'])}; unsafe: {share(d['unsafe_of_landed'])}",
+        f"landed safe where there was room: {share(d['landed_with_room'])}; unsafe: {share(d['unsafe_of_landed'])}",
         name,
     )
     yield from confidence(figures("site-confidence.json"))
