@@ -214,8 +214,7 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
         if place.world.photograph is not None:
             return _photo_sensor(plan, scene, place, camera, network)
-        shutter = CameraSensor(camera, camera_effects(scene.conditions, noise_seed))
-        return NetworkSensor(place.world, shutter, network)
+        return NetworkSensor(place.world, CameraSensor(camera, camera_effects(scene.conditions, noise_seed)), network)
     model = _error_model(plan.errors)
     rng = stream(scene.key, "eyes")
     shutter = None
