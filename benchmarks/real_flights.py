@@ -11,8 +11,10 @@ from typing import Any
 
 from benchmarks.runner import Figures
 from benchmarks.verdicts import ROOM_M, SAFE, UNSAFE, PictureVerdict, VerdictMap
+from landing.camera import CameraModel
 from sim.campaign.campaign import run_campaign
 from sim.campaign.command import plan_from
+from sim.campaign.sensors import PICTURE_PX
 from sim.campaign.task import Plan
 from sim.campaign.wilson import share
 from sim.world.spec import photo_with
@@ -32,7 +34,7 @@ class PhotoFlight:
     Attributes:
         place, picture: Names.
         outcome: A value of `LANDED` or `REFUSED`, or "landed, unsure".
-        why: Ground of the touchdown, or the reason of giving up.
+        why: Ground of the touchdown, or the reason of giving up and what took the room.
         end_height_m: Height at the end, m.
         seconds: Simulated time.
         person_m: From the touchdown to the nearest person that is known, m.
@@ -85,16 +87,20 @@ def fly_over(
         return []
     plan = plan_of(judged, facts, model, say)
     records, _ = run_campaign(plan, out, "processes", 1)
-    by_name = {p.name: p for p in judged}
+    by_name, flies = {p.name: p for p in judged}, plan.resolved()
     flights = []
     for record in records:
         path = by_name[str(record["world"]).removeprefix("photo ")]
         verdict = verdicts[path.name]
-        flights.append(judged_flight(place, record, verdict, paint(path, verdict)))
+        scale = flies.scale(CameraModel.from_hfov(*PICTURE_PX, record["conditions"]["hfov_deg"]))
+        highest_m = math.inf if scale is None else scale.heights_m()[1]
+        flights.append(judged_flight(place, record, verdict, paint(path, verdict), highest_m))
     return flights
 
 
-def judged_flight(place: str, record: dict[str, Any], verdict: PictureVerdict, ground: VerdictMap) -> PhotoFlight:
+def judged_flight(
+    place: str, record: dict[str, Any], verdict: PictureVerdict, ground: VerdictMap, highest_m: float = math.inf
+) -> PhotoFlight:
     """Judge one record of a campaign by the verdict on its photograph.
 
     Args:
@@ -102,10 +108,11 @@ def judged_flight(place: str, record: dict[str, Any], verdict: PictureVerdict, g
         record: See `sim.campaign.score`.
         verdict: Of the picture.
         ground: The same, painted.
+        highest_m: Height above ground up to which the network's answer counts.
     """
     touchdown, person_m = record["touchdown"], None
     if touchdown is None:
-        outcome, why = REFUSED[_room_in_view(record, verdict, ground)], str(record["reason"])
+        outcome, why = REFUSED[_room_in_view(record, verdict, ground, highest_m)], _why_not(record)
     else:
         width_m, height_m = record["photograph"]["size_m"]
         north_m, east_m = touchdown["ne_m"]
@@ -116,20 +123,28 @@ def judged_flight(place: str, record: dict[str, Any], verdict: PictureVerdict, g
     return PhotoFlight(place, name, outcome, why, record["end_height_m"], record["seconds"], person_m, story)
 
 
-def _room_in_view(record: dict[str, Any], verdict: PictureVerdict, ground: VerdictMap) -> bool | None:
-    """Return the operator's word on room; None where there is some, but too little in the view from the start."""
+def _why_not(record: dict[str, Any]) -> str:
+    cause = (record.get("refusal") or {}).get("cause")
+    return f"{record['reason']}; in the way: {cause}" if cause else str(record["reason"])
+
+
+def _room_in_view(record: dict[str, Any], verdict: PictureVerdict, ground: VerdictMap, highest_m: float) -> bool | None:
+    """Return the operator's word on room; None where there is some, but too little in the view from the start.
+
+    A start from above `highest_m` goes down to it before anything is looked for.
+    """
     if not verdict.room:
         return verdict.room
     width_m, height_m = record["photograph"]["size_m"]
     start = record["conditions"]
-    across_m = 2.0 * start["height_m"] * math.tan(math.radians(start["hfov_deg"]) / 2.0)
+    across_m = 2.0 * min(start["height_m"], highest_m) * math.tan(math.radians(start["hfov_deg"]) / 2.0)
     half_u, half_v = min(0.5, across_m / width_m / 2.0), min(0.5, SHAPE * across_m / height_m / 2.0)
     view = (0.5 - half_u, 0.5 - half_v, 0.5 + half_u, 0.5 + half_v)
     return True if ground.room_m(view, width_m) >= ROOM_M else None
 
 
 def flights_of(flights: Sequence[PhotoFlight]) -> Figures:
-    """Return counts by place and over all: landed of those with room, unsafe of those landed, reasons.
+    """Return counts by place and over all: landed safe of those with room, unsafe of those landed, reasons.
 
     The stories are left to the page.
     """
@@ -143,7 +158,7 @@ def _counted(flights: Sequence[PhotoFlight]) -> Figures:
     near = [f.person_m for f in flights if f.person_m is not None]
     return {
         "flown": len(flights),
-        "landed_with_room": _share(safe, safe + outcomes["given up with room"]),
+        "landed_with_room": _share(safe, safe + unsafe + outcomes["given up with room"]),
         "unsafe_of_landed": _share(unsafe, safe + unsafe),
         "nearest_person_m": min(near, default=None),
         "outcomes": dict(outcomes),

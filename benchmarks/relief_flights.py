@@ -23,18 +23,17 @@ import numpy as np
 from benchmarks.runner import Figures, benchmark
 from landing.ground.merge import segmentation_from_labels
 from landing.taxonomy import Role
-from landing.types import Frame, Segmentation
+from landing.types import Segmentation
 from sim.camera.sensor import CameraSensor
 from sim.campaign.landing import Landing
 from sim.campaign.perception_errors import load_error_model
 from sim.campaign.policies import policy_named
 from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene
-from sim.campaign.sensors import SEEN_PX, SeenLabelSensor, camera_effects, true_camera
+from sim.campaign.sensors import SEEN_PX, LabelSensor, camera_effects, true_camera
 from sim.campaign.task import Plan, settle
 from sim.campaign.wilson import share
-from sim.flight.loop import CameraSample
-from sim.flight.sensor import MAP_PX, BlackSensor, above_ground
+from sim.flight.sensor import MAP_PX, above_ground
 from sim.world import World
 from sim.world.heights import STEEP_DEG, TALL_STEP_M, disc_relief, flown
 from sim.world.label_view import label_view
@@ -61,23 +60,17 @@ GUARD = {"max_tries": 1, "max_total_s": 40.0}
 TRIES = 4000
 
 
-class PatchSensor(SeenLabelSensor):
+class PatchSensor(LabelSensor):
     """A network that is right by looks, and calls nothing landable but a patch.
 
     Args:
         seen: The world as the network labels it.
-        pictured: Somebody looks at the pictures; else they are black.
-        rest: See `SeenLabelSensor`.
+        rest: See `LabelSensor`.
     """
 
-    def __init__(self, seen: World, pictured: bool, *rest: Any) -> None:
+    def __init__(self, seen: World, *rest: Any) -> None:
         super().__init__(*rest)
         self._seen = seen
-        self._pictured = pictured
-
-    def frame(self, sample: CameraSample) -> Frame:
-        """Renders the sample, or leaves it black."""
-        return super().frame(sample) if self._pictured else BlackSensor.frame(self, sample)
 
     def result(self) -> Segmentation:
         """Return the labels."""
@@ -133,10 +126,9 @@ def fly(number: int, world: World, place: tuple[float, float], way: str) -> dict
     plan, each = drawn(number, way)
     camera = true_camera(each.conditions, stream(each.key, "mount"))
     effects = camera_effects(each.conditions, int(stream(each.key, "noise").integers(1 << 30)))
-    shutter = CameraSensor(camera.resized(*SEEN_PX), effects, ray_px=2)
+    shutter = CameraSensor(camera.resized(*SEEN_PX), effects, ray_px=2) if plan.sees_relief else None
     model, rng = load_error_model(), stream(each.key, "eyes")
-    pictured = plan.relief and plan.depth == "none"
-    sensor = PatchSensor(patched(world, place), pictured, world, camera, model, each.conditions, rng, shutter)
+    sensor = PatchSensor(patched(world, place), world, camera, model, each.conditions, rng, shutter)
     landing = Landing(each, world, place, sensor, policy_named("touchdown"), plan.setup())
     result = landing.fly()
     words = [event.get("reason", "") for event in result.events if event["event"] in ("authority", "no-site")]

@@ -332,10 +332,11 @@ def photographs() -> Iterator[Row]:
             name,
         )
     name = "real_ground_landings.json"
-    d = figures(name)["landings"]["all"]
+    landings = figures(name)["landings"]
+    d = landings["all"]
     yield Row(
-        f"whole simulated landings over {d['flown']} of these photographs",
-        f"landed where there was room: {share(d['landed_with_room'])}; unsafe: {share(d['unsafe_of_landed'])}",
+        f"whole simulated landings over {d['flown']} photographs of {len(landings['places'])} places",
+        f"landed safe where there was room: {share(d['landed_with_room'])}; unsafe: {share(d['unsafe_of_landed'])}",
         name,
     )
     yield from confidence(figures("site-confidence.json"))

@@ -37,6 +37,7 @@ from sim.campaign.trace import Flown, Trace
 from sim.flight.depth_sensor import STEREO, SimulatedDepth, UnseenPictureMonitor
 from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
+from sim.flight.photo_sensor import ResolvedPictureMonitor
 from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Passenger, Phase, Pilot, Seen
 from sim.flight.plan import TrackPoint
 from sim.flight.sensor import SensorModel
@@ -174,8 +175,8 @@ class Landing:
         monitor: PictureMonitor | None = None
         if relief.enabled and setup.depth is not Depth.NONE:
             monitor = UnseenPictureMonitor(camera, relief)
-        elif relief.enabled and world.heights_m is not None:  # elsewhere the pictures may be black
-            monitor = PictureMonitor(UNCHECKED, camera, relief)
+        elif relief.enabled and sensor.shows_relief:
+            monitor = ResolvedPictureMonitor(UNCHECKED, camera, sensor, relief)
         if setup.depth is Depth.CAMERA:
             self._depth = SimulatedDepth(STEREO, world, self._true_pose, scene_stream(scene.key, "depth"))
             sources.append(self._depth.take)

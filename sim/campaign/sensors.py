@@ -1,6 +1,6 @@
 """Sensors of a campaign: a network's output for each frame.
 
-Two ways with one interface. `LabelSensor` makes no pictures: it looks at the true labels and errs as the measured model
+Two ways with one interface. `LabelSensor` needs no pictures: it looks at the true labels and errs as the measured model
 errs. `NetworkSensor` renders each frame that the pipeline takes and runs a network.
 """
 
@@ -9,19 +9,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from landing.camera import CameraModel
 from landing.geometry import FloatArray, quaternion_from_euler
 from landing.taxonomy import Taxonomy
-from landing.types import Frame, Pose, Segmentation
+from landing.types import Pose, Segmentation
 from sim.camera import Motion
 from sim.camera.effects import Effects
 from sim.camera.sensor import CameraSensor
 from sim.campaign.perception_errors import PerceptionErrorModel, PerceptionErrorSampler
 from sim.campaign.ranges import SceneConditions
-from sim.flight.loop import CameraSample
 from sim.flight.sensor import BlackSensor, above_ground, actor_width_px
 from sim.vehicle import Quaternion
 from sim.world import ActorState, World
@@ -31,7 +29,7 @@ PICTURE_PX = (640, 480)
 """Of the onboard camera, as the daemon is set up for it."""
 
 SEEN_PX = (320, 240)
-"""Of the pictures beside drawn labels: `landing.motion.corners` looks at no larger ones."""
+"""Of the pictures beside drawn or known answers: `landing.motion.corners` looks at no larger ones."""
 
 USUAL_NOISE_SD, USUAL_BLUR_PX = 2.5, 0.6
 """Camera faults that the measured model has in it already."""
@@ -67,7 +65,7 @@ def shaken(q: Quaternion, vibration_deg: float, rng: np.random.Generator) -> Qua
 
 
 class LabelSensor(BlackSensor):
-    """True labels with measured mistakes; no pictures.
+    """True labels with measured mistakes.
 
     Args:
         world: In front of the camera.
@@ -75,6 +73,7 @@ class LabelSensor(BlackSensor):
         model: Measured mistakes.
         conditions: Faults of the camera, which make the network worse.
         rng: Randomness of the landing.
+        shutter: See `BlackSensor`.
     """
 
     def __init__(
@@ -84,8 +83,9 @@ class LabelSensor(BlackSensor):
         model: PerceptionErrorModel,
         conditions: SceneConditions,
         rng: np.random.Generator,
+        shutter: CameraSensor | None = None,
     ) -> None:
-        super().__init__(world, camera)
+        super().__init__(world, camera, shutter)
         self._small = camera.resized(*model.size_px)
         self._model = model
         self._conditions = conditions
@@ -126,39 +126,6 @@ class LabelSensor(BlackSensor):
             "lens_blur_px": max(0.0, blur_px - USUAL_BLUR_PX),
             "darkness": max(0.0, 1.0 - c.light),
         }
-
-
-class SeenLabelSensor(LabelSensor):
-    """True labels with measured mistakes, and beside them the picture, for what looks at its motion.
-
-    Args:
-        world: In front of the camera.
-        camera: As it is mounted.
-        model: Measured mistakes.
-        conditions: Faults of the camera, which make the network worse.
-        rng: Randomness of the landing.
-        shutter: Takes the pictures, of `SEEN_PX`; they are enlarged to the camera's.
-    """
-
-    def __init__(
-        self,
-        world: World,
-        camera: CameraModel,
-        model: PerceptionErrorModel,
-        conditions: SceneConditions,
-        rng: np.random.Generator,
-        shutter: CameraSensor,
-    ) -> None:
-        super().__init__(world, camera, model, conditions, rng)
-        self._shutter = shutter
-
-    def frame(self, sample: CameraSample) -> Frame:
-        """Renders the sample."""
-        super().frame(sample)
-        image = self._shutter.picture(self.world, above_ground(sample.pose), sample.t_s, sample.motion)
-        size = (self._camera.width_px, self._camera.height_px)
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-        return Frame(image, sample.frame_id, sample.captured_at_ns)
 
 
 def photo_effects(conditions: SceneConditions, seed: int) -> Effects:

@@ -27,15 +27,7 @@ from sim.campaign.ranges import RANGES, stream
 from sim.campaign.scene import Scene, draw_scene
 from sim.campaign.scene_ground import SceneGround, make_scene_ground, over_photo
 from sim.campaign.score import Record, score
-from sim.campaign.sensors import (
-    SEEN_PX,
-    LabelSensor,
-    SeenLabelSensor,
-    believed_camera,
-    camera_effects,
-    photo_effects,
-    true_camera,
-)
+from sim.campaign.sensors import SEEN_PX, LabelSensor, believed_camera, camera_effects, photo_effects, true_camera
 from sim.campaign.trace import Flown
 from sim.flight.photo_ground import PhotoGround, PhotoGroundSensor
 from sim.flight.photo_sensor import PhotoSensor
@@ -108,9 +100,10 @@ class Plan:
         return replace(scene, conditions=conditions, emergency=emergency)
 
     @property
-    def relief(self) -> bool:
-        """True where the decision measures relief, so that somebody looks at pictures."""
-        return bool(self.decision.get("relief", {}).get("enabled", ReliefSettings().enabled))
+    def sees_relief(self) -> bool:
+        """True where the decision measures relief without a depth sensor, so that somebody looks at pictures."""
+        enabled = self.decision.get("relief", {}).get("enabled", ReliefSettings().enabled)
+        return bool(enabled) and self.depth == Depth.NONE.value
 
     def resolved(self) -> ResolvedDecision:
         """Return the resolved decision, with the thresholds of a network that is flown itself.
@@ -221,23 +214,23 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
         if place.world.photograph is not None:
             return _photo_sensor(plan, scene, place, camera, network)
-        shutter = CameraSensor(camera, camera_effects(scene.conditions, noise_seed))
-        return NetworkSensor(place.world, shutter, network)
+        return NetworkSensor(place.world, CameraSensor(camera, camera_effects(scene.conditions, noise_seed)), network)
     model = _error_model(plan.errors)
     rng = stream(scene.key, "eyes")
-    if place.world.heights_m is None or not plan.relief or plan.depth != Depth.NONE.value:
-        return LabelSensor(place.world, camera, model, scene.conditions, rng)
-    noise_seed = int(stream(scene.key, "noise").integers(1 << 30))
-    shutter = CameraSensor(camera.resized(*SEEN_PX), camera_effects(scene.conditions, noise_seed), ray_px=2)
-    return SeenLabelSensor(place.world, camera, model, scene.conditions, rng, shutter)
+    shutter = None
+    if place.world.heights_m is not None and plan.sees_relief:
+        noise_seed = int(stream(scene.key, "noise").integers(1 << 30))
+        shutter = CameraSensor(camera.resized(*SEEN_PX), camera_effects(scene.conditions, noise_seed), ray_px=2)
+    return LabelSensor(place.world, camera, model, scene.conditions, rng, shutter)
 
 
 def _photo_sensor(plan: Plan, scene: Scene, place: SceneGround, camera: CameraModel, network: Runtime) -> SensorModel:
+    effects = photo_effects(scene.conditions, int(stream(scene.key, "eyes").integers(1 << 30)))
     if plan.looks == "ground":
         ground = PhotoGround(place.world, believed_camera(scene.conditions), network)
-        return PhotoGroundSensor(place.world, camera, ground, network.spec.taxonomy)
-    noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
-    return PhotoSensor(place.world, CameraSensor(camera, photo_effects(scene.conditions, noise_seed)), network)
+        shutter = CameraSensor(camera.resized(*SEEN_PX), effects) if plan.sees_relief else None
+        return PhotoGroundSensor(place.world, camera, ground, network.spec.taxonomy, shutter)
+    return PhotoSensor(place.world, CameraSensor(camera, effects), network)
 
 
 @lru_cache(maxsize=1)

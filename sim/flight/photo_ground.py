@@ -24,6 +24,7 @@ from landing.ground.shown_cells import mask_camera
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.render import render
+from sim.camera.sensor import CameraSensor
 from sim.flight.photo_sensor import resolved_height_m, scale_of_runtime
 from sim.flight.sensor import MAP_PX, BlackSensor, above_ground, actor_width_px
 from sim.world import ActorState, World
@@ -205,12 +206,26 @@ class PhotoGroundSensor(BlackSensor):
         camera: As it is mounted.
         ground: Answers, of the same photograph and lens.
         taxonomy: The network's.
+        shutter: See `BlackSensor`.
     """
 
-    def __init__(self, world: World, camera: CameraModel, ground: PhotoGround, taxonomy: Taxonomy) -> None:
-        super().__init__(world, camera)
+    def __init__(
+        self,
+        world: World,
+        camera: CameraModel,
+        ground: PhotoGround,
+        taxonomy: Taxonomy,
+        shutter: CameraSensor | None = None,
+    ) -> None:
+        super().__init__(world, camera, shutter)
         self.taxonomy = taxonomy
         self._ground = ground
+        self._least_m = math.inf if shutter is None else resolved_height_m(world, shutter.camera, None)
+
+    @property
+    def resolves(self) -> bool:
+        """See `SensorModel`: lower down the photograph is coarser than the shutter's pictures."""
+        return -float(self._camera.centre_ned_m(self.newest().pose)[2]) >= self._least_m
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """Return the width of somebody in the network's maps, px; 0 out of the picture."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
+from landing.decision_groups import ReliefSettings
 from landing.geometry import FloatArray
 from landing.ground.scale import GroundScale
 from landing.ground.shown_cells import mask_camera
@@ -27,7 +28,7 @@ from landing.site import NoSite
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.sensor import CameraSensor
 from sim.flight.loop import CameraSample
-from sim.flight.sensor import NetworkSensor, above_ground
+from sim.flight.sensor import NetworkSensor, SensorModel, above_ground
 from sim.world import World
 
 SAME_VIEW_M = 0.5
@@ -117,10 +118,13 @@ class ResolvedPictureMonitor(PictureMonitor):
         settings: Limits.
         camera: Lens and mount.
         sensor: Takes the pictures.
+        relief: Limits of relief; None where it is not measured.
     """
 
-    def __init__(self, settings: PictureSettings, camera: CameraModel, sensor: PhotoSensor) -> None:
-        super().__init__(settings, camera)
+    def __init__(
+        self, settings: PictureSettings, camera: CameraModel, sensor: SensorModel, relief: ReliefSettings | None = None
+    ) -> None:
+        super().__init__(settings, camera, relief)
         self._sensor = sensor
 
     def refusal(self, frame: Frame, pose: Pose | None) -> NoSite | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from edge.pipeline import Segments
@@ -29,6 +30,14 @@ class SensorModel(Segments, FrameSource, Protocol):
     """A camera with a network behind it."""
 
     @property
+    def shows_relief(self) -> bool:
+        """True where there are pictures of ground whose relief is known."""
+
+    @property
+    def resolves(self) -> bool:
+        """True while the newest frame is a picture that a camera would take there."""
+
+    @property
     def taxonomy(self) -> Taxonomy:
         """Return the classes that the network tells apart; the world may have more of them."""
 
@@ -42,21 +51,43 @@ class SensorModel(Segments, FrameSource, Protocol):
 
 
 class BlackSensor:
-    """A camera whose answer needs no picture: its frames are black, with the right stamps."""
+    """A camera whose answer needs no picture: its frames are black, with the right stamps.
+
+    Args:
+        world: In front of the camera.
+        camera: As it is mounted.
+        shutter: Takes small pictures beside the answer, for what looks at their motion; None leaves the frames black.
+    """
 
     overlaps = False
 
-    def __init__(self, world: World, camera: CameraModel) -> None:
+    def __init__(self, world: World, camera: CameraModel, shutter: CameraSensor | None = None) -> None:
         self.world = world
         self.timings_ms: dict[str, float] = {}
         self._camera = camera
         self._blank = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+        self._shutter = shutter
         self._sample: CameraSample | None = None
 
+    @property
+    def shows_relief(self) -> bool:
+        """See `SensorModel`."""
+        return self._shutter is not None
+
+    @property
+    def resolves(self) -> bool:
+        """See `SensorModel`."""
+        return self._shutter is not None
+
     def frame(self, sample: CameraSample) -> Frame:
-        """A black picture: nobody looks at it."""
+        """The picture, enlarged to the camera's size; a black one where there is none that a camera would take."""
         self._sample = sample
-        return Frame(self._blank, sample.frame_id, sample.captured_at_ns)
+        image = self._blank
+        if self._shutter is not None and self.resolves:
+            image = self._shutter.picture(self.world, above_ground(sample.pose), sample.t_s, sample.motion)
+            size = (self._camera.width_px, self._camera.height_px)
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return Frame(image, sample.frame_id, sample.captured_at_ns)
 
     def submit(self, frame: Frame) -> None:
         """Takes the frame of the newest sample."""
@@ -84,6 +115,16 @@ class NetworkSensor:
         self.timings_ms: dict[str, float] = {}
         self._shutter = shutter
         self._runtime = runtime
+
+    @property
+    def shows_relief(self) -> bool:
+        """See `SensorModel`; a made world without heights is flat in truth alone."""
+        return self.world.heights_m is not None or self.world.photograph is not None
+
+    @property
+    def resolves(self) -> bool:
+        """See `SensorModel`."""
+        return True
 
     @property
     def taxonomy(self) -> Taxonomy:

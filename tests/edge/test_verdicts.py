@@ -156,10 +156,11 @@ def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
     assert [f.outcome for f in flights] == ["landed safe", "landed unsafe", "given up with room"]
     assert [f.why for f in flights] == ["lawn", "trees", "no site for 60 s"]
     figures = flights_of(flights)
-    assert figures["all"]["landed_with_room"]["value"] == 0.5
+    assert figures["all"]["landed_with_room"]["of"] == 3, "who lands unsafe did not land safe"
     assert figures["places"]["field"]["unsafe_of_landed"]["count"] == 1
     small = {**record(None), "conditions": {"height_m": 2.0, "hfov_deg": 70.0}}
     assert judged_flight("field", small, found, ground).outcome == "not landed at the margin"
+    assert judged_flight("field", record(None), found, ground, 2.0).outcome == "not landed at the margin", "from 2 m on"
     told = write_page(tmp_path, [], {}, flights).read_text("utf-8")
     assert told.index("landed unsafe") < told.index("landed safe<")
 

@@ -157,6 +157,19 @@ def test_a_folder_is_flown_with_and_without_labels(tmp_path: Path, colour_model:
     assert pond["story"] and "no site" in pond["story"][-1][2] + pond["story"][0][2]
 
 
+def test_relief_is_measured_over_a_photograph_and_finds_it_flat(tmp_path: Path, colour_model: Path) -> None:
+    write_photo(tmp_path / "photos", "lake", lake_and_lawn(), labelled=True)
+    asked = {name: (f"decision.relief.enabled={name}",) for name in ("true", "false")}
+    on, off = (
+        campaign_over(tmp_path / "photos", colour_model, tmp_path / name, settings=settings)[0]
+        for name, settings in asked.items()
+    )
+    assert on["verdict"] == off["verdict"] == "landed-safe"
+    stepped = ["steps 1.5 m aside to see the relief" in " ".join(words for *_, words in r["story"]) for r in (on, off)]
+    assert stepped == [True, False]
+    assert not any("slope" in words or "tall" in words for *_, words in on["story"])
+
+
 def test_photographs_that_cannot_be_flown_are_left_out_with_the_reason(tmp_path: Path, colour_model: Path) -> None:
     write_photo(tmp_path / "p", "plain", lake_and_lawn())
     said: list[str] = []

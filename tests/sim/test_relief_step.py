@@ -12,7 +12,7 @@ from sim.campaign.landing import Landing
 from sim.campaign.perception_errors import load_error_model
 from sim.campaign.policies import policy_named
 from sim.campaign.ranges import stream
-from sim.campaign.sensors import SEEN_PX, SeenLabelSensor, believed_camera, camera_effects
+from sim.campaign.sensors import SEEN_PX, LabelSensor, believed_camera, camera_effects
 from sim.campaign.task import Plan, settle
 from sim.campaign.trace import Flown
 from sim.world import World
@@ -49,7 +49,7 @@ def landing(aside_m: float) -> Flown:
     world, camera = bank(), believed_camera(scene.conditions)
     shutter = CameraSensor(camera.resized(*SEEN_PX), camera_effects(scene.conditions, 1), ray_px=2)
     rng = stream(scene.key, "eyes")
-    sensor = SeenLabelSensor(world, camera, load_error_model(), scene.conditions, rng, shutter)
+    sensor = LabelSensor(world, camera, load_error_model(), scene.conditions, rng, shutter)
     return Landing(scene, world, (0.0, 0.0), sensor, policy_named("touchdown"), plan.setup()).fly()
 
 
