@@ -1,4 +1,4 @@
-"""What a decider remembers, at any moment of any flight, decides on as the decider itself does."""
+"""Memory of a decider: kept at any moment of any flight, it decides on as the decider itself does."""
 
 from __future__ import annotations
 
