@@ -9,8 +9,7 @@ from landing.camera import CameraModel
 from landing.relief.depth_image import DepthArray
 from landing.types import Pose
 from sim.world import World
-from sim.world.heights import ground_places
-from sim.world.label_view import LOWEST_M
+from sim.world.heights import LOWEST_M, ground_places
 
 NOISE_SHARE, PATCH_SHARE, PATCH_PX = 0.02, 0.01, 6
 """Errors of a depth, share of it: of a pixel alone, and of patches of so many pixels."""

@@ -21,8 +21,8 @@ from landing.types import ByteArray, Pose
 from sim.camera.effects import Effects
 from sim.camera.printed import draw_pad
 from sim.world.figures import draw_actors
-from sim.world.heights import ground_places
-from sim.world.label_view import LOWEST_M, straight_pixels
+from sim.world.heights import LOWEST_M, ground_in_view
+from sim.world.label_view import straight_pixels
 from sim.world.model import World
 from sim.world.texture import DETAIL_GSD_M, DETAIL_SWING, DETAIL_TILE_M, detail_layer
 
@@ -154,10 +154,7 @@ class _CameraView:
     def _meet(self, ray_px: int) -> Floats:
         """North and east of the ground in each pixel of a world with heights, m."""
         view = self.camera.resized(self.size[0] // ray_px, self.size[1] // ray_px)
-        v, u = np.mgrid[: view.height_px, : view.width_px].astype(np.float64)
-        rays = view.rays_camera(np.column_stack([u.ravel(), v.ravel()]))
-        rays = rays @ view.ned_from_camera(self.pose).T
-        places = ground_places(self.world, view.centre_ned_m(self.pose), rays.reshape(*u.shape, 3))
+        places = ground_in_view(self.world, view, self.pose)
         return places if ray_px == 1 else np.asarray(cv2.resize(places, self.size), np.float32)
 
     def _coarse_inverse_depth(self) -> FloatArray:

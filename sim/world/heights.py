@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from copy import copy
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from landing.camera import CameraModel
 from landing.geometry import FloatArray
 from landing.taxonomy import Role
+from landing.types import Pose
 from sim.world.model import NEAR_M, World
 from sim.world.painting import Painting
 
@@ -47,12 +50,16 @@ SLAB_STEPS = 8
 LOW_M = 2 * STEP_M
 """Ground nowhere higher than this is met without steps."""
 
+LOWEST_M = 0.03
+"""A camera on or below the ground looks from this height instead."""
+
 
 def with_heights(world: World, heights_m: Heights) -> World:
     """The same world with heights above down 0, m, of its labels' shape."""
     other = copy(world)
     other.__dict__["heights_m"] = heights_m
-    other.__dict__.pop("heights_near_m", None)
+    for derived in ("heights_near_m", "_ground_in_view"):
+        other.__dict__.pop(derived, None)
     return other
 
 
@@ -185,13 +192,42 @@ def disc_relief(world: World, north_m: float, east_m: float, radius_m: float) ->
     return math.degrees(math.atan(math.hypot(plane[0], plane[1]))), float((height - terms @ plane).max())
 
 
-def _highest_m(heights: Heights, far_px: Heights, centre_px: FloatArray) -> float:
+def _highest_m(heights: Heights, far_px: Heights, centre_px: Heights) -> float:
     """Highest ground below rays, m: of the box around where they end and where they begin."""
     rows, columns = heights.shape
     ends = [(far_px[..., k].min(), far_px[..., k].max(), centre_px[k]) for k in (0, 1)]
     (left, right), (top, bottom) = ((max(0, int(min(e))), math.ceil(max(e)) + 2) for e in ends)
     part = heights[min(top, rows) : max(0, bottom), min(left, columns) : max(0, right)]
     return max(float(part.max(initial=0.0)), 2 * STEP_M)
+
+
+def ground_in_view(world: World, view: CameraModel, pose: Pose) -> npt.NDArray[np.float32]:
+    """North and east of the ground in each pixel of a camera, m, shape (h, w, 2).
+
+    The newest answer is kept with the world: a network's labels and the picture beside them are of one view.
+
+    Args:
+        world: With heights.
+        view: Lens and mount.
+        pose: True one, with attitude and position.
+    """
+    newest = world.__dict__.get("_ground_in_view")
+    if newest is not None and newest[:2] == (view, pose):
+        return newest[2]  # type: ignore[no-any-return]
+    centre = view.centre_ned_m(pose)
+    centre[2] = min(float(centre[2]), -LOWEST_M)
+    rays = _rays(view) @ view.ned_from_camera(pose).T
+    places = ground_places(world, centre, rays.reshape(view.height_px, view.width_px, 3))
+    places.flags.writeable = False
+    world.__dict__["_ground_in_view"] = (view, pose, places)
+    return places
+
+
+@lru_cache(maxsize=8)
+def _rays(view: CameraModel) -> FloatArray:
+    """Direction of each pixel, camera axes, shape (h * w, 3)."""
+    v, u = np.mgrid[: view.height_px, : view.width_px].astype(np.float64)
+    return view.rays_camera(np.column_stack([u.ravel(), v.ravel()]))
 
 
 def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) -> npt.NDArray[np.float32]:
@@ -207,24 +243,24 @@ def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) 
     """
     heights, near = world.heights_m, world.heights_near_m
     assert heights is not None and near is not None
-    above_m = -float(centre_ned_m[2])
+    above_m = np.float32(-centre_ned_m[2])
     slope = (rays_ned[..., :2] / np.maximum(rays_ned[..., 2:], 1e-3)).astype(np.float32)
     start = np.asarray(centre_ned_m[:2], np.float32)
     affine = world.pixel_from_ground[:2].astype(np.float32)
-    high_m = min(
-        _highest_m(heights, cv2.transform(start + slope * above_m, affine), affine @ [*start, 1.0]), above_m - 0.05
-    )
-
-    def ground(of: Heights, rays: Heights, height_m: Heights | float) -> Heights:
-        """Heights where rays pass a height, (n,); in rows, as OpenCV takes no long lines."""
-        places = start + rays * (above_m - np.asarray(height_m, np.float32))[..., None]
-        lines = np.resize(places, (-(-len(rays) // ROW_RAYS), ROW_RAYS, 2))
-        found = cv2.remap(
-            of, cv2.transform(lines, affine), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-        )
-        return np.asarray(found, np.float32).ravel()[: len(rays)]
-
+    start_px = affine @ [*start, 1.0]
     rays = slope.reshape(-1, 2)
+    rays_px = rays @ affine[:, :2].T
+    high_m = min(_highest_m(heights, start_px + rays_px * above_m, start_px), float(above_m) - 0.05)
+
+    def ground(of: Heights, which: npt.NDArray[np.intp], height_m: Heights | float) -> Heights:
+        """Heights where some rays pass a height, (n,); in rows, as OpenCV takes no long lines."""
+        lines = np.zeros((len(which) // ROW_RAYS + 1, ROW_RAYS, 2), np.float32)
+        places = lines.reshape(-1, 2)[: len(which)]
+        np.multiply(rays_px.take(which, axis=0), np.asarray(above_m - height_m, np.float32)[..., None], out=places)
+        places += start_px.astype(np.float32)
+        found = cv2.remap(of, lines, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        return np.asarray(found, np.float32).ravel()[: len(which)]
+
     steep = np.abs(rays).max(axis=1, initial=0.0) > NEAR_M / (SLAB_STEPS * STEP_M / 2)
     low: Heights = np.zeros(len(rays), np.float32)
     high: Heights = np.full(len(rays), LOW_M, np.float32)
@@ -234,20 +270,23 @@ def ground_places(world: World, centre_ned_m: FloatArray, rays_ned: FloatArray) 
             break
         top_m = high_m - slab * SLAB_STEPS * STEP_M
         bottom_m = max(0.0, top_m - SLAB_STEPS * STEP_M)
-        close = ground(near, rays[still], (top_m + bottom_m) / 2) > max(bottom_m, LOW_M)
+        close = ground(near, still, (top_m + bottom_m) / 2) > max(bottom_m, LOW_M)
         met, going = np.zeros(len(still), np.bool_), np.flatnonzero(close | steep[still])
         for level_m in np.arange(top_m - STEP_M, max(bottom_m, STEP_M) - 1e-6, -STEP_M):
             if not going.size:
                 break
-            under = ground(heights, rays[still[going]], level_m) >= level_m
+            under = ground(heights, still[going], level_m) >= level_m
             hit = still[going[under]]
             low[hit], high[hit] = level_m, level_m + STEP_M
             met[going[under]] = True
             going = going[~under]
         still = still[~met]
+    flat = ~steep[still] & (ground(near, still, LOW_M / 2) <= 0)
+    high[still[flat]] = 0.0
+    rough = np.flatnonzero(high)
     for _ in range(6):
-        half = (low + high) / np.float32(2)
-        under = ground(heights, rays, half) >= half
-        low, high = np.where(under, half, low), np.where(under, high, half)
+        half = (low[rough] + high[rough]) / np.float32(2)
+        under = ground(heights, rough, half) >= half
+        low[rough[under]], high[rough[~under]] = half[under], half[~under]
     places: npt.NDArray[np.float32] = (start + rays * (above_m - low)[:, None]).astype(np.float32)
     return places.reshape(slope.shape)

@@ -18,13 +18,10 @@ from landing.camera import CameraModel
 from landing.geometry import FloatArray
 from landing.types import ByteArray, Pose
 from sim.world.actors import CAR_HEIGHT_M, KINDS, PERSON_HEIGHT_M, ActorState, outline_m
-from sim.world.heights import ground_places
+from sim.world.heights import LOWEST_M, ground_in_view
 from sim.world.model import LARGEST_ACTOR_M, World
 
 Floats = npt.NDArray[np.float32]
-
-LOWEST_M = 0.03
-"""A camera on or below the ground looks from this height instead."""
 
 _SKY = 1e-6
 """Inverse depth, 1/m, of what counts as sky."""
@@ -77,7 +74,7 @@ def label_view(
     if world.heights_m is None:
         labels = _ground(world, view, ground_from_view, straight, -float(centre[2]))
     else:
-        labels = _raised_ground(world, view, centre, camera_from_ned.T)
+        labels = _raised_ground(world, view, pose, -float(centre[2]))
     _draw_actors(labels, world, view, camera_from_ned, centre, t_s, finest_px)
     _clear_sky(labels, ground_from_view[2], straight, world.taxonomy.ignore_index)
     return labels
@@ -119,12 +116,10 @@ def _ground(
     )
 
 
-def _raised_ground(world: World, view: CameraModel, centre_ned_m: FloatArray, ned_from_camera: FloatArray) -> ByteArray:
+def _raised_ground(world: World, view: CameraModel, pose: Pose, height_m: float) -> ByteArray:
     """The label raster of the view's scale where rays meet the ground of a world with heights, by the nearest cell."""
-    v, u = np.mgrid[: view.height_px, : view.width_px].astype(np.float64)
-    rays = view.rays_camera(np.column_stack([u.ravel(), v.ravel()])) @ ned_from_camera.T
-    places = ground_places(world, centre_ned_m, rays.reshape(*u.shape, 3))
-    source, coarser = _level(world, -float(centre_ned_m[2]) / math.sqrt(view.fx * view.fy))
+    places = ground_in_view(world, view, pose)
+    source, coarser = _level(world, height_m / math.sqrt(view.fx * view.fy))
     pixels = cv2.transform(places, (coarser @ world.pixel_from_ground)[:2])
     beyond = world.taxonomy.ignore_index
     return np.asarray(
