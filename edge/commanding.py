@@ -84,12 +84,14 @@ class Commanding:
         self.commands = 0
         self._refused: tuple[CommandAnswer, ...] = ()
 
-    def tick(self, now_ns: int, director: DirectorOutput, pose: Pose | None, vehicle: VehicleStatus) -> None:
+    def tick(
+        self, now_ns: int, director: DirectorOutput, pose: Pose | None, vehicle: VehicleStatus, *, leaving: bool
+    ) -> None:
         """Acts on the director's last step."""
         answers, self._refused = (*self._refused, *self._link.take_answers()), ()
         for answer in answers:
             self._events.write("command-answer", **vars(answer))
-        output = self._authority.step(AuthorityInput(now_ns, director, pose, vehicle, answers))
+        output = self._authority.step(AuthorityInput(now_ns, director, pose, vehicle, answers, leaving))
         self.output = output
         # The command first: a pilot can read the reason a little later.
         if output.withdrawn:

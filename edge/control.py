@@ -132,6 +132,8 @@ class Control:
         pose: Pose | None,
         vehicle: VehicleStatus,
         load: Load | None = None,
+        *,
+        leaving: bool = False,
     ) -> DirectorOutput:
         """Act on the newest evidence.
 
@@ -141,6 +143,7 @@ class Control:
             pose: The newest.
             vehicle: As the autopilot describes it.
             load: Of the machine, for the words of a slow one.
+            leaving: The daemon ends.
         """
         before, self.slow = self.slow, self._speed.step(now_ns, decision, load or Load())
         slow = None if self.slow is None else self.slow.text
@@ -149,7 +152,7 @@ class Control:
         inputs = DirectorInput(now_ns, decision, pose, vehicle, slow, self.gimbal)
         output = self._director.step(inputs)
         if self.commanding is not None:
-            self.commanding.tick(now_ns, output, pose, vehicle)
+            self.commanding.tick(now_ns, output, pose, vehicle, leaving=leaving)
             self.counters.commands = self.commanding.commands
         self._say(now_ns, output)
         self._say_height(now_ns, output, vehicle)
@@ -161,6 +164,11 @@ class Control:
         self._send(now_ns, output if output.target is not None else self._last_resort(inputs, output))
         self._log_selection(decision)
         return output
+
+    def holds_failsafe(self, vehicle: VehicleStatus) -> bool:
+        """Return True while a failsafe landing stays up on our word, or our order to go on is not carried out yet."""
+        state = None if self.authority is None else self.authority.state
+        return vehicle.failsafe and state in (*IN_THE_AIR, AuthorityState.HAND_BACK)
 
     def end(self, vehicle: VehicleStatus | None) -> None:
         """Give back a gimbal, and tell the pilot of a vehicle in the air that it is alone from now on.

@@ -34,6 +34,9 @@ from landing.types import Frame, LandingTarget, Pose
 logger = logging.getLogger("edge")
 
 CONTROL_PERIOD_NS = 50_000_000
+LAND_S = 2.5
+"""Two heartbeats of an autopilot, which tell that it lands."""
+
 JOIN_TIMEOUT_S = 1.5
 """Time that threads may take to end, beside the inference that runs."""
 
@@ -145,22 +148,40 @@ class Daemon:
             self._control(workers, max_seconds)
         finally:
             self._stop.set()
-            self._loop.end()
-            if self._cancel is not None:
-                self._cancel()
-            if self._restarting:
-                self._notifier.reloading(time.monotonic_ns() // 1000)
-            else:
-                self._notifier.stopping()
-            self._link.send_heartbeat(HealthState.STOPPING)
-            late = self._join(workers)
-            self._events.write("stop", reason=self._stop_reason or "failure", unstopped=late, **self._loop.totals())
-            if late:
-                logger.error("threads that do not stop: %s", ", ".join(late))
+            try:
+                self._land_what_is_held()
+            finally:
+                late = self._leave(workers)
         for worker in workers:
             worker.check()
         if late:
             raise UnstoppedError(f"threads that do not stop: {', '.join(late)}")
+
+    def _land_what_is_held(self) -> None:
+        """Let a failsafe landing that is held up go on: nobody may be there to take over.
+
+        The order is repeated until the autopilot reports it done, or `LAND_S` are over.
+        """
+        deadline_ns = time.monotonic_ns() + round(LAND_S * 1e9)
+        while self._loop.holds_failsafe and (now_ns := time.monotonic_ns()) < deadline_ns:
+            self._loop.tick(now_ns, leaving=True)
+            time.sleep(CONTROL_PERIOD_NS * 1e-9)
+
+    def _leave(self, workers: tuple[Worker, ...]) -> list[str]:
+        """Give back what is held and end the threads; return the names of those that do not end."""
+        self._loop.end()
+        if self._cancel is not None:
+            self._cancel()
+        if self._restarting:
+            self._notifier.reloading(time.monotonic_ns() // 1000)
+        else:
+            self._notifier.stopping()
+        self._link.send_heartbeat(HealthState.STOPPING)
+        late = self._join(workers)
+        self._events.write("stop", reason=self._stop_reason or "failure", unstopped=late, **self._loop.totals())
+        if late:
+            logger.error("threads that do not stop: %s", ", ".join(late))
+        return late
 
     def _join(self, workers: tuple[Worker, ...]) -> list[str]:
         """Wait for the threads; return the names of those that do not end.

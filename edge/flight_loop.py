@@ -225,10 +225,14 @@ class FlightLoop(Generic[F]):
 
     # --- control ---
 
-    def tick(self, now_ns: int) -> DirectorOutput:
+    def tick(self, now_ns: int, *, leaving: bool = False) -> DirectorOutput:
         """Act on the newest evidence: heartbeat, director, target, commands, health; 20 times a second.
 
         A heartbeat tells the health of the tick before. While the pipeline hangs there is none.
+
+        Args:
+            now_ns: Monotonic time.
+            leaving: Few ticks follow.
         """
         link, vitals, decision = self._link, self._vitals, self.decision
         pose = link.latest_pose(now_ns)
@@ -240,7 +244,7 @@ class FlightLoop(Generic[F]):
         if not hung and vitals.heartbeat_due(now_ns):
             link.send_heartbeat(vitals.state)
         load = Load(self._inference_ms, self._threads, vitals.camera.health(now_ns).rate_hz or None)
-        output = self.control.tick(now_ns, decision, pose, vehicle, load)
+        output = self.control.tick(now_ns, decision, pose, vehicle, load, leaving=leaving)
         status = link.status(now_ns)
         slow = None if self.control.slow is None else self.control.slow.text
         health = vitals.watch(now_ns, pose, vehicle, output, self._alarms.watch(status.alarms), slow)
@@ -270,6 +274,11 @@ class FlightLoop(Generic[F]):
             self._depth.text,
         )
         return output
+
+    @property
+    def holds_failsafe(self) -> bool:
+        """True while a failsafe landing stays up on our word; see `edge.control.Control.holds_failsafe`."""
+        return self._status is not None and self.control.holds_failsafe(self._status().vehicle)
 
     def end(self) -> None:
         """Give back what is held, before the link closes, and tell the pilot of a vehicle in the air."""

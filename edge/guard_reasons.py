@@ -133,6 +133,16 @@ ENDED = (
         "The time that the battery leaves for holding is over, and there is no place.",
         "Take over: steer away from people.",
     ),
+    PilotText(
+        "failsafe, the daemon ends: lands on the site",
+        "Touchdown is stopped while it holds a failsafe landing up, so the landing goes on. No target follows.",
+        "Take over if somebody stands there.",
+    ),
+    PilotText(
+        "failsafe, the daemon ends: lands without a site",
+        "The same, and there is no place.",
+        "Take over: steer away from people.",
+    ),
     PilotText("lands without us", "From here it is the autopilot's plain landing.", "Watch, take over if it is bad."),
 )
 """Reasons for which the authority ends."""

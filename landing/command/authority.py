@@ -621,6 +621,8 @@ class Authority:
 
     def _hold_left_s(self, inputs: AuthorityInput) -> float:
         """Time for which a failsafe landing may be held up yet, s."""
+        if inputs.leaving:
+            return 0.0
         held = self._state in IN_THE_AIR
         return self._bound.left_s(inputs.vehicle.battery, self._site.height_m, inputs.now_ns, held=held)
 
@@ -630,13 +632,13 @@ class Authority:
         return f"{somebody.text}{bound}"
 
     def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        """The time that the failsafe leaves is over: land, on the site if there is one.
+        """The time that the failsafe leaves is over, or ours is: land, on the site if there is one.
 
         The autopilot was landing before it was held. Where TIMESYNC is not answered, or the link is late, nobody knows
         whether a pilot has just taken over, who can do so again; a vehicle that is left hovering falls.
         """
-        site = inputs.output.target is not None
-        words = "failsafe, no time left: lands on the site" if site else "failsafe, no time left: lands without a site"
+        where = "on the site" if inputs.output.target is not None else "without a site"
+        words = f"failsafe, {'the daemon ends' if inputs.leaving else 'no time left'}: lands {where}"
         if self._handshake.ask(Land(), modes.land[0], inputs.vehicle, inputs.now_ns, however_late=True):
             self._enter(AuthorityState.HAND_BACK, words, inputs.now_ns)
 

@@ -41,6 +41,7 @@ class AuthorityInput:
         pose: The newest, or None.
         vehicle: As last reported by the autopilot.
         answers: To our requests, since the step before.
+        leaving: Few steps follow: a failsafe landing that is held up must go on at once.
     """
 
     now_ns: int
@@ -48,6 +49,7 @@ class AuthorityInput:
     pose: Pose | None
     vehicle: VehicleStatus
     answers: tuple[CommandAnswer, ...] = ()
+    leaving: bool = False
 
 
 @dataclass(frozen=True)

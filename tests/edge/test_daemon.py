@@ -16,10 +16,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from edge.cameras import Camera, make_camera
 from edge.config import EdgeConfig, parse_config
-from edge.daemon import Daemon
+from edge.daemon import LAND_S, Daemon
+from edge.flight_loop import FlightLoop
 from edge.keys import to_file
 from edge.log import EventLog
 from edge.observer import Observer
@@ -164,6 +166,33 @@ def test_the_heartbeat_tells_the_truth(tmp_path: Path, model_path: Path) -> None
     assert np.all(np.abs(np.diff(stamps) / 1e9 - 1.0) < 0.5)
     assert rig.link.heartbeats[-1][1] is HealthState.STOPPING
     assert any("pose" in r for e in rig.logged("health") for r in e["reasons"])
+
+
+@pytest.mark.parametrize(("fails", "ticks"), [(False, 3), (True, 3), (False, None)])
+def test_before_the_end_a_failsafe_landing_that_it_holds_up_is_let_go_on(
+    tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool, ticks: int | None
+) -> None:
+    rig = Rig(tmp_path, model_path, pipe_source(tmp_path))
+    leaving: list[int] = []
+    plain = FlightLoop.tick
+
+    def tick(loop: FlightLoop[Any], now_ns: int, **options: bool) -> Any:
+        leaving.extend([now_ns] if options.get("leaving") else [])
+        return plain(loop, now_ns, **options)
+
+    monkeypatch.setattr(FlightLoop, "tick", tick)
+    monkeypatch.setattr(FlightLoop, "holds_failsafe", property(lambda _: ticks is None or len(leaving) < ticks))
+    with rig.running():
+        wait_for(lambda: len(rig.link.targets) > 3)
+        if fails:
+            monkeypatch.setattr(rig.pipeline, "step", lambda *_: 1 / 0)
+            wait_for(lambda: rig.link.heartbeats[-1][1] is HealthState.STOPPING)
+    assert rig.link.heartbeats[-1][1] is HealthState.STOPPING and bool(rig.error) is fails
+    assert rig.link.heartbeats[-1][0] > leaving[-1]
+    if ticks is None:  # an autopilot that never says that it lands is not waited for without end
+        assert LAND_S - 0.5 < (leaving[-1] - leaving[0]) * 1e-9 < LAND_S
+    else:
+        assert len(leaving) == ticks
 
 
 def test_a_height_is_missed_in_the_air_but_not_on_the_ground(tmp_path: Path, model_path: Path) -> None:

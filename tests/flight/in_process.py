@@ -123,6 +123,7 @@ class InProcessFlight:
         self.ground = ground or (lambda n, e: np.full(n.shape, GRASS))
         self.now_ns = BOOT_NS
         self.seeing = True  # pictures come
+        self.leaving = False  # the daemon ends
         self.modes: list[tuple[float, Mode]] = []
         self.output = None
         self._segmented: list[tuple[int, Frame]] = []
@@ -200,7 +201,7 @@ class InProcessFlight:
             assert frame is not None
             self.loop.decide(frame, self.now_ns, self.link.pose_at)
         if passed_ns % CONTROL_NS == 0:
-            self.output = self.loop.tick(self.now_ns)
+            self.output = self.loop.tick(self.now_ns, leaving=self.leaving)
         if self.mode is not before:
             self.modes.append((self.t_s, self.mode))
 

@@ -108,3 +108,15 @@ def test_with_guard_a_person_and_the_look_around_hold_the_last_leg_up(failsafe):
     assert any(state == "look" for state, _ in states)
     (where,) = intrusion.people(flight.t_s)
     assert flight.distance_m(*where) > 4.0
+
+
+def test_with_guard_the_daemons_end_lets_a_landing_that_it_holds_up_go_on():
+    flight = landing(IN_FAILSAFE, Failsafe.RC_LOSS)
+    flight.run(lambda: flight.authority == "guard" and flight.vehicle.height_m < 8.0, 60)
+    (north_m, east_m) = flight.output.target.position_ned_m[:2]
+    flight.people = lambda t_s: [(north_m, east_m)]
+    flight.run(lambda: flight.authority == "hold" and flight.mode is Mode.GUIDED, 20)
+    assert flight.loop.holds_failsafe
+    flight.leaving = True
+    flight.run(lambda: not flight.loop.holds_failsafe, 2.5)
+    assert flight.mode is Mode.LAND and told(flight)[-1] == ("ended", "lands without us")

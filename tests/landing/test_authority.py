@@ -52,6 +52,7 @@ class World:
     failsafe: bool = False
     fence_open: bool = False
     failsafe_mode: bool = False
+    leaving: bool = False
     next_mode: str = ""
     hidden_s: float | None = 0.0
     no_hover: str = ""
@@ -137,6 +138,7 @@ class World:
                 pose,
                 vehicle,
                 answers,
+                self.leaving,
             )
         )
         self.log += [t.to_state.value for t in output.transitions]

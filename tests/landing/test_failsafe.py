@@ -108,6 +108,31 @@ def test_when_the_time_is_over_it_lands_and_says_so():
     assert len(w.requests) == count
 
 
+def test_a_daemon_that_ends_lets_a_landing_that_it_holds_up_go_on():
+    w = landing_in_failsafe()
+    w.intruder = PERSON
+    w.run(1.0)
+    assert w.requests == [Hold()]
+    w.leaving = True
+    w.until("ended", 2.0)
+    assert w.requests == [Hold(), Land()]
+    assert any("failsafe, the daemon ends: lands without a site" in reason for reason in w.reasons)
+
+
+def test_a_daemon_that_ends_stops_no_failsafe_landing_and_leaves_a_hold_without_failsafe_to_the_pilot():
+    w = landing_in_failsafe()
+    w.leaving, w.intruder = True, PERSON
+    w.run(1.0)
+    assert w.requests == []
+    w = world()
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 2.0)
+    w.leaving = True
+    w.run(2.0)
+    assert w.requests == [Hold()]
+
+
 @pytest.mark.parametrize("leaves", [True, False])
 def test_a_climb_that_is_refused_ends_no_failsafe_landing_in_the_air(leaves):
     """ArduPilot refuses to fly to a place outside of its fence (flown on 4.7.0-dev), and nobody is at the sticks."""
