@@ -102,7 +102,7 @@ def moved_home(then_m: float | None, home: GlobalPlace | None) -> list[str]:
 
 
 def _rise(site: ListedSite, home: GlobalPlace | None, rise_m: float | None) -> float | str:
-    """How high above home a site's ground lies at most, m, never less than 0; or why it cannot be a point."""
+    """Return the height of a site's ground above home, m, never less than 0; or why it cannot be a point."""
     if home is not None and home.distance_m(site.place) > FARTHEST_M:
         return TOO_FAR
     told_m = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ NEAR_NADIR_DEG = 15.0
 """A camera that looked straight down was tilted by no more, with the vehicle that carried it."""
 
 HEADING = ("GimbalYawDegree", "CameraYawDegree", "CameraYaw", "FlightYawDegree")
+BELOW_SEA, ABOVE_ELLIPSOID = 1, (2, 3)
+RTK_ALTITUDE = re.compile(rb"AltitudeType\W{1,12}RtkAlt")
 TRUE_NORTH = "T"
 """EXIF counts a direction from true north, or from the magnetic one, which is of no use without a date."""
 
@@ -99,7 +101,7 @@ class PhotoFacts:
         turn_deg: Clockwise turn that a viewer makes, 0, 90, 180 or 270 degrees.
         above_ground_m: Height above ground.
         above_take_off_m: Height above the take-off point.
-        above_sea_m: GPS altitude, which is never a height above ground.
+        above_sea_m: GPS altitude, which is never a height above ground; None where it counts from the ellipsoid.
         pitch_deg: Pitch of the camera, -90 straight down.
         oblique: A pitch that makers count from different zeros, and that none of them calls straight down.
         roll_deg: Roll of the camera.
@@ -162,7 +164,7 @@ def read_facts(path: Path) -> PhotoFacts:
         TURN_DEG.get(int(number_of(base.get(ExifTags.Base.Orientation)) or 1), 0),
         _of_xmp(xmp, HEIGHT_ABOVE_GROUND, "above ground"),
         _of_xmp(xmp, HEIGHT_ABOVE_TAKE_OFF, "above take-off"),
-        _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"),
+        _above_sea(gps, xmp),
         _angle(_of_xmp(xmp, PITCH)) or _pitch_of_pix4d(pix4d),
         pix4d if pix4d is not None and abs(pix4d.value) > NEAR_NADIR_DEG and pix4d.value > -45.0 else None,
         _angle(_of_xmp(xmp, ROLL)),
@@ -181,6 +183,15 @@ def _heading(gps: Mapping[int, Any], xmp: bytes) -> Fact | None:
     if fact is None and _text(gps, ExifTags.GPS.GPSImgDirectionRef) == TRUE_NORTH:
         fact = _of_exif(gps, ExifTags.GPS.GPSImgDirection, "EXIF GPSImgDirection")
     return fact if fact is not None and abs(fact.value) <= 360.0 else None
+
+
+def _above_sea(gps: Mapping[int, Any], xmp: bytes) -> Fact | None:
+    """Altitude above the sea; those above the ellipsoid EXIF 3.0 names, and DJI where a receiver of RTK tells them."""
+    fact, side = _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"), gps.get(ExifTags.GPS.GPSAltitudeRef)
+    side = side[0] if isinstance(side, bytes) and side else side
+    if fact is None or side in ABOVE_ELLIPSOID or RTK_ALTITUDE.search(xmp):
+        return None
+    return replace(fact, value=-fact.value) if side == BELOW_SEA else fact
 
 
 def _place(gps: Mapping[int, Any]) -> tuple[float | None, float | None]:

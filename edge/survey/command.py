@@ -32,6 +32,12 @@ LOOKS = 3
 next."""
 
 
+NO_PLAN = (
+    "no plan is, for rally points count from home: say with --rise-m how much higher the ground of the sites lies at "
+    "most (0 on level ground)"
+)
+
+
 @dataclass(frozen=True)
 class SurveyOptions:
     """Options of `edge survey`.
@@ -45,6 +51,7 @@ class SurveyOptions:
         looks: Photographs that must show a site.
         place_error_m: Greatest error of a photograph's place.
         most_rally: Rally points in the plan.
+        rise_m: How much higher than home the ground of sites lies at most, m; None for no plan.
         gsd_m: Metres per pixel of orthophotos that do not say it.
         crs: Coordinate system of orthophotos that do not say it.
     """
@@ -57,6 +64,7 @@ class SurveyOptions:
     looks: int = LOOKS
     place_error_m: float = PLACE_ERROR_M
     most_rally: int = 8
+    rise_m: float | None = None
     gsd_m: float | None = None
     crs: str | None = None
 
@@ -71,13 +79,14 @@ class SurveyReport:
     contradicted: int = 0
     seen_once: int = 0
     notes: list[str] = field(default_factory=list)
+    rally: int | None = None
     paths: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**vars(self), "sites": len(self.sites)}
 
-    def lines(self, rally: int) -> list[str]:
+    def lines(self) -> list[str]:
         """For people."""
         lines = [f"skipped: {line}" for line in self.skipped[:20]]
         if len(self.skipped) > 20:
@@ -93,7 +102,8 @@ class SurveyReport:
             for number, site in enumerate(self.sites[:10], 1)
         ]
         if self.paths:
-            lines.append(f"{', '.join(self.paths.values())} are written; the plan has {rally} rally points")
+            plan = NO_PLAN if self.rally is None else f"the plan has {self.rally} rally points"
+            lines.append(f"{', '.join(self.paths.values())} are written; {plan}")
         return lines
 
 
@@ -130,7 +140,9 @@ def run(options: SurveyOptions, paths: Sequence[Path], say: Callable[[str], None
             raise DataError("photographs need --model: a file of `touchdown models list`, or one of your own")
         else:
             _survey_pictures(options, paths, runtime, report, say)
-    report.paths = write_all(options.out, report.sites, options.most_rally)
+    rally = spread(report.sites, options.most_rally)
+    report.rally = len(rally) if options.rise_m is not None else None
+    report.paths = write_all(options.out, report.sites, rally, options.rise_m)
     return report
 
 
@@ -223,8 +235,3 @@ def _looks(
             continue
         report.looked += 1
     return looks
-
-
-def rally_count(report: SurveyReport, most: int) -> int:
-    """Count the rally points of the plan."""
-    return len(spread(report.sites, most))

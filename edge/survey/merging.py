@@ -14,6 +14,9 @@ from landing.globe import GlobalPlace
 from landing.model.confidence import Confidence
 from landing.taxonomy import Role, Surface
 
+VIEWS_APART_M = 1.0
+"""Photographs from places nearer to each other are one look."""
+
 LEAST_DEGREE_M = 110_000.0
 """A degree of latitude is longer than this everywhere."""
 
@@ -74,7 +77,7 @@ class MergeRules:
     Attributes:
         required_m: Radius of the vehicle with its margin, m.
         least_m: Least clearance of a site: beyond the vehicle it holds the error of places, m.
-        looks: Photographs that must show a site clear.
+        looks: Photographs from places apart that must show a site clear.
         radii_m: Of `GroundEvidence.fault` for `required_m`.
     """
 
@@ -116,6 +119,7 @@ def merge(looks: Sequence[PhotoLook], rules: MergeRules) -> MergedSites:
             merged.contradicted += 1
             continue
         showing = [look for look, n, e in places if (look.evidence.clearance_at(n, e) or 0.0) >= rules.required_m]
+        showing = _from_apart(showing)
         if len(showing) < rules.looks:
             merged.seen_once += 1
             continue
@@ -131,6 +135,15 @@ def _reach_m(evidence: GroundEvidence) -> float:
     south, west = evidence.south_west_m
     north, east = south + rows * evidence.cell_m, west + columns * evidence.cell_m
     return float(np.hypot(max(abs(south), abs(north)), max(abs(west), abs(east))))
+
+
+def _from_apart(showing: Sequence[PhotoLook]) -> list[PhotoLook]:
+    """Return the looks from places apart: pictures of a burst, and copies of one, err alike."""
+    apart: list[PhotoLook] = []
+    for look in showing:
+        if all(look.below.distance_m(other.below) >= VIEWS_APART_M for other in apart):
+            apart.append(look)
+    return apart
 
 
 def _place_of(candidate: PhotoCandidate, own: PhotoLook) -> GlobalPlace:

@@ -81,13 +81,17 @@ def open_photo(path: Path, given: Given) -> PlacedPhoto:
     view = in_colour(view_of((image.shape[1], image.shape[0]), facts, given, sky), image)
     if view.refused is not None:
         raise UnplacedError(view.refused)
-    return PlacedPhoto(path.name, image, view, _below(facts, view), _heading_rad(facts), facts.taken)
+    return PlacedPhoto(path.name, image, view, _below(facts, view, given), _heading_rad(facts), facts.taken)
 
 
-def _below(facts: PhotoFacts, view: View) -> GlobalPlace:
+def _below(facts: PhotoFacts, view: View, given: Given) -> GlobalPlace:
+    """The place below the camera; its altitude is known where the height is one above ground."""
     if facts.latitude_deg is None or facts.longitude_deg is None:
         raise UnplacedError("its EXIF has no GPS place")
-    ground_m = None if facts.above_sea_m is None else facts.above_sea_m.value - view.height_agl_m
+    # Less a height above take-off it would be the take-off's altitude, wherever the photograph was taken.
+    measured = given.height_agl_m is not None or facts.above_ground_m is not None
+    sea = facts.above_sea_m if measured else None
+    ground_m = None if sea is None else sea.value - view.height_agl_m
     if abs(facts.latitude_deg) > NEAREST_POLE_DEG - POLE_ROOM_DEG:
         raise UnplacedError(f"it was taken at {facts.latitude_deg:.4f} degrees of latitude, too near to a pole")
     try:

@@ -20,6 +20,8 @@ def save_geotagged(
     heading_deg: float | None,
     hfov_deg: float,
     taken: str = "2026:11:28 12:00:00",
+    height_of: str = "drone-dji:RelativeAltitude",
+    altitude_ref: int = 0,
 ) -> Path:
     """Write a picture straight down.
 
@@ -31,6 +33,8 @@ def save_geotagged(
         heading_deg: Of the upper edge, clockwise from north; None leaves it out.
         hfov_deg: Horizontal field of view.
         taken: Of EXIF.
+        height_of: Name of the height in XMP.
+        altitude_ref: What the GPS altitude counts from, of EXIF.
     """
     columns = image_bgr.shape[1]
     focal_px = columns / 2 / math.tan(math.radians(hfov_deg) / 2)
@@ -42,10 +46,10 @@ def save_geotagged(
         minutes, degrees = math.modf(abs(value))
         seconds, whole = math.modf(minutes * 60)
         gps[tag + 1] = (degrees, whole, IFDRational(round(seconds * 60 * 1_000_000), 1_000_000))
-    gps[5], gps[6] = b"\0", IFDRational(round(((below.altitude_m or 0.0) + height_m) * 1000), 1000)
+    gps[5], gps[6] = bytes([altitude_ref]), IFDRational(round(((below.altitude_m or 0.0) + height_m) * 1000), 1000)
     turned = "" if heading_deg is None else f' drone-dji:GimbalYawDegree="{heading_deg:+.2f}"'
     xmp = (
-        f'<x:xmpmeta><rdf:Description drone-dji:RelativeAltitude="{height_m:+.3f}" '
+        f'<x:xmpmeta><rdf:Description {height_of}="{height_m:+.3f}" '
         f'drone-dji:GimbalPitchDegree="-90.00"{turned} drone-dji:CalibratedFocalLength="{focal_px:.4f}" '
         f'drone-dji:CalibratedOpticalCenterX="{columns / 2:.1f}"/></x:xmpmeta>'
     )

@@ -18,6 +18,7 @@ from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, SurveyReport, run
 from edge.survey.output import write_all
+from edge.survey.photographs import open_photo
 from landing.choice.site_list import ListedSite, features, read_features
 from landing.errors import DataError
 from landing.globe import GlobalPlace
@@ -88,7 +89,7 @@ def test_sites_of_overlapping_photographs_are_one_and_lie_where_they_are(model_p
     wide, narrow = report.sites
     assert 6.0 < wide.clearance_m < 9.0 and 4.0 < narrow.clearance_m < 7.0  # trees keep their own clearance
     assert wide.looks >= 3 and wide.seen == "2026-11-28T12:00:00" and ".jpg" in wide.source
-    assert wide.place.altitude_m == pytest.approx(410.0, abs=0.1)
+    assert wide.place.altitude_m is None  # a height above take-off is none above this ground
     written = (tmp_path / "out" / "sites.geojson").read_text()
     assert [s.clearance_m for s in read_features(written, "x")] == [round(s.clearance_m, 2) for s in report.sites]
 
@@ -104,6 +105,7 @@ def test_one_photograph_is_not_enough_unless_that_is_said(model_path: Path, tmp_
     photo = take(tmp_path / "one.jpg", area(), BIG)
     report = survey(model_path, tmp_path / "out", photo)
     assert not report.sites and report.seen_once == 1
+    report = survey(model_path, tmp_path / "out", photo, rise_m=0.0)
     assert json.loads((tmp_path / "out" / "sites.plan").read_text())["rallyPoints"]["points"] == []
     report = survey(model_path, tmp_path / "out", photo, looks=1)
     assert len(report.sites) == 1 and away_m(report, BIG) < 0.6
@@ -119,7 +121,7 @@ def test_photographs_that_cannot_be_placed_say_why(model_path: Path, tmp_path: P
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     report = survey(model_path, tmp_path / "out", folder)
     assert report.looked == 4 and len(report.skipped) == 4
-    said = "\n".join(report.lines(1))
+    said = "\n".join(report.lines())
     for words in ("GimbalYawDegree", "EXIF has no GPS place", "--height-agl-m", "broken.jpg"):
         assert words in said
     alone = tmp_path / "alone"
@@ -142,12 +144,39 @@ def test_facts_of_place_heading_and_time(tmp_path: Path) -> None:
     assert (none.latitude_deg, none.longitude_deg, none.heading_deg, none.taken) == (None, None, None, "")
 
 
+def test_pictures_of_a_burst_are_one_look(model_path: Path, tmp_path: Path) -> None:
+    ground = area()
+    burst = [take(tmp_path / f"{n}.jpg", ground, (BIG[0] + 0.1 * n, BIG[1]), 3.0 * n) for n in range(4)]
+    report = survey(model_path, tmp_path / "out", *burst)
+    assert report.looked == 4 and not report.sites and report.seen_once
+    apart = [take(tmp_path / f"{n}.jpg", ground, (BIG[0] + 2.0 * n, BIG[1]), 3.0 * n) for n in range(4)]
+    assert survey(model_path, tmp_path / "out", *apart).sites
+
+
+def test_the_altitude_of_ground_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    ground, given = area(), Given()
+    of: dict[str, Any] = {"height_of": "drone:AboveGroundAltitude"}
+    measured = open_photo(take(tmp_path / "a.jpg", ground, BIG, **of), given)
+    assert measured.below.altitude_m == pytest.approx(410.0, abs=0.1)
+    ellipsoid = open_photo(take(tmp_path / "b.jpg", ground, BIG, altitude_ref=2, **of), given)
+    above_take_off = open_photo(take(tmp_path / "c.jpg", ground, BIG), given)
+    rtk = open_photo(
+        take(tmp_path / "d.jpg", ground, BIG, height_of='drone-dji:AltitudeType="RtkAlt" d:AboveGroundAltitude'), given
+    )
+    assert ellipsoid.below.altitude_m is None and above_take_off.below.altitude_m is None
+    assert rtk.below.altitude_m is None
+    low = open_photo(take(tmp_path / "e.jpg", ground, BIG, altitude_ref=1, **of), given)
+    assert low.below.altitude_m == pytest.approx(-470.0, abs=0.1)
+    said = open_photo(take(tmp_path / "f.jpg", ground, BIG), Given(height_agl_m=20.0))
+    assert said.below.altitude_m == pytest.approx(420.0, abs=0.1)
+
+
 def test_the_lists_are_what_other_programs_read(model_path: Path, tmp_path: Path) -> None:
-    report = survey(model_path, tmp_path / "out", grid(tmp_path / "photos", area()), most_rally=1)
+    report = survey(model_path, tmp_path / "out", grid(tmp_path / "photos", area()), most_rally=1, rise_m=25.0)
     plan = json.loads(Path(report.paths["plan"]).read_text())
     assert plan["fileType"] == "Plan" and plan["version"] == 1 and plan["rallyPoints"]["version"] == 2
     ((latitude_deg, longitude_deg, above_m),) = plan["rallyPoints"]["points"]
-    assert ORIGIN.moved(*BIG).distance_m(GlobalPlace(latitude_deg, longitude_deg)) < 0.6 and above_m == 15.0
+    assert ORIGIN.moved(*BIG).distance_m(GlobalPlace(latitude_deg, longitude_deg)) < 0.6 and above_m == 40.0
     root = ElementTree.parse(report.paths["kml"]).getroot()
     space = {"k": "http://www.opengis.net/kml/2.2"}
     marks = root.findall(".//k:Placemark", space)
@@ -180,7 +209,10 @@ def test_the_command_as_a_newcomer_types_it(model_path: Path, tmp_path: Path) ->
     folder, out = grid(tmp_path / "photos", area(), (-10.0, 10.0)), tmp_path / "out"
     done = call("edge", "survey", str(folder), "--model", str(model_path), "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert "1 sites" in done.stdout and "sites.plan are written; the plan has 1 rally points" in done.stdout
+    assert "1 sites" in done.stdout and "sites.kml are written; no plan is, for rally points count" in done.stdout
+    assert not (out / "sites.plan").exists()
+    done = call("edge", "survey", str(folder), "--model", str(model_path), "--out", str(out), "--rise-m", "10")
+    assert "sites.plan are written; the plan has 1 rally points" in done.stdout
     told = json.loads(call("edge", "survey", str(folder), "-m", str(model_path), "--out", str(out), "--json").stdout)
     assert told["sites"] == 1 and told["looked"] == 4
     for args, words in (
@@ -203,7 +235,7 @@ def test_copies_of_a_photograph_do_not_agree_with_each_other(model_path: Path, t
 
 @pytest.mark.parametrize("name", ["\"]]><b>&'", "a\x00\x07\x1b[31m", "\udcff", "\uffff", "ü\U0001f681"])
 def test_any_name_of_a_file_can_be_listed(name: str, tmp_path: Path) -> None:
-    paths = write_all(tmp_path, [ListedSite(ORIGIN, 3.0, 1, source=name)], 8)
+    paths = write_all(tmp_path, [ListedSite(ORIGIN, 3.0, 1, source=name)], (), None)
     assert len(read_features(Path(paths["geojson"]).read_text("utf-8"), "list")) == 1
     placemark = ElementTree.parse(paths["kml"]).getroot().find(".//{*}description")
     assert placemark is not None and (placemark.text or "").startswith("3.0 m clear")
