@@ -204,13 +204,13 @@ def test_a_lens_that_contradicts_the_graph_is_refused() -> None:
     lens = CameraModel.from_hfov(640, 480, 70.0)
     k = [lens.fx, 0.0, lens.cx, 0.0, lens.fy, lens.cy, 0.0, 0.0, 1.0]
     info = m.RosCameraInfo(HEADER, 480, 640, "plumb_bob", [], k, [0.0] * 9, [0.0] * 12)
-    assert lens_problem(info, lens) is None
+    assert lens_problem(info, "/cam/image_raw", lens) is None
     info.width, info.height, info.k = 1280, 960, [2 * v for v in k]
-    assert lens_problem(info, lens) is None
+    assert lens_problem(info, "/cam/image_raw", lens) is None
     info.k = [v * 1.1 for v in info.k]
-    assert "fx is" in (lens_problem(info, lens) or "")
+    assert "fx is" in (lens_problem(info, "/cam/image_raw", lens) or "")
     info.k = [2 * v for v in k[:4]] + [math.nan, *[2 * v for v in k[5:]]]
-    assert "finite" in (lens_problem(info, lens) or "")
+    assert "finite" in (lens_problem(info, "/cam/image_raw", lens) or "")
 
 
 def test_the_frames_are_those_of_ros() -> None:
