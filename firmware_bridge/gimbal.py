@@ -28,7 +28,13 @@ KEEP_NS = 5 * NS_PER_S  # Age at which samples are forgotten
 GAP_NS = 400_000_000  # Longest gap interpolated across
 AHEAD_NS = 150_000_000  # Longest hold of the newest sample, while it turns slower than `HOLD_RAD_S`
 HOLD_RAD_S = math.radians(10.0)
+LEVEL_RAD = math.radians(3.0)  # A vehicle that leans by less counts as level: a metre at 20 m
 MAX_RATE_RAD_S = math.radians(400.0)  # Two samples that imply more than this are a jump
+
+UNLOCKED = (
+    "gimbal locks neither roll nor pitch to the horizon: where it looks is known only while the vehicle is level "
+    f"within {math.degrees(LEVEL_RAD):g} degrees; let it lock both"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class GimbalHistory:
         self._clock = ClockMap()
         self._source: _Source | None = None
         self._heard_ns = 0
-        self._refusal = ""
+        self._refusal = self._unlocked = ""
         self._lock = threading.Lock()
 
     def clear(self) -> None:
@@ -70,9 +76,9 @@ class GimbalHistory:
 
     @property
     def problem(self) -> str:
-        """Reason why the newest message was of no use; empty when it was, or when none has come."""
+        """Reason why the newest message was of no use, or its attitude; empty when it was, or when none has come."""
         with self._lock:
-            return self._refusal
+            return self._refusal or self._unlocked
 
     @property
     def contested(self) -> bool:
@@ -127,10 +133,12 @@ class GimbalHistory:
             return sample.attitude
         if ned_from_frd is None:
             return None
-        base = ned_from_frd
+        level = quaternion_from_euler(0.0, 0.0, euler_from_quaternion(ned_from_frd)[2])
         if sample.frame is GimbalFrame.HEADING:
-            base = quaternion_from_euler(0.0, 0.0, euler_from_quaternion(ned_from_frd)[2])
-        return multiplied(base, sample.attitude)
+            return multiplied(level, sample.attitude)
+        leans = _angle_rad(level, ned_from_frd) > LEVEL_RAD
+        self._unlocked = UNLOCKED if leans else ""
+        return None if leans else multiplied(ned_from_frd, sample.attitude)
 
     def _serves(self, source: _Source, now_ns: int) -> bool:
         if not self._of_the_camera(source):
@@ -170,7 +178,7 @@ class GimbalHistory:
         self._track.clear()
         self._clock.reset()
         self._source = None
-        self._refusal = ""
+        self._refusal = self._unlocked = ""
 
     def _add(self, reading: GimbalReading, now_ns: int) -> bool:
         clock = self._clock.update(reading.boot_ms, now_ns)

@@ -18,14 +18,16 @@ from landing.geometry import Quaternion, normalized, quaternion_from_euler
 
 ROLL_LOCK: int = mavlink.GIMBAL_DEVICE_FLAGS_ROLL_LOCK
 PITCH_LOCK: int = mavlink.GIMBAL_DEVICE_FLAGS_PITCH_LOCK
+RETRACT: int = mavlink.GIMBAL_DEVICE_FLAGS_RETRACT
 YAW_LOCK: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_LOCK
 YAW_IN_VEHICLE_FRAME: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_IN_VEHICLE_FRAME
 YAW_IN_EARTH_FRAME: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_IN_EARTH_FRAME
 
-# Failures with which the gimbal does not know its own attitude
+# Failures with which the gimbal does not know its own attitude, or who speaks for it does not
 UNTRUSTED: int = (
     mavlink.GIMBAL_DEVICE_ERROR_FLAGS_ENCODER_ERROR
     | mavlink.GIMBAL_DEVICE_ERROR_FLAGS_SOFTWARE_ERROR
+    | mavlink.GIMBAL_DEVICE_ERROR_FLAGS_COMMS_ERROR
     | mavlink.GIMBAL_DEVICE_ERROR_FLAGS_CALIBRATION_RUNNING
 )
 
@@ -34,7 +36,7 @@ class GimbalFrame(str, Enum):
     """Against what an attitude is given.
 
     ``EARTH``: local NED. ``HEADING``: level axes that turn with the vehicle's heading. ``BODY``: the vehicle's body
-    axes.
+    axes, or level ones: see `frame_of_flags`.
     """
 
     EARTH = "earth"
@@ -54,7 +56,7 @@ class GimbalReading:
 def read_device_status(message: Any) -> GimbalReading:
     """Reads GIMBAL_DEVICE_ATTITUDE_STATUS.
 
-    Roll and pitch locked: against the horizon; neither: against the body. Yaw: against north or the vehicle, as the
+    Roll and pitch locked: against the horizon. Yaw: against north or the vehicle, as the
     YAW_IN flags say. Without them the definition reads YAW_LOCK as 'north', but ArduPilot has set YAW_LOCK with a yaw
     against the vehicle, so that one case is refused.
 
@@ -75,9 +77,14 @@ def read_device_status(message: Any) -> GimbalReading:
 def frame_of_flags(flags: int) -> GimbalFrame:
     """Against what the quaternion of a GIMBAL_DEVICE_ATTITUDE_STATUS is given.
 
+    With neither roll nor pitch locked the definition can be read in two ways: the lock flags say that both are against
+    the vehicle, the yaw flags that all is against level axes. BODY stands for both; they agree on a level vehicle.
+
     Raises:
         InvalidValueError: The flags do not say it, or contradict themselves.
     """
+    if flags & RETRACT:
+        raise InvalidValueError("gimbal is retracted: it is not stabilised, and its flags do not count")
     yaw = flags & (YAW_IN_VEHICLE_FRAME | YAW_IN_EARTH_FRAME)
     if yaw == YAW_IN_VEHICLE_FRAME | YAW_IN_EARTH_FRAME:
         raise InvalidValueError("gimbal yaw is flagged both against north and the vehicle")

@@ -145,6 +145,7 @@ class BagTelemetry:
             focals_px=focals,
             above_ground_m=None if range_m is None else Fact(range_m, f"{self._range_topic} (above ground)"),
             above_take_off_m=None if pose is None else Fact(-pose[0][2], f"{self.source} z (above take-off)"),
+            lens=self.lens,
         )
 
     def pose(self, entry: TelemetryEntry, at_ns: int, height_agl_m: float, pitch_deg: float, roll_deg: float) -> Pose:

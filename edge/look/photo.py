@@ -16,6 +16,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from edge.cameras.recordings import HEIF_SUFFIXES, heif_opener
+from landing.camera import CameraModel
 from landing.errors import CameraError
 from landing.picture_files import DAMAGED, PICTURE_BYTES
 from landing.reading import open_file
@@ -110,6 +111,7 @@ class PhotoFacts:
         heading_deg: Direction of the camera over the ground, or of the upper edge of a picture straight down,
             clockwise from true north.
         latitude_deg, longitude_deg: Of the camera, WGS-84.
+        lens: The whole lens, where it is told: that of the picture's camera in a bag.
         taken: Time of the exposure by the camera's clock, ISO 8601; empty where it is not told.
     """
 
@@ -130,6 +132,7 @@ class PhotoFacts:
     latitude_deg: float | None = None
     longitude_deg: float | None = None
     taken: str = ""
+    lens: CameraModel | None = None
 
 
 def read_facts(path: Path) -> PhotoFacts:

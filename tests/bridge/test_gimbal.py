@@ -15,6 +15,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.gimbal_message import (
     PITCH_LOCK,
+    RETRACT,
     ROLL_LOCK,
     YAW_IN_EARTH_FRAME,
     YAW_IN_VEHICLE_FRAME,
@@ -28,7 +29,7 @@ from firmware_bridge.telemetry import Telemetry
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import ConfigError, InvalidValueError
-from landing.geometry import matrix_from_quaternion, multiplied, quaternion_from_euler
+from landing.geometry import matrix_from_quaternion, quaternion_from_euler
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose
@@ -89,6 +90,7 @@ def test_the_flags_say_against_what(flags, frame):
         (ROLL_LOCK | YAW_IN_VEHICLE_FRAME, "only one"),
         (PITCH_LOCK, "only one"),
         (YAW_IN_EARTH_FRAME, "no one frame"),
+        (LEVELLED | YAW_IN_VEHICLE_FRAME | RETRACT, "retracted"),
     ],
 )
 def test_what_the_flags_do_not_say_is_refused_with_the_reason(flags, reason):
@@ -122,13 +124,21 @@ def history_of(*messages, arrivals_ns=None):
         # Pointing 30 degrees right of the nose and 60 down, on a vehicle that heads east, banked.
         (LEVELLED | YAW_IN_VEHICLE_FRAME, quaternion(0, -60, 120)),
         (LEVELLED | YAW_IN_EARTH_FRAME, quaternion(0, -60, 30)),
-        (YAW_IN_VEHICLE_FRAME, multiplied(quaternion(10, 5, 90), quaternion(0, -60, 30))),
     ],
 )
 def test_the_answer_is_against_north_whatever_it_came_against(flags, expected):
     attitude = quaternion(0, -60, 30)
     history = history_of(*(status(ms, attitude, flags) for ms in (1000, 1100)))
     assert same_turn(history.at(1_050_000_000, quaternion(10, 5, 90)), expected)
+
+
+def test_without_locks_it_is_known_while_both_readings_of_the_flags_agree():
+    attitude = quaternion(0, -60, 30)
+    history = history_of(*(status(ms, attitude, YAW_IN_VEHICLE_FRAME) for ms in (1000, 1100)))
+    level = history.at(1_050_000_000, quaternion(1, -1, 90))
+    assert same_turn(level, quaternion(0, -60, 120), 0.06) and not history.problem
+    assert history.at(1_050_000_000, quaternion(10, 5, 90)) is None and "neither roll nor pitch" in history.problem
+    assert history.at(1_050_000_000, quaternion(0, 0, 90)) is not None and not history.problem
 
 
 def test_the_heading_at_capture_time_counts_not_that_of_the_message():
@@ -164,10 +174,11 @@ def test_the_senders_clock_is_mapped_to_ours():
     assert same_turn(found, quaternion(0, -81.5, 0))
 
 
-def test_a_failing_gimbal_is_not_believed_and_its_past_does_not_stand_in():
+@pytest.mark.parametrize("error", ["ENCODER_ERROR", "COMMS_ERROR"])
+def test_a_failing_gimbal_is_not_believed_and_its_past_does_not_stand_in(error):
     history = history_of(*(status(ms, quaternion(0, NADIR_DEG, 0)) for ms in (1000, 1100)))
-    encoder = mavlink.GIMBAL_DEVICE_ERROR_FLAGS_ENCODER_ERROR
-    assert not history.take(status(1200, quaternion(0, NADIR_DEG, 0), failures=encoder), 1_200_000_000)
+    failed = getattr(mavlink, f"GIMBAL_DEVICE_ERROR_FLAGS_{error}")
+    assert not history.take(status(1200, quaternion(0, NADIR_DEG, 0), failures=failed), 1_200_000_000)
     assert "failure" in history.problem
     assert history.at(1_150_000_000, quaternion(0, 0, 0)) is None
 
