@@ -122,6 +122,13 @@ def publish(session: Session, sites: Sequence[ListedSite], options: RallyOptions
     present = read_rally(session)
     pilots, notes = without(present, memory.ours), []
     missing = without(memory.under_way, present)
+    if missing and without(pilots, memory.under_way):
+        # Somebody has written the list since: what is not there may have been taken away.
+        there = "; ".join(map(_text, missing))
+        notes.append(
+            f"an upload of ours broke off, and the list was changed since; not put back of the pilot's: {there}"
+        )
+        missing = []
     if missing:
         notes.append(f"an upload of ours broke off: {len(missing)} points of the pilot are put back")
         pilots += missing

@@ -175,6 +175,19 @@ def test_an_upload_that_fails_half_way_says_what_is_there_and_is_mended(emptied:
     assert any("put back" in note for note in report.notes) is emptied
 
 
+def test_what_broke_off_is_not_put_back_into_a_list_that_somebody_wrote_since(tmp_path: Path) -> None:
+    wire = Wire(*PILOTS)
+    publish(wire, sites(1), options(tmp_path))
+    memory = RallyMemory.load(tmp_path / "rally.json", "1:a1")
+    memory.save(memory.ours, read_rally(wire)[:2])
+    elsewhere = StoredPoint(-340_000_000, 1_500_000_000, 40)
+    wire.rally.truncate(0)
+    wire.rally.set(0, elsewhere)
+    report = publish(wire, (), options(tmp_path))
+    assert not report.written and wire.rally.points == [elsewhere]
+    assert any("not put back of the pilot's: -35.36" in note for note in report.notes)
+
+
 def test_vehicles_without_a_serial_number_share_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     wire = Wire(*PILOTS, uid="")
