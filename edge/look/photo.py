@@ -57,6 +57,9 @@ MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 TURN_DEG = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 """Clockwise turn that a viewer makes, by EXIF Orientation."""
 
+MIRRORED = (2, 4, 5, 7)
+"""Values of EXIF Orientation of pictures that are stored mirrored."""
+
 HEIGHT_ABOVE_GROUND = ("AboveGroundAltitude", "HeightAboveGround")
 HEIGHT_ABOVE_TAKE_OFF = ("RelativeAltitude",)
 NEAR_NADIR_DEG = 15.0
@@ -111,6 +114,7 @@ class PhotoFacts:
         heading_deg: Direction of the camera over the ground, or of the upper edge of a picture straight down,
             clockwise from true north.
         latitude_deg, longitude_deg: Of the camera, WGS-84.
+        mirrored: True where the file says that it is stored mirrored.
         lens: The whole lens, where it is told: that of the picture's camera in a bag.
         taken: Time of the exposure by the camera's clock, ISO 8601; empty where it is not told.
     """
@@ -132,6 +136,7 @@ class PhotoFacts:
     latitude_deg: float | None = None
     longitude_deg: float | None = None
     taken: str = ""
+    mirrored: bool = False
     lens: CameraModel | None = None
 
 
@@ -158,13 +163,14 @@ def read_facts(path: Path) -> PhotoFacts:
         return PhotoFacts()
     taken_px = _taken_px(detail)
     pix4d = xmp_number(xmp, "Pitch", "Camera")
+    orientation = int(number_of(base.get(ExifTags.Base.Orientation)) or 1)
     zoom = max(1.0, number_of(detail.get(ExifTags.Base.DigitalZoomRatio)) or 1.0)
     return PhotoFacts(
         size_px,
         taken_px,
         tuple(_focals_px(base, detail, xmp, taken_px or size_px, zoom)),
         zoom,
-        TURN_DEG.get(int(number_of(base.get(ExifTags.Base.Orientation)) or 1), 0),
+        TURN_DEG.get(orientation, 0),
         _of_xmp(xmp, HEIGHT_ABOVE_GROUND, "above ground"),
         _of_xmp(xmp, HEIGHT_ABOVE_TAKE_OFF, "above take-off"),
         _above_sea(gps, xmp),
@@ -177,6 +183,7 @@ def read_facts(path: Path) -> PhotoFacts:
         _heading(gps, xmp),
         *_place(gps),
         _taken(detail),
+        orientation in MIRRORED,
     )
 
 

@@ -81,7 +81,16 @@ def open_photo(path: Path, given: Given) -> PlacedPhoto:
     view = in_colour(view_of((image.shape[1], image.shape[0]), facts, given, sky), image)
     if view.refused is not None:
         raise UnplacedError(view.refused)
+    if facts.mirrored or _is_turned((image.shape[1], image.shape[0]), facts.taken_px):
+        raise UnplacedError(
+            "somebody has turned or mirrored it, so its upper edge is not where its file says it points"
+        )
     return PlacedPhoto(path.name, image, view, _below(facts, view, given), _heading_rad(facts), facts.taken)
+
+
+def _is_turned(size_px: tuple[int, int], taken_px: tuple[int, int] | None) -> bool:
+    """Tell a picture that lies on its side, against how the camera took it."""
+    return taken_px is not None and (size_px[0] - size_px[1]) * (taken_px[0] - taken_px[1]) < 0
 
 
 def _below(facts: PhotoFacts, view: View, given: Given) -> GlobalPlace:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,6 +24,8 @@ def save_geotagged(
     taken: str = "2026:11:28 12:00:00",
     height_of: str = "drone-dji:RelativeAltitude",
     altitude_ref: int = 0,
+    base: Mapping[int, Any] | None = None,
+    detail_more: Mapping[int, Any] | None = None,
 ) -> Path:
     """Write a picture straight down.
 
@@ -34,6 +38,7 @@ def save_geotagged(
         hfov_deg: Horizontal field of view.
         taken: Of EXIF.
         height_of: Name of the height in XMP.
+        base, detail_more: Further tags of EXIF.
         altitude_ref: What the GPS altitude counts from, of EXIF.
     """
     columns = image_bgr.shape[1]
@@ -41,6 +46,8 @@ def save_geotagged(
     exif = Image.Exif()
     detail, gps = exif.get_ifd(0x8769), exif.get_ifd(0x8825)
     detail[0x9003] = taken
+    exif.update(base or {})
+    detail.update(detail_more or {})
     for tag, value, sides in ((1, below.latitude_deg, "NS"), (3, below.longitude_deg, "EW")):
         gps[tag] = sides[int(value < 0)]
         minutes, degrees = math.modf(abs(value))

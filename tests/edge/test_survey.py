@@ -18,7 +18,7 @@ from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, SurveyReport, run
 from edge.survey.output import write_all
-from edge.survey.photographs import open_photo
+from edge.survey.photographs import UnplacedError, open_photo
 from landing.choice.site_list import ListedSite, features, read_features
 from landing.errors import DataError
 from landing.globe import GlobalPlace
@@ -142,6 +142,14 @@ def test_facts_of_place_heading_and_time(tmp_path: Path) -> None:
     cv2.imwrite(str(plain), fake_model.photograph(64, 48))
     none = read_facts(plain)
     assert (none.latitude_deg, none.longitude_deg, none.heading_deg, none.taken) == (None, None, None, "")
+
+
+@pytest.mark.parametrize("tags", [{"base": {0x0112: 2}}, {"detail_more": {0xA002: HEIGHT, 0xA003: WIDTH}}])
+def test_a_picture_that_somebody_turned_is_not_placed(tags: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UnplacedError, match="turned or mirrored"):
+        open_photo(take(tmp_path / "a.jpg", area(), BIG, **tags), Given())
+    stored = {"base": {0x0112: 6}, "detail_more": {0xA002: WIDTH, 0xA003: HEIGHT}}  # on its side, as taken
+    assert open_photo(take(tmp_path / "b.jpg", area(), BIG, **stored), Given()).heading_rad == 0.0
 
 
 def test_pictures_of_a_burst_are_one_look(model_path: Path, tmp_path: Path) -> None:
