@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from firmware_bridge.claims import leave_alone
 from firmware_bridge.doctor.parameters import read_parameters
 from firmware_bridge.doctor.session import TOOL_COMPONENT, Session
 from firmware_bridge.rally import ACCEPTED, NO_SPACE, RallyError, RallyPoint, read_rally, refusal, without, write_rally
-from firmware_bridge.rally_heights import home_of, moved_home, points_of
+from firmware_bridge.rally_heights import HeightRules, home_of, moved_home, points_of
 from firmware_bridge.rally_memory import RallyMemory, default_path
 from firmware_bridge.settings import load_tool_config
 from landing.choice.site_list import ListedSite, read_features
@@ -28,6 +29,7 @@ HOME_MOVES = (
     "the heights count from home, which is set anew where it is armed: arm it here, or set the points again there"
 )
 LIMIT, WITH_HOME = "RALLY_LIMIT_KM", "RALLY_INCL_HOME"
+FENCE, FENCE_OF_ALTITUDE = ("FENCE_TYPE", "FENCE_ALT_MAX", "FENCE_MARGIN"), 1
 Echo = Callable[[str], None]
 
 
@@ -137,7 +139,8 @@ def publish(session: Session, sites: Sequence[ListedSite], options: RallyOptions
     home = home_of(session) if wanted or sites else None
     if sites:
         above_m = ABOVE_GROUND_M.get(who.autopilot, 0.0) if options.above_ground_m is None else options.above_ground_m
-        points, more = points_of(sites, home, above_m, options.rise_m, options.most)
+        rules = HeightRules(above_m, options.rise_m, _ceiling_m(session, who.autopilot))
+        points, more = points_of(sites, home, rules, options.most)
         wanted = [p for p in points if not any(p.same_as(own) for own in pilots)]
         memory.home_m = None if home is None else home.altitude_m
         notes += more if session.vehicle().armed else [*more, HOME_MOVES]
@@ -200,6 +203,16 @@ def _write(
     if len(ours) < len(fitting):
         raise RallyError(f"the autopilot holds {len(ours)} of our {len(fitting)} rally points; run it again")
     return ours
+
+
+def _ceiling_m(session: Session, autopilot: Autopilot) -> float:
+    """Return how high above home RTL flies at most by an altitude fence, on or not: it may be switched on in flight."""
+    if autopilot is not Autopilot.ARDUPILOT:
+        return math.inf
+    kinds, highest, margin = read_parameters(session, FENCE).values()
+    if kinds is None or highest is None or not int(kinds.value) & FENCE_OF_ALTITUDE:
+        return math.inf
+    return highest.value - (0.0 if margin is None else margin.value)
 
 
 def _limits(session: Session, autopilot: Autopilot) -> list[str]:

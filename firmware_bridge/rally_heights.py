@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.session import Session
@@ -32,6 +33,9 @@ MOVED_M = 5.0
 
 TOO_FAR = f"lie more than {FARTHEST_M / 1000:g} km from home: is it the list of this place?"
 TOO_HIGH = f"lie more than {MOST_RISE_M:g} m above home: are their altitudes right?"
+FENCED = (
+    "lie too high for the altitude fence: it keeps RTL below FENCE_ALT_MAX less FENCE_MARGIN, lower than their points"
+)
 UNKNOWN = (
     "cannot be set, for nothing tells how high their ground lies above home: say with --rise-m how much it is at most "
     "(0 on level ground)"
@@ -54,33 +58,45 @@ def home_of(session: Session) -> GlobalPlace | None:
         return None
 
 
+@dataclass(frozen=True)
+class HeightRules:
+    """Rules of a point's height.
+
+    Attributes:
+        above_m: Height of a point above its ground, m.
+        rise_m: How much higher than home the ground lies at most, m, as somebody says; no point is set for less.
+        ceiling_m: Height above home that RTL flies at most, m.
+    """
+
+    above_m: float
+    rise_m: float | None = None
+    ceiling_m: float = math.inf
+
+
 def points_of(
-    sites: Sequence[ListedSite], home: GlobalPlace | None, above_m: float, rise_m: float | None, most: int
+    sites: Sequence[ListedSite], home: GlobalPlace | None, rules: HeightRules, most: int
 ) -> tuple[list[RallyPoint], list[str]]:
     """Return the best sites as rally points above home, and notes.
 
     Args:
         sites: To choose from.
         home: Of the autopilot; None where it is not set.
-        above_m: Height of a point above its ground, m.
-        rise_m: How much higher than home the ground lies at most, m, as somebody says; no point is set for less.
+        rules: Of their heights.
         most: At most so many.
 
     Raises:
         RallyError: No site can be one.
     """
-    rises = {id(site): _rise(site, home, rise_m) for site in sites}
-    usable = [site for site in sites if isinstance(rises[id(site)], float)]
-    reasons = Counter(rise for rise in rises.values() if isinstance(rise, str))
+    heights = [(site, _height(site, home, rules)) for site in sites]
+    usable = {site: height for site, height in heights if isinstance(height, float)}
+    reasons = Counter(reason for _, reason in heights if isinstance(reason, str))
     notes = [f"{count} of {len(sites)} sites {reason}" for reason, count in reasons.items()]
     if sites and not usable:
         raise RallyError("; ".join(notes) + "; nothing was written")
     chosen, points = spread(usable, most), []
     for site in chosen:
-        rise, place = rises[id(site)], site.place
-        assert isinstance(rise, float)
-        e7 = round(place.latitude_deg * 1e7), round(place.longitude_deg * 1e7)
-        points.append(RallyPoint(*e7, float(math.ceil(rise + above_m))))
+        e7 = round(site.place.latitude_deg * 1e7), round(site.place.longitude_deg * 1e7)
+        points.append(RallyPoint(*e7, usable[site]))
     return points, notes + _cautions(chosen) + _below(chosen, home)
 
 
@@ -101,17 +117,22 @@ def moved_home(then_m: float | None, home: GlobalPlace | None) -> list[str]:
     ]
 
 
-def _rise(site: ListedSite, home: GlobalPlace | None, rise_m: float | None) -> float | str:
-    """Return the height of a site's ground above home, m, never less than 0; or why it cannot be a point."""
+def _height(site: ListedSite, home: GlobalPlace | None, rules: HeightRules) -> float | str:
+    """Return the height of a site's point above home, whole m, for ground no lower than home; or why it can be none."""
     if home is not None and home.distance_m(site.place) > FARTHEST_M:
         return TOO_FAR
     told_m = None
     if home is not None and home.altitude_m is not None and site.place.altitude_m is not None:
         told_m = site.place.altitude_m - home.altitude_m
-    if told_m is None and rise_m is None:
+    if told_m is None and rules.rise_m is None:
         return UNKNOWN
-    rise = max(0.0, told_m or 0.0, rise_m or 0.0)
-    return TOO_HIGH if rise > MOST_RISE_M else rise
+    rise_m = max(0.0, told_m or 0.0, rules.rise_m or 0.0)
+    if rise_m > MOST_RISE_M:
+        return TOO_HIGH
+    height_m = float(math.ceil(rise_m + rules.above_m))
+    if height_m > rules.ceiling_m:
+        return FENCED
+    return height_m
 
 
 def _cautions(chosen: Sequence[ListedSite]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,18 @@ def test_the_command_shows_writes_and_clears(tmp_path):
     (tmp_path / "none.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     refused = call("bridge", "rally", str(tmp_path / "none.geojson"), *own)
     assert refused.returncode == 2 and "lists no site" in refused.stderr
+
+
+def test_no_point_is_set_that_the_fence_of_altitude_keeps_rtl_below(tmp_path):
+    hill = ListedSite(replace(PLACE.moved(60.0, 0.0), altitude_m=HOME.alt_m + 90.0), 9.0, 5)
+    with flown() as (session, rally):
+        with pytest.raises(RallyError, match="1 of 1 sites lie too high for the altitude fence"):
+            publish(session, [hill], options(tmp_path))
+        assert publish(session, [hill, *sites(1)], options(tmp_path)).ours and len(rally.points) == 1
+    autopilot = StandInAutopilot(AutopilotConfig())
+    assert autopilot.flight.rally.within_fence_m(105.0) == 105.0
+    autopilot.parameters.set("FENCE_ENABLE", 1)
+    assert autopilot.flight.rally.within_fence_m(105.0) == 98.0
 
 
 def test_rtl_leads_to_the_nearest_point_within_the_limit():
