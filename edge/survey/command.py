@@ -226,12 +226,19 @@ def _looks(
     report: SurveyReport,
 ) -> list[PhotoLook]:
     settings = flies.decision.single_look()
-    looks = []
+    looks, assumed = [], 0
     for path in tracked("looking", photographs, len(photographs)):
         try:
-            looks.append(judge(open_photo(path, options.given), runtime, flies, settings, least_m))
+            photo = open_photo(path, options.given)
+            looks.append(judge(photo, runtime, flies, settings, least_m))
+            assumed += not photo.measured
         except CameraError as error:
             report.skipped.append(f"{path.name}: {error}")
             continue
         report.looked += 1
+    if assumed:
+        report.notes.append(
+            f"the heights of {assumed} photographs count from the take-off: where their ground lies higher, it is "
+            "narrower than it seems, and where it lies lower, wider; give --height-agl-m for another ground"
+        )
     return looks

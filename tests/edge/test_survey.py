@@ -109,6 +109,8 @@ def test_one_photograph_is_not_enough_unless_that_is_said(model_path: Path, tmp_
     assert json.loads((tmp_path / "out" / "sites.plan").read_text())["rallyPoints"]["points"] == []
     report = survey(model_path, tmp_path / "out", photo, looks=1)
     assert len(report.sites) == 1 and away_m(report, BIG) < 0.6
+    assert "heights of 1 photographs count from the take-off" in report.notes[0]
+    assert not survey(model_path, tmp_path / "out", photo, looks=1, given=Given(HEIGHT_M)).notes
     # A lawn without room for the error of a satellite receiver.
     assert not survey(model_path, tmp_path / "out", photo, looks=1, place_error_m=9.0).sites
 
