@@ -67,7 +67,9 @@ NEAR_NADIR_DEG = 15.0
 
 HEADING = ("GimbalYawDegree", "CameraYawDegree", "CameraYaw", "FlightYawDegree")
 BELOW_SEA, ABOVE_ELLIPSOID = 1, (2, 3)
-RTK_ALTITUDE = re.compile(rb"AltitudeType\W{1,12}RtkAlt")
+DJI = b"drone-dji:"
+"""Its GPS altitudes are above the ellipsoid, or above where the standard pressure is (Payload SDK, `GpsAltType`)."""
+
 TRUE_NORTH = "T"
 """EXIF counts a direction from true north, or from the magnetic one, which is of no use without a date."""
 
@@ -105,7 +107,7 @@ class PhotoFacts:
         turn_deg: Clockwise turn that a viewer makes, 0, 90, 180 or 270 degrees.
         above_ground_m: Height above ground.
         above_take_off_m: Height above the take-off point.
-        above_sea_m: GPS altitude, which is never a height above ground; None where it counts from the ellipsoid.
+        above_sea_m: GPS altitude, never a height above ground; None where it counts from something else than the sea.
         pitch_deg: Pitch of the camera, -90 straight down.
         oblique: A pitch that makers count from different zeros, and that none of them calls straight down.
         roll_deg: Roll of the camera.
@@ -196,10 +198,10 @@ def _heading(gps: Mapping[int, Any], xmp: bytes) -> Fact | None:
 
 
 def _above_sea(gps: Mapping[int, Any], xmp: bytes) -> Fact | None:
-    """Altitude above the sea; those above the ellipsoid EXIF 3.0 names, and DJI where a receiver of RTK tells them."""
+    """Altitude above the sea; EXIF 3.0 names those above the ellipsoid."""
     fact, side = _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"), gps.get(ExifTags.GPS.GPSAltitudeRef)
     side = side[0] if isinstance(side, bytes) and side else side
-    if fact is None or side in ABOVE_ELLIPSOID or RTK_ALTITUDE.search(xmp):
+    if fact is None or side in ABOVE_ELLIPSOID or DJI in xmp:
         return None
     return replace(fact, value=-fact.value) if side == BELOW_SEA else fact
 

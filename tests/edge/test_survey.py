@@ -164,21 +164,16 @@ def test_pictures_of_a_burst_are_one_look(model_path: Path, tmp_path: Path) -> N
 
 
 def test_the_altitude_of_ground_is_told_where_it_was_measured(tmp_path: Path) -> None:
-    ground, given = area(), Given()
-    of: dict[str, Any] = {"height_of": "drone:AboveGroundAltitude"}
-    measured = open_photo(take(tmp_path / "a.jpg", ground, BIG, **of), given)
-    assert measured.below.altitude_m == pytest.approx(410.0, abs=0.1)
-    ellipsoid = open_photo(take(tmp_path / "b.jpg", ground, BIG, altitude_ref=2, **of), given)
-    above_take_off = open_photo(take(tmp_path / "c.jpg", ground, BIG), given)
-    rtk = open_photo(
-        take(tmp_path / "d.jpg", ground, BIG, height_of='drone-dji:AltitudeType="RtkAlt" d:AboveGroundAltitude'), given
-    )
-    assert ellipsoid.below.altitude_m is None and above_take_off.below.altitude_m is None
-    assert rtk.below.altitude_m is None
-    low = open_photo(take(tmp_path / "e.jpg", ground, BIG, altitude_ref=1, **of), given)
-    assert low.below.altitude_m == pytest.approx(-470.0, abs=0.1)
-    said = open_photo(take(tmp_path / "f.jpg", ground, BIG), Given(height_agl_m=20.0))
-    assert said.below.altitude_m == pytest.approx(420.0, abs=0.1)
+    def altitude_m(given: Given | None = None, **tags: Any) -> float | None:
+        tags = {"maker": "drone", "height_of": "AboveGroundAltitude", **tags}
+        return open_photo(take(tmp_path / "a.jpg", area(), BIG, **tags), given or Given()).below.altitude_m
+
+    assert altitude_m() == pytest.approx(410.0, abs=0.1)
+    assert altitude_m(altitude_ref=1) == pytest.approx(-470.0, abs=0.1)  # below the sea
+    assert altitude_m(altitude_ref=2) is None  # above the ellipsoid
+    assert altitude_m(height_of="RelativeAltitude") is None  # above take-off
+    assert altitude_m(Given(20.0), height_of="RelativeAltitude") == pytest.approx(420.0, abs=0.1)
+    assert altitude_m(maker="drone-dji") is None and altitude_m(Given(20.0), maker="drone-dji") is None
 
 
 def test_the_lists_are_what_other_programs_read(model_path: Path, tmp_path: Path) -> None:
