@@ -19,6 +19,7 @@ from firmware_bridge.settings import load_tool_config
 from landing.choice.site_list import ListedSite, read_features
 from landing.errors import DataError
 from landing.reading import read_text
+from landing.terminal import printable
 from landing.vehicle import Autopilot
 
 ABOVE_GROUND_M = {Autopilot.ARDUPILOT: 15.0}
@@ -98,7 +99,7 @@ def run(options: RallyOptions, echo: Echo) -> None:
         echo(json.dumps(report.as_dict()))
         return
     for line in report.lines():
-        echo(line)
+        echo(printable(line))
 
 
 def _sites_of(path: Path) -> tuple[ListedSite, ...]:

@@ -151,14 +151,16 @@ def test_a_point_without_an_altitude_is_itself():
 
 def test_the_command_shows_writes_and_clears(tmp_path):
     listed = tmp_path / "sites.geojson"
-    listed.write_text(json.dumps(features(sites(2))))
+    document = features(sites(2))
+    document["features"][0]["properties"]["caution"] = "traffic\x1b[2Jmay come"
+    listed.write_text(json.dumps(document))
     with stand_in(airborne_height_m=20.0) as (address, autopilot):
         autopilot.flight.rally.set(0, PILOTS[0])
         own = ["--link", address, "--memory", str(tmp_path / "rally.json")]
         done = call("bridge", "rally", str(listed), *own)
         assert done.returncode == 0, done.stderr
         assert "1 of the pilot's and 2 of ours; written and read back" in done.stdout
-        assert "RALLY_LIMIT_KM is 0.3" in done.stdout
+        assert "RALLY_LIMIT_KM is 0.3" in done.stdout and "may come" in done.stdout and "\x1b" not in done.stdout
         shown = json.loads(call("bridge", "rally", *own, "--json").stdout)
         assert len(shown["ours"]) == 2 and not shown["written"] and shown["pilots"][0]["altitude_m"] == 40
         assert "1 of the pilot's and 0 of ours" in call("bridge", "rally", *own, "--clear").stdout
