@@ -131,7 +131,7 @@ def run(options: SurveyOptions, paths: Sequence[Path], say: Callable[[str], None
             runtime = stack.enter_context(load_runtime(options.model, options.runtime))
             runtime.warm_up()
         if recorded:
-            report.sites, book = sites_of_recording(recorded, runtime)
+            report.sites, book, report.notes = sites_of_recording(recorded, runtime)
             report.contradicted = sum(bool(site.bad) for site in book.sites)
             report.seen_once = sum(not site.bad and not site.confirmed for site in book.sites)
             report.looked = len(recorded)

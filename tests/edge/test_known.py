@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import touchdown
 from edge.known import listed_sites
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, run
@@ -62,6 +63,19 @@ def test_without_a_place_on_the_globe_it_says_so_and_with_one_it_lists(tmp_path:
         _, statuses = asyncio.run(watch(server.port, 0.6))
         known = statuses[-1]["known_sites"]
         assert known["confirmed"] >= 1 and known["unplaced"] == "" and known["best"][0]["seen_s"] < 5.0
+
+
+def test_a_recording_that_is_cut_says_so(tmp_path: Path, model_path: Path) -> None:
+    with flown(tmp_path, model_path) as (rig, _):
+        wait_for(lambda: rig.daemon.counters.decisions > 25)
+    (folder,) = (tmp_path / "rec" / "flights").iterdir()
+    last = sorted(folder.iterdir())[-1]
+    last.write_bytes(last.read_bytes()[: last.stat().st_size * 2 // 3])
+    options = SurveyOptions(None, RuntimeOptions(threads=1), DecisionSection(), out=tmp_path / "out")
+    report = run(options, [folder], lambda line: None)
+    assert any("is cut short or damaged" in note for note in report.notes)
+    recording = touchdown.read_recording(folder)
+    assert not recording.cut and list(recording.decisions()) and f"{last} is cut short" in recording.cut[0]
 
 
 def test_a_site_that_became_narrow_is_not_listed_until_it_is_wide_again() -> None:
