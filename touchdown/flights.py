@@ -58,7 +58,7 @@ class FlightRecording:
 
     @property
     def cut(self) -> tuple[str, ...]:
-        """Files whose rest could not be read, and from where, in words; known when `decisions` or `pictures` ends."""
+        """Words on each file that was not read to its end, complete when `decisions` or `pictures` ends."""
         return tuple(self._recording.cut.values())
 
     def decisions(self) -> Iterator[RecordedDecision]:

@@ -15,7 +15,7 @@ APART_M = 20.0
 """Sites nearer to each other than this are one choice for a vehicle that comes home."""
 
 LONGEST_WORDS = 1000
-"""What a list says of a site in words is read up to here, in characters."""
+"""Length of what is read of a site's words, in characters."""
 
 KIND = "landing site"
 
