@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from edge.look.georeference import is_orthophoto
 from edge.look.view import Given
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
-from edge.survey.merging import MergeRules, PhotoLook, merge
+from edge.survey.merging import MergeRules, PhotoLook, SurveyLooks
 from edge.survey.output import write_all
 from edge.survey.photographs import judge, open_photo
 from edge.survey.sources import sites_of_orthophoto, sites_of_recording
@@ -163,7 +163,8 @@ def _survey_pictures(
     orthophotos, photographs = (_each_once(found, report) for found in _sorted_out(paths, options.gsd_m))
     looks = _looks(options, photographs, runtime, flies, least_m, report)
     rules = MergeRules(required_m, least_m, options.looks, fault_radii_m(flies.classes, required_m))
-    merged = merge(looks, rules)
+    together = SurveyLooks(looks, rules)
+    merged = together.merge()
     sites = list(merged.sites)
     report.contradicted, report.seen_once = merged.contradicted, merged.seen_once
     for path in orthophotos:
@@ -174,7 +175,12 @@ def _survey_pictures(
             continue
         report.looked += 1
         report.contradicted += contradicted
-        sites += [site for site in found if site.clearance_m >= least_m]
+        for site in found:
+            clearance_m = together.agreed_m(site.place, site.clearance_m) if site.clearance_m >= least_m else None
+            if clearance_m is not None:
+                sites.append(replace(site, clearance_m=clearance_m))
+            else:
+                report.contradicted += site.clearance_m >= least_m
     if not report.looked and report.skipped:
         raise DataError(
             f"none of {len(report.skipped)} pictures can be used for a survey; the first: {report.skipped[0]}"

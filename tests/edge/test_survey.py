@@ -192,22 +192,36 @@ def test_the_lists_are_what_other_programs_read(model_path: Path, tmp_path: Path
     assert report.sites[0].place.distance_m(corner) == pytest.approx(report.sites[0].clearance_m, abs=0.05)
 
 
-def test_an_orthophoto_gives_the_same_sites(model_path: Path, tmp_path: Path) -> None:
+def orthophoto(path: Path, ground: np.ndarray) -> Path:
+    """The area as a map, in UTM."""
     rasterio = pytest.importorskip("rasterio")
     from rasterio.transform import Affine
     from rasterio.warp import transform
 
     east, north = (v[0] for v in transform("EPSG:4326", "EPSG:32632", [ORIGIN.longitude_deg], [ORIGIN.latitude_deg]))
-    ground = area()
-    path = tmp_path / "ortho.tif"
     at = Affine(GSD_M, 0, east - HALF_M, 0, -GSD_M, north + HALF_M)
     rows, columns = ground.shape[:2]
     profile = {"photometric": "RGB", "dtype": "uint8"}
     with rasterio.open(path, "w", "GTiff", columns, rows, 3, "EPSG:32632", at, **profile) as out:
         out.write(np.moveaxis(ground[..., ::-1], 2, 0))
+    return path
+
+
+def test_an_orthophoto_gives_the_same_sites(model_path: Path, tmp_path: Path) -> None:
+    path = orthophoto(tmp_path / "ortho.tif", area())
     report = survey(model_path, tmp_path / "out", path, given=Given(height_agl_m=20.0))
     assert away_m(report, BIG) < 4.0 and away_m(report, SMALL) < 4.0 and report.looked == 1
     assert all(site.clearance_m >= 3.0 for site in report.sites)
+
+
+def test_a_photograph_denies_the_site_of_an_orthophoto(model_path: Path, tmp_path: Path) -> None:
+    path = orthophoto(tmp_path / "ortho.tif", area())
+    given = Given(HEIGHT_M)
+    alone = survey(model_path, tmp_path / "out", path, given=given)
+    cars = [(BIG[0] + n, BIG[1] + e) for n in (-6.0, -3.0, 0.0, 3.0, 6.0) for e in (-6.0, -3.0, 0.0, 3.0, 6.0)]
+    photo = take(tmp_path / "later.jpg", area(*cars), BIG)
+    both = survey(model_path, tmp_path / "out", path, photo, given=given)
+    assert away_m(alone, BIG) < 4.0 < away_m(both, BIG) and both.contradicted > alone.contradicted
 
 
 def test_the_command_as_a_newcomer_types_it(model_path: Path, tmp_path: Path) -> None:
