@@ -127,6 +127,7 @@ class GimbalHistory:
             if offset_ns is None:
                 return None
             sample = self._sample_at(at_ns - offset_ns)
+            by_autopilot = self._source is not None and self._source[2] == mavlink.MAV_COMP_ID_AUTOPILOT1
         if sample is None:
             return None
         if sample.frame is GimbalFrame.EARTH:
@@ -136,7 +137,7 @@ class GimbalHistory:
         level = quaternion_from_euler(0.0, 0.0, euler_from_quaternion(ned_from_frd)[2])
         if sample.frame is GimbalFrame.HEADING:
             return multiplied(level, sample.attitude)
-        leans = _angle_rad(level, ned_from_frd) > LEVEL_RAD
+        leans = not by_autopilot and _angle_rad(level, ned_from_frd) > LEVEL_RAD
         self._unlocked = UNLOCKED if leans else ""
         return None if leans else multiplied(ned_from_frd, sample.attitude)
 

@@ -79,6 +79,8 @@ def frame_of_flags(flags: int) -> GimbalFrame:
 
     With neither roll nor pitch locked the definition can be read in two ways: the lock flags say that both are against
     the vehicle, the yaw flags that all is against level axes. BODY stands for both; they agree on a level vehicle.
+    PX4, which speaks for servos, means the vehicle (`OutputRC::_stream_device_attitude_status`); ArduPilot always locks
+    both.
 
     Raises:
         InvalidValueError: The flags do not say it, or contradict themselves.

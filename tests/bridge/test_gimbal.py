@@ -29,7 +29,7 @@ from firmware_bridge.telemetry import Telemetry
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import ConfigError, InvalidValueError
-from landing.geometry import matrix_from_quaternion, quaternion_from_euler
+from landing.geometry import matrix_from_quaternion, multiplied, quaternion_from_euler
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose
@@ -139,6 +139,10 @@ def test_without_locks_it_is_known_while_both_readings_of_the_flags_agree():
     assert same_turn(level, quaternion(0, -60, 120), 0.06) and not history.problem
     assert history.at(1_050_000_000, quaternion(10, 5, 90)) is None and "neither roll nor pitch" in history.problem
     assert history.at(1_050_000_000, quaternion(0, 0, 90)) is not None and not history.problem
+    # PX4 tells the servos' angles against the vehicle.
+    history = history_of(*(status(ms, attitude, YAW_IN_VEHICLE_FRAME, component=1) for ms in (1000, 1100)))
+    expected = multiplied(quaternion(10, 5, 90), attitude)
+    assert same_turn(history.at(1_050_000_000, quaternion(10, 5, 90)), expected) and not history.problem
 
 
 def test_the_heading_at_capture_time_counts_not_that_of_the_message():
