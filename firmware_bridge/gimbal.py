@@ -18,7 +18,14 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.gimbal_message import GimbalFrame, GimbalReading, read_device_status, read_mount_orientation
 from firmware_bridge.track import Track
 from landing.errors import InvalidValueError
-from landing.geometry import Quaternion, euler_from_quaternion, multiplied, quaternion_from_euler, slerp
+from landing.geometry import (
+    Quaternion,
+    euler_from_quaternion,
+    matrix_from_quaternion,
+    multiplied,
+    quaternion_from_euler,
+    slerp,
+)
 
 NS_PER_S = 1_000_000_000
 READERS = {"GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status, "MOUNT_ORIENTATION": read_mount_orientation}
@@ -32,8 +39,12 @@ LEVEL_RAD = math.radians(3.0)  # A vehicle that leans by less counts as level: a
 MAX_RATE_RAD_S = math.radians(400.0)  # Two samples that imply more than this are a jump
 
 UNLOCKED = (
-    "gimbal locks neither roll nor pitch to the horizon: where it looks is known only while the vehicle is level "
+    "gimbal does not lock roll and pitch to the horizon: where it looks is known only while the vehicle is level "
     f"within {math.degrees(LEVEL_RAD):g} degrees; let it lock both"
+)
+SERVOS = (
+    "gimbal looks straight down against the vehicle, and says that this is against the horizon, as ArduPilot does of "
+    "servos (MNT1_TYPE 1): where it looks is known only while the vehicle is level"
 )
 
 
@@ -66,7 +77,7 @@ class GimbalHistory:
         self._clock = ClockMap()
         self._source: _Source | None = None
         self._heard_ns = 0
-        self._refusal = self._unlocked = ""
+        self._refusal = self._doubt = ""
         self._lock = threading.Lock()
 
     def clear(self) -> None:
@@ -78,7 +89,7 @@ class GimbalHistory:
     def problem(self) -> str:
         """Reason why the newest message was of no use, or its attitude; empty when it was, or when none has come."""
         with self._lock:
-            return self._refusal or self._unlocked
+            return self._refusal or self._doubt
 
     @property
     def contested(self) -> bool:
@@ -135,11 +146,13 @@ class GimbalHistory:
         if ned_from_frd is None:
             return None
         level = quaternion_from_euler(0.0, 0.0, euler_from_quaternion(ned_from_frd)[2])
+        by_level, by_body = multiplied(level, sample.attitude), multiplied(ned_from_frd, sample.attitude)
         if sample.frame is GimbalFrame.HEADING:
-            return multiplied(level, sample.attitude)
-        leans = not by_autopilot and _angle_rad(level, ned_from_frd) > LEVEL_RAD
-        self._unlocked = UNLOCKED if leans else ""
-        return None if leans else multiplied(ned_from_frd, sample.attitude)
+            self._doubt = SERVOS if by_autopilot and _is_of_servos(by_level, by_body) else ""
+            return None if self._doubt else by_level
+        told = sample.frame is GimbalFrame.BODY and by_autopilot
+        self._doubt = UNLOCKED if not told and _angle_rad(level, ned_from_frd) > LEVEL_RAD else ""
+        return None if self._doubt else by_body
 
     def _serves(self, source: _Source, now_ns: int) -> bool:
         if not self._of_the_camera(source):
@@ -179,7 +192,7 @@ class GimbalHistory:
         self._track.clear()
         self._clock.reset()
         self._source = None
-        self._refusal = self._unlocked = ""
+        self._refusal = self._doubt = ""
 
     def _add(self, reading: GimbalReading, now_ns: int) -> bool:
         clock = self._clock.update(reading.boot_ms, now_ns)
@@ -221,6 +234,21 @@ def device_of(source: _Source) -> int:
     """Return the id of the gimbal that a source tells of: the one told, else the sender's component id."""
     _, _, component, device = source
     return device or component
+
+
+def _is_of_servos(by_level: Quaternion, by_body: Quaternion) -> bool:
+    """Tell an attitude against the vehicle that is said to be against the horizon.
+
+    ArduPilot tells the angles of its servos so (`AP_Mount_Servo::get_attitude_quaternion`, in most versions). A camera
+    that it holds straight down seems to look aside then by as much as the vehicle leans.
+    """
+    off_rad, off_by_body_rad = _off_nadir_rad(by_level), _off_nadir_rad(by_body)
+    return off_by_body_rad < LEVEL_RAD < off_rad - off_by_body_rad
+
+
+def _off_nadir_rad(ned_from_gimbal: Quaternion) -> float:
+    down = float(matrix_from_quaternion(ned_from_gimbal)[2, 0])  # its x axis is where it looks
+    return math.acos(max(-1.0, min(1.0, down)))
 
 
 def _angle_rad(a: Quaternion, b: Quaternion) -> float:

@@ -14,6 +14,7 @@ from edge.config import load_config
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.gimbal_message import (
+    NEUTRAL,
     PITCH_LOCK,
     RETRACT,
     ROLL_LOCK,
@@ -74,6 +75,7 @@ def same_turn(a, b, tolerance_rad=1e-3):
         (LEVELLED | YAW_IN_EARTH_FRAME, GimbalFrame.EARTH),
         (LEVELLED | YAW_IN_EARTH_FRAME | YAW_LOCK, GimbalFrame.EARTH),
         (LEVELLED, GimbalFrame.HEADING),
+        (LEVELLED | YAW_IN_VEHICLE_FRAME | NEUTRAL, GimbalFrame.OPEN),
         (YAW_IN_VEHICLE_FRAME, GimbalFrame.BODY),
         (0, GimbalFrame.BODY),
     ],
@@ -91,6 +93,7 @@ def test_the_flags_say_against_what(flags, frame):
         (PITCH_LOCK, "only one"),
         (YAW_IN_EARTH_FRAME, "no one frame"),
         (LEVELLED | YAW_IN_VEHICLE_FRAME | RETRACT, "retracted"),
+        (LEVELLED | YAW_IN_EARTH_FRAME | NEUTRAL, "neutral"),
     ],
 )
 def test_what_the_flags_do_not_say_is_refused_with_the_reason(flags, reason):
@@ -137,12 +140,34 @@ def test_without_locks_it_is_known_while_both_readings_of_the_flags_agree():
     history = history_of(*(status(ms, attitude, YAW_IN_VEHICLE_FRAME) for ms in (1000, 1100)))
     level = history.at(1_050_000_000, quaternion(1, -1, 90))
     assert same_turn(level, quaternion(0, -60, 120), 0.06) and not history.problem
-    assert history.at(1_050_000_000, quaternion(10, 5, 90)) is None and "neither roll nor pitch" in history.problem
+    assert history.at(1_050_000_000, quaternion(10, 5, 90)) is None and "does not lock roll" in history.problem
     assert history.at(1_050_000_000, quaternion(0, 0, 90)) is not None and not history.problem
     # PX4 tells the servos' angles against the vehicle.
     history = history_of(*(status(ms, attitude, YAW_IN_VEHICLE_FRAME, component=1) for ms in (1000, 1100)))
     expected = multiplied(quaternion(10, 5, 90), attitude)
     assert same_turn(history.at(1_050_000_000, quaternion(10, 5, 90)), expected) and not history.problem
+
+
+def test_in_its_neutral_position_it_is_known_on_a_level_vehicle_alone():
+    flags = LEVELLED | YAW_IN_VEHICLE_FRAME | NEUTRAL
+    history = history_of(*(status(ms, quaternion(0, NADIR_DEG, 0), flags, component=1) for ms in (1000, 1100)))
+    assert history.at(1_050_000_000, quaternion(0, 1, 0)) is not None
+    assert history.at(1_050_000_000, quaternion(0, 8, 0)) is None and history.problem
+
+
+def test_servos_that_ardupilot_says_are_against_the_horizon_are_not_believed_on_a_leaning_vehicle():
+    def seen(pitch_deg, lean_deg, component=1):
+        attitude = quaternion(0, pitch_deg, 0)
+        history = history_of(*(status(ms, attitude, component=component) for ms in (1000, 1100)))
+        return history.at(1_050_000_000, quaternion(0, lean_deg, 30)), history.problem
+
+    # Held straight down on a vehicle with its nose 10 degrees up: the servo stands at 100 degrees.
+    found, why = seen(-100, 10)
+    assert found is None and "MNT1_TYPE 1" in why
+    # A gimbal that holds itself and measures, one that tells for itself, and servos on a level vehicle.
+    for pitch_deg, lean_deg, component in ((NADIR_DEG, 10, 1), (-100, 10, 154), (-92, 2, 1), (-60, 10, 1)):
+        found, why = seen(pitch_deg, lean_deg, component)
+        assert same_turn(found, quaternion(0, pitch_deg, 30)) and not why
 
 
 def test_the_heading_at_capture_time_counts_not_that_of_the_message():
