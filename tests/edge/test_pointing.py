@@ -197,7 +197,7 @@ def test_without_a_manager_the_text_says_so():
 def test_one_that_falls_silent_keeps_the_target_back_until_it_speaks(monkeypatch):
     rig = landing()
     with monkeypatch.context() as silence:
-        silence.setattr(rig.mount, "attitude_status", lambda _: None)
+        silence.setattr(rig.mount, "attitude_status", lambda *_: None)
         rig.run(lambda: rig.closed == f"{NOT_DOWN}the gimbal does not tell where it looks", 4)
     rig.run(lambda: rig.closed is None, 4)
     assert rig.orders == ["take", "point"]
