@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from edge.config import load_config
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor.ardupilot import GIMBAL
+from firmware_bridge.doctor.findings import Level
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.gimbal_message import (
     NEUTRAL,
@@ -168,6 +170,13 @@ def test_servos_that_ardupilot_says_are_against_the_horizon_are_not_believed_on_
     for pitch_deg, lean_deg, component in ((NADIR_DEG, 10, 1), (-100, 10, 154), (-92, 2, 1), (-60, 10, 1)):
         found, why = seen(pitch_deg, lean_deg, component)
         assert same_turn(found, quaternion(0, pitch_deg, 30)) and not why
+
+
+def test_the_doctor_tells_of_servos():
+    judged = [rule.judge({"MNT1_TYPE": 1.0, "MNT1_PITCH_MIN": -90.0}) for rule in GIMBAL]
+    told = [f for f in judged if f is not None and f.level is Level.WARNING]
+    assert len(told) == 1 and "leans by more than 3 degrees" in told[0].why and told[0].change is None
+    assert all(f is None or f.level is Level.OK for f in (rule.judge({"MNT1_TYPE": 8.0}) for rule in GIMBAL))
 
 
 def test_the_heading_at_capture_time_counts_not_that_of_the_message():
