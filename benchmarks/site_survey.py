@@ -32,7 +32,7 @@ from edge.look.view import View
 from edge.resolved import resolve_decision
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import LOOKS, SurveyOptions, run
-from edge.survey.merging import MergedSites, MergeRules, merge
+from edge.survey.merging import MergedSites, MergeRules, SurveyLooks
 from edge.survey.photographs import PlacedPhoto, UnplacedError, judge
 from landing.camera import CameraModel
 from landing.choice.ground_evidence import fault_radii_m
@@ -148,7 +148,7 @@ def by_measured(world: World, rng: np.random.Generator) -> Surveyed:
         except UnplacedError:
             continue
     rules = MergeRules(required_m, least_m, LOOKS, fault_radii_m(world.taxonomy, required_m))
-    return merge(looks, rules), times
+    return SurveyLooks(looks, rules).merge(), times
 
 
 def judged(site: ListedSite, world: World, times: dict[str, float], radius_m: float) -> dict[str, Any]:

@@ -61,14 +61,15 @@ class KnownSites:
 
 
 def listed_sites(book: SiteBook, utc_of: Callable[[int], str], source: str) -> tuple[ListedSite, ...]:
-    """Return the confirmed sites of a book, the widest first.
+    """Return the confirmed sites of a book that have room to come back to, the widest first.
 
     Args:
         book: Of the run.
         utc_of: Gives the wall clock's time of a monotonic one, ISO 8601.
         source: Where they were seen, for people.
     """
-    confirmed = sorted((s for s in book.sites if s.confirmed), key=lambda s: -s.clearance_m)
+    roomy = (s for s in book.sites if s.confirmed and s.clearance_m >= book.least_m)
+    confirmed = sorted(roomy, key=lambda s: -s.clearance_m)
     return tuple(
         ListedSite(
             site.place,

@@ -109,6 +109,11 @@ def monitor(**given: Any) -> None:
     type=click.FloatRange(0, 500),
     help="Height of a point above its site; 15 on ArduPilot, 0 on PX4 where left out.",
 )
+@click.option(
+    "--rise-m",
+    type=click.FloatRange(0, 500),
+    help="How much higher than home the ground of the sites lies at most; needed where altitudes are not known.",
+)
 @click.option("--clear", is_flag=True, help="Take ours away, and leave the pilot's.")
 @click.option("--memory", type=FILE, help="File that remembers which are ours; in the user's state folder by default.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; show what would be there.")

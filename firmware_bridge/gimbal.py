@@ -18,7 +18,14 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.gimbal_message import GimbalFrame, GimbalReading, read_device_status, read_mount_orientation
 from firmware_bridge.track import Track
 from landing.errors import InvalidValueError
-from landing.geometry import Quaternion, euler_from_quaternion, multiplied, quaternion_from_euler, slerp
+from landing.geometry import (
+    Quaternion,
+    euler_from_quaternion,
+    matrix_from_quaternion,
+    multiplied,
+    quaternion_from_euler,
+    slerp,
+)
 
 NS_PER_S = 1_000_000_000
 READERS = {"GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status, "MOUNT_ORIENTATION": read_mount_orientation}
@@ -28,7 +35,17 @@ KEEP_NS = 5 * NS_PER_S  # Age at which samples are forgotten
 GAP_NS = 400_000_000  # Longest gap interpolated across
 AHEAD_NS = 150_000_000  # Longest hold of the newest sample, while it turns slower than `HOLD_RAD_S`
 HOLD_RAD_S = math.radians(10.0)
+LEVEL_RAD = math.radians(3.0)  # A vehicle that leans by less counts as level: a metre at 20 m
 MAX_RATE_RAD_S = math.radians(400.0)  # Two samples that imply more than this are a jump
+
+UNLOCKED = (
+    "gimbal does not lock roll and pitch to the horizon: where it looks is known only while the vehicle is level "
+    f"within {math.degrees(LEVEL_RAD):g} degrees; let it lock both"
+)
+SERVOS = (
+    "gimbal looks straight down against the vehicle, and says that this is against the horizon, as ArduPilot does of "
+    "servos (MNT1_TYPE 1): where it looks is known only while the vehicle is level"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +77,7 @@ class GimbalHistory:
         self._clock = ClockMap()
         self._source: _Source | None = None
         self._heard_ns = 0
-        self._refusal = ""
+        self._refusal = self._doubt = ""
         self._lock = threading.Lock()
 
     def clear(self) -> None:
@@ -70,9 +87,9 @@ class GimbalHistory:
 
     @property
     def problem(self) -> str:
-        """Reason why the newest message was of no use; empty when it was, or when none has come."""
+        """Reason why the newest message was of no use, or its attitude; empty when it was, or when none has come."""
         with self._lock:
-            return self._refusal
+            return self._refusal or self._doubt
 
     @property
     def contested(self) -> bool:
@@ -121,16 +138,21 @@ class GimbalHistory:
             if offset_ns is None:
                 return None
             sample = self._sample_at(at_ns - offset_ns)
+            by_autopilot = self._source is not None and self._source[2] == mavlink.MAV_COMP_ID_AUTOPILOT1
         if sample is None:
             return None
         if sample.frame is GimbalFrame.EARTH:
             return sample.attitude
         if ned_from_frd is None:
             return None
-        base = ned_from_frd
+        level = quaternion_from_euler(0.0, 0.0, euler_from_quaternion(ned_from_frd)[2])
+        by_level, by_body = multiplied(level, sample.attitude), multiplied(ned_from_frd, sample.attitude)
         if sample.frame is GimbalFrame.HEADING:
-            base = quaternion_from_euler(0.0, 0.0, euler_from_quaternion(ned_from_frd)[2])
-        return multiplied(base, sample.attitude)
+            self._doubt = SERVOS if by_autopilot and _is_of_servos(by_level, by_body) else ""
+            return None if self._doubt else by_level
+        told = sample.frame is GimbalFrame.BODY and by_autopilot
+        self._doubt = UNLOCKED if not told and _angle_rad(level, ned_from_frd) > LEVEL_RAD else ""
+        return None if self._doubt else by_body
 
     def _serves(self, source: _Source, now_ns: int) -> bool:
         if not self._of_the_camera(source):
@@ -170,7 +192,7 @@ class GimbalHistory:
         self._track.clear()
         self._clock.reset()
         self._source = None
-        self._refusal = ""
+        self._refusal = self._doubt = ""
 
     def _add(self, reading: GimbalReading, now_ns: int) -> bool:
         clock = self._clock.update(reading.boot_ms, now_ns)
@@ -212,6 +234,21 @@ def device_of(source: _Source) -> int:
     """Return the id of the gimbal that a source tells of: the one told, else the sender's component id."""
     _, _, component, device = source
     return device or component
+
+
+def _is_of_servos(by_level: Quaternion, by_body: Quaternion) -> bool:
+    """Tell an attitude against the vehicle that is said to be against the horizon.
+
+    ArduPilot tells the angles of its servos so (`AP_Mount_Servo::get_attitude_quaternion`, in most versions). A camera
+    that it holds straight down seems to look aside then by as much as the vehicle leans.
+    """
+    off_rad, off_by_body_rad = _off_nadir_rad(by_level), _off_nadir_rad(by_body)
+    return off_by_body_rad < LEVEL_RAD < off_rad - off_by_body_rad
+
+
+def _off_nadir_rad(ned_from_gimbal: Quaternion) -> float:
+    down = float(matrix_from_quaternion(ned_from_gimbal)[2, 0])  # its x axis is where it looks
+    return math.acos(max(-1.0, min(1.0, down)))
 
 
 def _angle_rad(a: Quaternion, b: Quaternion) -> float:

@@ -18,14 +18,17 @@ from landing.geometry import Quaternion, normalized, quaternion_from_euler
 
 ROLL_LOCK: int = mavlink.GIMBAL_DEVICE_FLAGS_ROLL_LOCK
 PITCH_LOCK: int = mavlink.GIMBAL_DEVICE_FLAGS_PITCH_LOCK
+RETRACT: int = mavlink.GIMBAL_DEVICE_FLAGS_RETRACT
+NEUTRAL: int = mavlink.GIMBAL_DEVICE_FLAGS_NEUTRAL
 YAW_LOCK: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_LOCK
 YAW_IN_VEHICLE_FRAME: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_IN_VEHICLE_FRAME
 YAW_IN_EARTH_FRAME: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_IN_EARTH_FRAME
 
-# Failures with which the gimbal does not know its own attitude
+# Failures with which the gimbal does not know its own attitude, or who speaks for it does not
 UNTRUSTED: int = (
     mavlink.GIMBAL_DEVICE_ERROR_FLAGS_ENCODER_ERROR
     | mavlink.GIMBAL_DEVICE_ERROR_FLAGS_SOFTWARE_ERROR
+    | mavlink.GIMBAL_DEVICE_ERROR_FLAGS_COMMS_ERROR
     | mavlink.GIMBAL_DEVICE_ERROR_FLAGS_CALIBRATION_RUNNING
 )
 
@@ -34,12 +37,13 @@ class GimbalFrame(str, Enum):
     """Against what an attitude is given.
 
     ``EARTH``: local NED. ``HEADING``: level axes that turn with the vehicle's heading. ``BODY``: the vehicle's body
-    axes.
+    axes. ``OPEN``: one of the latter two, and it is not told which.
     """
 
     EARTH = "earth"
     HEADING = "heading"
     BODY = "body"
+    OPEN = "open"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class GimbalReading:
 def read_device_status(message: Any) -> GimbalReading:
     """Reads GIMBAL_DEVICE_ATTITUDE_STATUS.
 
-    Roll and pitch locked: against the horizon; neither: against the body. Yaw: against north or the vehicle, as the
+    Roll and pitch locked: against the horizon. Yaw: against north or the vehicle, as the
     YAW_IN flags say. Without them the definition reads YAW_LOCK as 'north', but ArduPilot has set YAW_LOCK with a yaw
     against the vehicle, so that one case is refused.
 
@@ -75,9 +79,16 @@ def read_device_status(message: Any) -> GimbalReading:
 def frame_of_flags(flags: int) -> GimbalFrame:
     """Against what the quaternion of a GIMBAL_DEVICE_ATTITUDE_STATUS is given.
 
+    With neither roll nor pitch locked the definition can be read in two ways: the lock flags say that both are against
+    the vehicle, the yaw flags that all is against level axes. PX4, which speaks for servos, means the vehicle
+    (`OutputRC::_stream_device_attitude_status`); ArduPilot always locks both. NEUTRAL takes precedence over the locks:
+    ArduPilot does not stabilise its servos then, though it says so.
+
     Raises:
         InvalidValueError: The flags do not say it, or contradict themselves.
     """
+    if flags & RETRACT:
+        raise InvalidValueError("gimbal is retracted: it is not stabilised, and its flags do not count")
     yaw = flags & (YAW_IN_VEHICLE_FRAME | YAW_IN_EARTH_FRAME)
     if yaw == YAW_IN_VEHICLE_FRAME | YAW_IN_EARTH_FRAME:
         raise InvalidValueError("gimbal yaw is flagged both against north and the vehicle")
@@ -87,8 +98,12 @@ def frame_of_flags(flags: int) -> GimbalFrame:
             "YAW_IN_VEHICLE_FRAME means north to some and the vehicle to others"
         )
     levelled = flags & (ROLL_LOCK | PITCH_LOCK)
+    if levelled == ROLL_LOCK | PITCH_LOCK and yaw == YAW_IN_EARTH_FRAME:
+        if flags & NEUTRAL:
+            raise InvalidValueError("gimbal is neutral, so its locks do not count, and its yaw is against north")
+        return GimbalFrame.EARTH
     if levelled == ROLL_LOCK | PITCH_LOCK:
-        return GimbalFrame.EARTH if yaw == YAW_IN_EARTH_FRAME else GimbalFrame.HEADING
+        return GimbalFrame.OPEN if flags & NEUTRAL else GimbalFrame.HEADING
     if levelled:
         raise InvalidValueError(
             "gimbal has only one of roll and pitch locked to the horizon: against what the other is given is not known"

@@ -27,6 +27,11 @@ UPLOAD_S = 30.0  # ArduPilot gives up an upload after 8 s of silence, PX4 after 
 MOST_POINTS = 250  # ArduPilot numbers them in a byte
 SAME_E7 = 1  # PX4 keeps degrees as floats: the last digit may come back rounded
 SAME_ALTITUDE_M = 0.5  # ArduPilot keeps whole metres, and ours are whole
+ALTITUDE_FROM = {  # Two names of a frame of global places: what altitudes count from is the same
+    mavlink.MAV_FRAME_GLOBAL_INT: mavlink.MAV_FRAME_GLOBAL,
+    mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT: mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT,
+    mavlink.MAV_FRAME_GLOBAL_TERRAIN_ALT_INT: mavlink.MAV_FRAME_GLOBAL_TERRAIN_ALT,
+}
 
 
 class RallyError(LinkError):
@@ -52,7 +57,8 @@ class RallyPoint:
     def same_as(self, other: RallyPoint) -> bool:
         """Tell whether it is another one after a journey through an autopilot's memory."""
         return (
-            abs(self.latitude_e7 - other.latitude_e7) <= SAME_E7
+            ALTITUDE_FROM.get(self.frame, self.frame) == ALTITUDE_FROM.get(other.frame, other.frame)
+            and abs(self.latitude_e7 - other.latitude_e7) <= SAME_E7
             and abs(self.longitude_e7 - other.longitude_e7) <= SAME_E7
             and (
                 abs(self.altitude_m - other.altitude_m) <= SAME_ALTITUDE_M

@@ -10,22 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from firmware_bridge.claims import leave_alone
-from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.parameters import read_parameters
 from firmware_bridge.doctor.session import TOOL_COMPONENT, Session
 from firmware_bridge.rally import ACCEPTED, NO_SPACE, RallyError, RallyPoint, read_rally, refusal, without, write_rally
+from firmware_bridge.rally_heights import HeightRules, home_of, moved_home, points_of
 from firmware_bridge.rally_memory import RallyMemory, default_path
 from firmware_bridge.settings import load_tool_config
-from landing.choice.site_list import ListedSite, read_features, spread
+from landing.choice.site_list import ListedSite, read_features
 from landing.errors import DataError
 from landing.reading import read_text
+from landing.terminal import printable
 from landing.vehicle import Autopilot
 
 ABOVE_GROUND_M = {Autopilot.ARDUPILOT: 15.0}
 """Height above the site that a point is given: ArduPilot flies to it no lower, and counts from home. PX4 takes the
 point's altitude for the ground."""
 
+HOME_MOVES = (
+    "the heights count from home, which is set anew where it is armed: arm it here, or set the points again there"
+)
 LIMIT, WITH_HOME = "RALLY_LIMIT_KM", "RALLY_INCL_HOME"
+FENCE, FENCE_OF_ALTITUDE = ("FENCE_TYPE", "FENCE_ALT_MAX", "FENCE_MARGIN"), 1
 Echo = Callable[[str], None]
 
 
@@ -41,6 +46,7 @@ class RallyOptions:
     timeout_s: float = 10.0
     most: int = 8
     above_ground_m: float | None = None
+    rise_m: float | None = None
     clear: bool = False
     dry_run: bool = False
     as_json: bool = False
@@ -93,7 +99,7 @@ def run(options: RallyOptions, echo: Echo) -> None:
         echo(json.dumps(report.as_dict()))
         return
     for line in report.lines():
-        echo(line)
+        echo(printable(line))
 
 
 def _sites_of(path: Path) -> tuple[ListedSite, ...]:
@@ -119,19 +125,34 @@ def publish(session: Session, sites: Sequence[ListedSite], options: RallyOptions
     present = read_rally(session)
     pilots, notes = without(present, memory.ours), []
     missing = without(memory.under_way, present)
+    if missing and without(pilots, memory.under_way):
+        # Somebody has written the list since: what is not there may have been taken away.
+        there = "; ".join(map(_text, missing))
+        notes.append(
+            f"an upload of ours broke off, and the list was changed since; not put back of the pilot's: {there}"
+        )
+        missing = []
     if missing:
         notes.append(f"an upload of ours broke off: {len(missing)} points of the pilot are put back")
         pilots += missing
     ours = [point for point in memory.ours if not without([point], present)]
+    wanted = [] if options.clear else ours
+    home = home_of(session) if wanted or sites else None
+    if sites:
+        above_m = ABOVE_GROUND_M.get(who.autopilot, 0.0) if options.above_ground_m is None else options.above_ground_m
+        rules = HeightRules(above_m, options.rise_m, _ceiling_m(session, who.autopilot))
+        points, more = points_of(sites, home, rules, options.most)
+        wanted = [p for p in points if not any(p.same_as(own) for own in pilots)]
+        memory.home_m = None if home is None else home.altitude_m
+        notes += more if session.vehicle().armed else [*more, HOME_MOVES]
+    elif wanted:
+        notes += moved_home(memory.home_m, home)
     if not sites and not missing and not (options.clear and ours):
         return RallyReport(tuple(pilots), tuple(ours), False, notes=tuple(notes))
-    wanted = ours if not sites and not options.clear else []
-    if sites and not options.clear:
-        wanted, more = _points(session, sites, pilots, options, who.autopilot)
-        notes += more
     if options.dry_run:
         return RallyReport(tuple(pilots), tuple(wanted), False, notes=(*notes, "--dry-run"))
-    if read_rally(session) != present:
+    now = read_rally(session)
+    if len(now) != len(present) or not all(map(RallyPoint.same_as, now, present)):
         raise RallyError("somebody else changes the rally points right now; nothing was written, run it again")
     written = _write(session, memory, pilots, wanted)
     notes += _limits(session, who.autopilot) if wanted else []
@@ -185,40 +206,14 @@ def _write(
     return ours
 
 
-def _points(
-    session: Session,
-    sites: Sequence[ListedSite],
-    pilots: Sequence[RallyPoint],
-    options: RallyOptions,
-    autopilot: Autopilot,
-) -> tuple[list[RallyPoint], list[str]]:
-    """Return the best sites as rally points above home, and notes."""
-    home_m, notes = _home_altitude_m(session), []
-    if home_m is None:
-        notes.append("home's altitude is not told: the ground counts as level with home")
-    above_m = ABOVE_GROUND_M.get(autopilot, 0.0) if options.above_ground_m is None else options.above_ground_m
-    points = []
-    for site in spread(sites, options.most):
-        ground_m = 0.0
-        if home_m is not None and site.place.altitude_m is not None:
-            ground_m = max(0.0, site.place.altitude_m - home_m)
-        place = site.place
-        e7 = round(place.latitude_deg * 1e7), round(place.longitude_deg * 1e7)
-        points.append(RallyPoint(*e7, float(math.ceil(ground_m + above_m))))
-    taken = [p for p in points if any(p.same_as(own) for own in pilots)]
-    return [p for p in points if p not in taken], notes
-
-
-def _home_altitude_m(session: Session) -> float | None:
-    """Altitude of home above the sea, by the difference of two altitudes of the vehicle."""
-    number = mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT
-    answer = session.ask(
-        lambda: session.send_command(mavlink.MAV_CMD_REQUEST_MESSAGE, number),
-        lambda m: m if m.get_type() == "GLOBAL_POSITION_INT" and (m.lat or m.lon) else None,
-        tries=2,
-        timeout_s=1.0,
-    )
-    return None if answer is None else (answer.alt - answer.relative_alt) * 1e-3
+def _ceiling_m(session: Session, autopilot: Autopilot) -> float:
+    """Return how high above home RTL flies at most by an altitude fence, on or not: it may be switched on in flight."""
+    if autopilot is not Autopilot.ARDUPILOT:
+        return math.inf
+    kinds, highest, margin = read_parameters(session, FENCE).values()
+    if kinds is None or highest is None or not int(kinds.value) & FENCE_OF_ALTITUDE:
+        return math.inf
+    return highest.value - (0.0 if margin is None else margin.value)
 
 
 def _limits(session: Session, autopilot: Autopilot) -> list[str]:

@@ -35,6 +35,7 @@ class RallyMemory:
     vehicle: str  # Name of the entry
     ours: list[RallyPoint] = field(default_factory=list)
     under_way: list[RallyPoint] = field(default_factory=list)  # The pilot's points of an upload that has no end yet
+    home_m: float | None = None  # Altitude of home that ours count from; None where it was not known
     _others: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,11 +59,13 @@ class RallyMemory:
             entries = dict(whole["vehicles"])
             own = entries.pop(vehicle, {})
             ours, under_way = ([_point(p) for p in own.get(name, ())] for name in ("ours", "under_way"))
+            home_m = own.get("home_m")
+            home_m = None if home_m is None else float(home_m)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"memory of rally points {path} is damaged: move it away, and every rally point counts as the pilot's"
             ) from error
-        return cls(path, vehicle, ours, under_way, entries)
+        return cls(path, vehicle, ours, under_way, home_m, entries)
 
     def save(self, ours: Sequence[RallyPoint], under_way: Sequence[RallyPoint] = ()) -> None:
         """Write the entry, whole or not at all; entries of other vehicles stay as they are in the file.
@@ -73,7 +76,8 @@ class RallyMemory:
         """
         self._others = RallyMemory.load(self.path, self.vehicle)._others
         self.ours, self.under_way = list(ours), list(under_way)
-        entry = {"ours": [_plain(p) for p in ours], "under_way": [_plain(p) for p in under_way]}
+        points = {"ours": [_plain(p) for p in ours], "under_way": [_plain(p) for p in under_way]}
+        entry = {**points, "home_m": self.home_m}
         whole = {"format": FORMAT, "vehicles": {**self._others, self.vehicle: entry}}
         beside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:

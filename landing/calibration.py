@@ -20,7 +20,8 @@ MOST_CHARACTERS = 1 << 18
 NAMES = ("image_width", "image_height", "camera_matrix", "distortion_coefficients")
 
 MODELS = ("plumb_bob", "rational_polynomial", "")
-"""Distortion models of ROS whose first coefficients are k1, k2, p1, p2, k3."""
+"""Distortion models of ROS whose first coefficients are k1, k2, p1, p2, k3. Only these are straight where all are 0: a
+fisheye's image is proportional to the angle even then."""
 _COEFFICIENTS = 5
 _MODEL = re.compile(r"[\"']?distortion_model[\"']?\s*:\s*[\"']?(\w+)")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -60,8 +61,10 @@ def distortion_of(model: str, coefficients: Sequence[float]) -> tuple[float, flo
     Raises:
         InvalidValueError: The lens has another model, as a fisheye has, or more coefficients.
     """
-    if any(coefficients) and model not in MODELS:
-        raise InvalidValueError(f"distortion_model {model[:40]!r}: expected plumb_bob; undistort the pictures")
+    if model not in MODELS:
+        raise InvalidValueError(
+            f"distortion_model {model[:40]!r}: expected plumb_bob; undistort the pictures and say plumb_bob of them"
+        )
     if any(coefficients[_COEFFICIENTS:]):
         raise InvalidValueError(f"{len(coefficients)} distortion coefficients: expected up to 5 (plumb_bob)")
     k1, k2, p1, p2, k3 = (*coefficients[:_COEFFICIENTS], *[0.0] * (_COEFFICIENTS - len(coefficients)))

@@ -56,6 +56,11 @@ class FlightRecording:
         """Version of the daemon that wrote it."""
         return self._recording.start.touchdown_version
 
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """Words on each file that was not read to its end, complete when `decisions` or `pictures` ends."""
+        return tuple(self._recording.cut.values())
+
     def decisions(self) -> Iterator[RecordedDecision]:
         """Give the decisions in the order of time.
 

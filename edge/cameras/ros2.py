@@ -161,7 +161,7 @@ class RosCamera(Camera):
         lens = self.request.lens
         if lens is None or not any(info.k) or not info.width:  # a camera that nobody calibrated
             return
-        problem = lens_problem(info, lens)
+        problem = lens_problem(info, self.topic, lens)
         if problem is not None:
             raise CameraError(f"{info_topic(self.topic)}: {problem}", Problem.CAMERA_OTHER)
 

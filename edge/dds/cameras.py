@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,12 @@ LENS_DIFFERS = 0.02
 """Share by which a focal length may differ from `CameraInfo`; principal point and corners by that of the width."""
 
 
-def lens_of(info: Any) -> CameraModel:
-    """Return the lens of a `CameraInfo`.
+RECTIFIED = re.compile(r"(?:^|[/_])rect(?:$|[/_])")
+"""Topics of pictures without distortion, by the names that image_proc gives them: image_rect, image_rect_color."""
+
+
+def lens_of(info: Any, topic: str) -> CameraModel:
+    """Return the lens of a topic's pictures by the `CameraInfo` beside it, which is of raw and rectified ones alike.
 
     Raises:
         InvalidValueError: Numbers that no camera has, another model of distortion, or a part of the sensor alone.
@@ -24,15 +29,19 @@ def lens_of(info: Any) -> CameraModel:
     roi = info.roi
     if roi.width and roi.height and (roi.width, roi.height) != (info.width, info.height):
         raise InvalidValueError(f"a part of {roi.width}x{roi.height} px of the sensor alone: expected the whole")
+    size = int(info.width), int(info.height)
+    if RECTIFIED.search(topic):
+        p = [float(value) for value in info.p]
+        return CameraModel(*size, p[0], p[5], p[2], p[6])
     k = [float(value) for value in info.k]
     bends = distortion_of(str(info.distortion_model), [float(value) for value in info.d])
-    return CameraModel(int(info.width), int(info.height), k[0], k[4], k[2], k[5], bends)
+    return CameraModel(*size, k[0], k[4], k[2], k[5], bends)
 
 
-def lens_problem(info: Any, lens: CameraModel) -> str | None:
-    """Say in which way a `CameraInfo` contradicts a lens; None where it does not."""
+def lens_problem(info: Any, topic: str, lens: CameraModel) -> str | None:
+    """Say in which way a `CameraInfo` contradicts the lens of a topic's pictures; None where it does not."""
     try:
-        told = lens_of(info)
+        told = lens_of(info, topic)
     except InvalidValueError as error:
         return str(error)
     theirs = told.resized(lens.width_px, round(told.height_px * lens.width_px / told.width_px))

@@ -15,18 +15,8 @@ from landing.picture_files import MOST_PIXELS, decode, is_whole_jpeg, require_pi
 from landing.relief.depth_image import DepthArray
 from landing.types import ByteArray
 
-CHANNELS = {
-    "bgr8": 3,
-    "rgb8": 3,
-    "bgra8": 4,
-    "rgba8": 4,
-    "8UC3": 3,
-    "yuv422": 2,
-    "uyvy": 2,
-    "yuv422_yuy2": 2,
-    "yuyv": 2,
-}
-"""Bytes of a pixel, by encoding (sensor_msgs/image_encodings.hpp)."""
+CHANNELS = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "yuv422": 2, "uyvy": 2, "yuv422_yuy2": 2, "yuyv": 2}
+"""Bytes of a pixel, by encoding (sensor_msgs/image_encodings.hpp). That of 8UC3 says no order of its colours."""
 
 DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 """Kind of a number of a depth image, by encoding."""

@@ -70,7 +70,7 @@ class BagTelemetry:
 
     def __init__(self, path: Path) -> None:
         with Bag(path) as bag:
-            pictures = bag.picture_topic()
+            self._pictures = pictures = bag.picture_topic()
             self._pose_topic = poses = _pose_topic(bag, path)
             self.info_topic, self._range_topic = _info_topic(bag, pictures), _range_topic(bag, path)
             self._pose_kind = bag.kind_of(poses) if poses else ""
@@ -91,7 +91,7 @@ class BagTelemetry:
     def _take(self, topic: str, at_ns: int, message: Any) -> None:
         if topic == self.info_topic:
             if self.lens is None and any(message.k):  # all zero: not calibrated
-                self.lens = lens_of(message)
+                self.lens = lens_of(message, self._pictures)
         elif topic == self._range_topic:
             if _is_measured(message):
                 self._ranges.append((at_ns, float(message.range)))
@@ -145,6 +145,7 @@ class BagTelemetry:
             focals_px=focals,
             above_ground_m=None if range_m is None else Fact(range_m, f"{self._range_topic} (above ground)"),
             above_take_off_m=None if pose is None else Fact(-pose[0][2], f"{self.source} z (above take-off)"),
+            lens=self.lens,
         )
 
     def pose(self, entry: TelemetryEntry, at_ns: int, height_agl_m: float, pitch_deg: float, roll_deg: float) -> Pose:

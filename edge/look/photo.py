@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image
 
 from edge.cameras.recordings import HEIF_SUFFIXES, heif_opener
+from landing.camera import CameraModel
 from landing.errors import CameraError
 from landing.picture_files import DAMAGED, PICTURE_BYTES
 from landing.reading import open_file
@@ -56,12 +57,19 @@ MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 TURN_DEG = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 """Clockwise turn that a viewer makes, by EXIF Orientation."""
 
+MIRRORED = (2, 4, 5, 7)
+"""Values of EXIF Orientation of pictures that are stored mirrored."""
+
 HEIGHT_ABOVE_GROUND = ("AboveGroundAltitude", "HeightAboveGround")
 HEIGHT_ABOVE_TAKE_OFF = ("RelativeAltitude",)
 NEAR_NADIR_DEG = 15.0
 """A camera that looked straight down was tilted by no more, with the vehicle that carried it."""
 
 HEADING = ("GimbalYawDegree", "CameraYawDegree", "CameraYaw", "FlightYawDegree")
+BELOW_SEA, ABOVE_ELLIPSOID = 1, (2, 3)
+DJI = b"drone-dji:"
+"""Its GPS altitudes are above the ellipsoid, or above where the standard pressure is (Payload SDK, `GpsAltType`)."""
+
 TRUE_NORTH = "T"
 """EXIF counts a direction from true north, or from the magnetic one, which is of no use without a date."""
 
@@ -99,7 +107,7 @@ class PhotoFacts:
         turn_deg: Clockwise turn that a viewer makes, 0, 90, 180 or 270 degrees.
         above_ground_m: Height above ground.
         above_take_off_m: Height above the take-off point.
-        above_sea_m: GPS altitude, which is never a height above ground.
+        above_sea_m: GPS altitude, never a height above ground; None where it counts from something else than the sea.
         pitch_deg: Pitch of the camera, -90 straight down.
         oblique: A pitch that makers count from different zeros, and that none of them calls straight down.
         roll_deg: Roll of the camera.
@@ -108,6 +116,8 @@ class PhotoFacts:
         heading_deg: Direction of the camera over the ground, or of the upper edge of a picture straight down,
             clockwise from true north.
         latitude_deg, longitude_deg: Of the camera, WGS-84.
+        mirrored: True where the file says that it is stored mirrored.
+        lens: The whole lens, where it is told: that of the picture's camera in a bag.
         taken: Time of the exposure by the camera's clock, ISO 8601; empty where it is not told.
     """
 
@@ -128,6 +138,8 @@ class PhotoFacts:
     latitude_deg: float | None = None
     longitude_deg: float | None = None
     taken: str = ""
+    mirrored: bool = False
+    lens: CameraModel | None = None
 
 
 def read_facts(path: Path) -> PhotoFacts:
@@ -153,16 +165,17 @@ def read_facts(path: Path) -> PhotoFacts:
         return PhotoFacts()
     taken_px = _taken_px(detail)
     pix4d = xmp_number(xmp, "Pitch", "Camera")
+    orientation = int(number_of(base.get(ExifTags.Base.Orientation)) or 1)
     zoom = max(1.0, number_of(detail.get(ExifTags.Base.DigitalZoomRatio)) or 1.0)
     return PhotoFacts(
         size_px,
         taken_px,
         tuple(_focals_px(base, detail, xmp, taken_px or size_px, zoom)),
         zoom,
-        TURN_DEG.get(int(number_of(base.get(ExifTags.Base.Orientation)) or 1), 0),
+        TURN_DEG.get(orientation, 0),
         _of_xmp(xmp, HEIGHT_ABOVE_GROUND, "above ground"),
         _of_xmp(xmp, HEIGHT_ABOVE_TAKE_OFF, "above take-off"),
-        _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"),
+        _above_sea(gps, xmp),
         _angle(_of_xmp(xmp, PITCH)) or _pitch_of_pix4d(pix4d),
         pix4d if pix4d is not None and abs(pix4d.value) > NEAR_NADIR_DEG and pix4d.value > -45.0 else None,
         _angle(_of_xmp(xmp, ROLL)),
@@ -172,6 +185,7 @@ def read_facts(path: Path) -> PhotoFacts:
         _heading(gps, xmp),
         *_place(gps),
         _taken(detail),
+        orientation in MIRRORED,
     )
 
 
@@ -181,6 +195,15 @@ def _heading(gps: Mapping[int, Any], xmp: bytes) -> Fact | None:
     if fact is None and _text(gps, ExifTags.GPS.GPSImgDirectionRef) == TRUE_NORTH:
         fact = _of_exif(gps, ExifTags.GPS.GPSImgDirection, "EXIF GPSImgDirection")
     return fact if fact is not None and abs(fact.value) <= 360.0 else None
+
+
+def _above_sea(gps: Mapping[int, Any], xmp: bytes) -> Fact | None:
+    """Altitude above the sea; EXIF 3.0 names those above the ellipsoid."""
+    fact, side = _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"), gps.get(ExifTags.GPS.GPSAltitudeRef)
+    side = side[0] if isinstance(side, bytes) and side else side
+    if fact is None or side in ABOVE_ELLIPSOID or DJI in xmp:
+        return None
+    return replace(fact, value=-fact.value) if side == BELOW_SEA else fact
 
 
 def _place(gps: Mapping[int, Any]) -> tuple[float | None, float | None]:

@@ -261,6 +261,8 @@ def _lens(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> tuple[_L
                 f"the picture was zoomed {facts.zoom:g} times, --calibration is of the whole picture; give --hfov-deg"
             )
         return _Lens(camera_for_size(given.calibration, width_px, height_px), "--calibration"), [], None
+    if facts.lens is not None:
+        return _Lens(camera_for_size(facts.lens, width_px, height_px), facts.focals_px[0].source), [], None
     if facts.fisheye:
         raise UnknownViewError("the lens is a fisheye, its file says no scale; give --calibration")
     if not facts.focals_px:

@@ -29,7 +29,7 @@ def write_calibration(topic: str, out: Path, timeout_s: float) -> str:
         raise CameraError(f"{beside}: no sensor_msgs/CameraInfo within {timeout_s:g} s; see `ros2 topic list`")
     info = found[0]
     try:
-        lens = lens_of(info)
+        lens = lens_of(info, topic)
     except InvalidValueError as error:
         raise CameraError(f"{beside}: {error}; calibrate the camera (camera_calibration of ROS)") from error
     matrix = (lens.fx, 0.0, lens.cx, 0.0, lens.fy, lens.cy, 0.0, 0.0, 1.0)

@@ -11,6 +11,7 @@ from edge.cameras.contract import CameraRequest
 from edge.lens import camera_for_size
 from edge.sections.base import Section
 from landing.camera import CameraModel, Mount
+from landing.command.pointing import ARRIVED_DEG
 
 GIMBAL_TURN_DEG = 45.0
 """A camera turned farther against its gimbal is a fixed mount's angles left in by mistake."""
@@ -117,6 +118,12 @@ class CameraSection(Section):
     def _has_a_gimbal_to_point(self) -> CameraSection:
         if self.gimbal_down and self.gimbal == "none":
             raise ValueError('gimbal_down needs gimbal = "mavlink": only a gimbal that tells its attitude is pointed')
+        mount = self.mount.mount(self.gimbal != "none")
+        if self.gimbal_down and max(abs(mount.pitch_deg), abs(mount.roll_deg)) > ARRIVED_DEG:
+            raise ValueError(
+                f"mount.pitch_deg {mount.pitch_deg:g} and roll_deg {mount.roll_deg:g} are against the gimbal, and "
+                f"gimbal_down points that, not the camera, straight down: at most {ARRIVED_DEG:g} expected"
+            )
         return self
 
     def request(self) -> CameraRequest:

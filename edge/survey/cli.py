@@ -27,7 +27,7 @@ from edge.cli_options import (
     type=click.Path(file_okay=False),
     default="out/survey",
     show_default=True,
-    help="Folder for sites.geojson, sites.kml and sites.plan.",
+    help="Folder for the lists: sites.geojson, sites.kml, sites.plan.",
 )
 @HEIGHT_AGL_M
 @HFOV_DEG
@@ -52,6 +52,11 @@ from edge.cli_options import (
     type=click.IntRange(0, 100),
     help="Rally points in the plan, at most.",
 )
+@click.option(
+    "--rise-m",
+    type=click.FloatRange(0, 500),
+    help="How much higher than home the ground of the sites lies at most: writes the plan too.",
+)
 @DECISION
 @GSD_M
 @CRS
@@ -70,6 +75,7 @@ def survey(
     looks: int,
     place_error_m: float,
     most_rally: int,
+    rise_m: float | None,
     decision: tuple[str, ...],
     gsd_m: float | None,
     crs: str | None,
@@ -88,7 +94,7 @@ def survey(
     from edge.look.options import parse_decision
     from edge.look.view import Given, calibrated
     from edge.runtimes import RuntimeOptions
-    from edge.survey.command import SurveyOptions, rally_count, run
+    from edge.survey.command import SurveyOptions, run
     from landing.progress import say
     from landing.terminal import printable
 
@@ -101,6 +107,7 @@ def survey(
         looks=looks,
         place_error_m=place_error_m,
         most_rally=most_rally,
+        rise_m=rise_m,
         gsd_m=gsd_m,
         crs=crs,
     )
@@ -108,5 +115,5 @@ def survey(
     if as_json:
         click.echo(json.dumps(report.as_dict()))
         return
-    for line in report.lines(rally_count(report, most_rally)):
+    for line in report.lines():
         click.echo(printable(line))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from edge.look.georeference import is_orthophoto
 from edge.look.view import Given
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
-from edge.survey.merging import MergeRules, PhotoLook, merge
+from edge.survey.merging import MergeRules, PhotoLook, SurveyLooks
 from edge.survey.output import write_all
 from edge.survey.photographs import judge, open_photo
 from edge.survey.sources import sites_of_orthophoto, sites_of_recording
@@ -32,6 +32,12 @@ LOOKS = 3
 next."""
 
 
+NO_PLAN = (
+    "no plan is, for rally points count from home: say with --rise-m how much higher the ground of the sites lies at "
+    "most (0 on level ground)"
+)
+
+
 @dataclass(frozen=True)
 class SurveyOptions:
     """Options of `edge survey`.
@@ -45,6 +51,7 @@ class SurveyOptions:
         looks: Photographs that must show a site.
         place_error_m: Greatest error of a photograph's place.
         most_rally: Rally points in the plan.
+        rise_m: How much higher than home the ground of sites lies at most, m; None for no plan.
         gsd_m: Metres per pixel of orthophotos that do not say it.
         crs: Coordinate system of orthophotos that do not say it.
     """
@@ -57,6 +64,7 @@ class SurveyOptions:
     looks: int = LOOKS
     place_error_m: float = PLACE_ERROR_M
     most_rally: int = 8
+    rise_m: float | None = None
     gsd_m: float | None = None
     crs: str | None = None
 
@@ -71,13 +79,14 @@ class SurveyReport:
     contradicted: int = 0
     seen_once: int = 0
     notes: list[str] = field(default_factory=list)
+    rally: int | None = None
     paths: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**vars(self), "sites": len(self.sites)}
 
-    def lines(self, rally: int) -> list[str]:
+    def lines(self) -> list[str]:
         """For people."""
         lines = [f"skipped: {line}" for line in self.skipped[:20]]
         if len(self.skipped) > 20:
@@ -93,7 +102,8 @@ class SurveyReport:
             for number, site in enumerate(self.sites[:10], 1)
         ]
         if self.paths:
-            lines.append(f"{', '.join(self.paths.values())} are written; the plan has {rally} rally points")
+            plan = NO_PLAN if self.rally is None else f"the plan has {self.rally} rally points"
+            lines.append(f"{', '.join(self.paths.values())} are written; {plan}")
         return lines
 
 
@@ -121,7 +131,7 @@ def run(options: SurveyOptions, paths: Sequence[Path], say: Callable[[str], None
             runtime = stack.enter_context(load_runtime(options.model, options.runtime))
             runtime.warm_up()
         if recorded:
-            report.sites, book = sites_of_recording(recorded, runtime)
+            report.sites, book, report.notes = sites_of_recording(recorded, runtime)
             report.contradicted = sum(bool(site.bad) for site in book.sites)
             report.seen_once = sum(not site.bad and not site.confirmed for site in book.sites)
             report.looked = len(recorded)
@@ -130,7 +140,9 @@ def run(options: SurveyOptions, paths: Sequence[Path], say: Callable[[str], None
             raise DataError("photographs need --model: a file of `touchdown models list`, or one of your own")
         else:
             _survey_pictures(options, paths, runtime, report, say)
-    report.paths = write_all(options.out, report.sites, options.most_rally)
+    rally = spread(report.sites, options.most_rally)
+    report.rally = len(rally) if options.rise_m is not None else None
+    report.paths = write_all(options.out, report.sites, rally, options.rise_m)
     return report
 
 
@@ -151,7 +163,8 @@ def _survey_pictures(
     orthophotos, photographs = (_each_once(found, report) for found in _sorted_out(paths, options.gsd_m))
     looks = _looks(options, photographs, runtime, flies, least_m, report)
     rules = MergeRules(required_m, least_m, options.looks, fault_radii_m(flies.classes, required_m))
-    merged = merge(looks, rules)
+    together = SurveyLooks(looks, rules)
+    merged = together.merge()
     sites = list(merged.sites)
     report.contradicted, report.seen_once = merged.contradicted, merged.seen_once
     for path in orthophotos:
@@ -162,7 +175,12 @@ def _survey_pictures(
             continue
         report.looked += 1
         report.contradicted += contradicted
-        sites += [site for site in found if site.clearance_m >= least_m]
+        for site in found:
+            clearance_m = together.agreed_m(site.place, site.clearance_m) if site.clearance_m >= least_m else None
+            if clearance_m is not None:
+                sites.append(replace(site, clearance_m=clearance_m))
+            else:
+                report.contradicted += site.clearance_m >= least_m
     if not report.looked and report.skipped:
         raise DataError(
             f"none of {len(report.skipped)} pictures can be used for a survey; the first: {report.skipped[0]}"
@@ -214,17 +232,19 @@ def _looks(
     report: SurveyReport,
 ) -> list[PhotoLook]:
     settings = flies.decision.single_look()
-    looks = []
+    looks, assumed = [], 0
     for path in tracked("looking", photographs, len(photographs)):
         try:
-            looks.append(judge(open_photo(path, options.given), runtime, flies, settings, least_m))
+            photo = open_photo(path, options.given)
+            looks.append(judge(photo, runtime, flies, settings, least_m))
+            assumed += not photo.measured
         except CameraError as error:
             report.skipped.append(f"{path.name}: {error}")
             continue
         report.looked += 1
+    if assumed:
+        report.notes.append(
+            f"the heights of {assumed} photographs count from the take-off: where their ground lies higher, it is "
+            "narrower than it seems, and where it lies lower, wider; give --height-agl-m for another ground"
+        )
     return looks
-
-
-def rally_count(report: SurveyReport, most: int) -> int:
-    """Count the rally points of the plan."""
-    return len(spread(report.sites, most))

@@ -14,6 +14,9 @@ from landing.globe import GlobalPlace
 from landing.model.confidence import Confidence
 from landing.taxonomy import Role, Surface
 
+VIEWS_APART_M = 1.0
+"""Photographs from places nearer to each other are one look."""
+
 LEAST_DEGREE_M = 110_000.0
 """A degree of latitude is longer than this everywhere."""
 
@@ -74,7 +77,7 @@ class MergeRules:
     Attributes:
         required_m: Radius of the vehicle with its margin, m.
         least_m: Least clearance of a site: beyond the vehicle it holds the error of places, m.
-        looks: Photographs that must show a site clear.
+        looks: Photographs from places apart that must show a site clear.
         radii_m: Of `GroundEvidence.fault` for `required_m`.
     """
 
@@ -84,45 +87,65 @@ class MergeRules:
     radii_m: Mapping[Role | None, float]
 
 
-def merge(looks: Sequence[PhotoLook], rules: MergeRules) -> MergedSites:
-    """Join the sites of photographs.
+class SurveyLooks:
+    """The photographs of a survey together.
 
     Args:
-        looks: Of one survey.
+        looks: Of each.
         rules: What a site needs.
     """
-    merged = MergedSites()
-    if not looks:
+
+    def __init__(self, looks: Sequence[PhotoLook], rules: MergeRules) -> None:
+        self.rules = rules
+        self._looks = looks
+        self._reach_m = np.array([_reach_m(look.evidence) for look in looks])
+        self._latitudes_deg = np.array([look.below.latitude_deg for look in looks])
+
+    def merge(self) -> MergedSites:
+        """Join their sites."""
+        merged = MergedSites()
+        found = [(candidate, look) for look in self._looks for candidate in look.candidates]
+        kept: list[tuple[GlobalPlace, float]] = []
+        sites: list[ListedSite] = []
+        for candidate, own in sorted(found, key=lambda f: -f[0].clear.clearance_m):
+            place = _place_of(candidate, own)
+            if any(place.distance_m(other) < radius_m for other, radius_m in kept):
+                continue
+            clearance_m = self.agreed_m(place, candidate.clear.clearance_m)
+            if clearance_m is None:
+                merged.contradicted += 1
+                continue
+            around, required_m = self._around(place, clearance_m), self.rules.required_m
+            showing = [look for look, n, e in around if (look.evidence.clearance_at(n, e) or 0.0) >= required_m]
+            showing = _from_apart(showing)
+            if len(showing) < self.rules.looks:
+                merged.seen_once += 1
+                continue
+            kept.append((place, clearance_m))
+            sites.append(_listed(candidate, place, showing, clearance_m))
+        merged.sites = tuple(sorted(sites, key=lambda s: -s.clearance_m))
         return merged
-    reach_m = np.array([_reach_m(look.evidence) for look in looks])
-    latitudes_deg = np.array([look.below.latitude_deg for look in looks])
-    found = [(candidate, look) for look in looks for candidate in look.candidates]
-    kept: list[tuple[GlobalPlace, float]] = []
-    sites: list[ListedSite] = []
-    for candidate, own in sorted(found, key=lambda f: -f[0].clear.clearance_m):
-        place = _place_of(candidate, own)
-        if any(place.distance_m(other) < radius_m for other, radius_m in kept):
-            continue
-        # Each look's own distance: one plane for a whole survey would stretch east, far from its origin.
-        within_m = reach_m + candidate.clear.clearance_m
-        near = np.flatnonzero(np.abs(latitudes_deg - place.latitude_deg) * LEAST_DEGREE_M <= within_m)
-        offsets = [(int(i), *looks[int(i)].below.offset_to(place)) for i in near]
-        places = [(looks[i], n, e) for i, n, e in offsets if math.hypot(n, e) <= within_m[i]]
-        clearance_m: float | None = candidate.clear.clearance_m
-        for look, n, e in places:
+
+    def agreed_m(self, place: GlobalPlace, widest_m: float) -> float | None:
+        """Return the widest disc at a place that no photograph speaks against, m; None where that is too narrow.
+
+        Args:
+            place: Its middle.
+            widest_m: Where none does at all, m.
+        """
+        clearance_m: float | None = widest_m
+        for look, n, e in self._around(place, widest_m):
             if clearance_m is not None:
-                clearance_m = look.evidence.agreed_m(n, e, clearance_m, rules.least_m, rules.radii_m)
-        if clearance_m is None:
-            merged.contradicted += 1
-            continue
-        showing = [look for look, n, e in places if (look.evidence.clearance_at(n, e) or 0.0) >= rules.required_m]
-        if len(showing) < rules.looks:
-            merged.seen_once += 1
-            continue
-        kept.append((place, clearance_m))
-        sites.append(_listed(candidate, place, showing, clearance_m))
-    merged.sites = tuple(sorted(sites, key=lambda s: -s.clearance_m))
-    return merged
+                clearance_m = look.evidence.agreed_m(n, e, clearance_m, self.rules.least_m, self.rules.radii_m)
+        return clearance_m
+
+    def _around(self, place: GlobalPlace, clearance_m: float) -> list[tuple[PhotoLook, float, float]]:
+        """Looks that may know a disc, with north and east of its middle from each, m."""
+        # Each look's own distance: one plane for a whole survey would stretch east, far from its origin.
+        within_m = self._reach_m + clearance_m
+        near = np.flatnonzero(np.abs(self._latitudes_deg - place.latitude_deg) * LEAST_DEGREE_M <= within_m)
+        offsets = [(int(i), *self._looks[int(i)].below.offset_to(place)) for i in near]
+        return [(self._looks[i], n, e) for i, n, e in offsets if math.hypot(n, e) <= within_m[i]]
 
 
 def _reach_m(evidence: GroundEvidence) -> float:
@@ -131,6 +154,15 @@ def _reach_m(evidence: GroundEvidence) -> float:
     south, west = evidence.south_west_m
     north, east = south + rows * evidence.cell_m, west + columns * evidence.cell_m
     return float(np.hypot(max(abs(south), abs(north)), max(abs(west), abs(east))))
+
+
+def _from_apart(showing: Sequence[PhotoLook]) -> list[PhotoLook]:
+    """Return the looks from places apart: pictures of a burst, and copies of one, err alike."""
+    apart: list[PhotoLook] = []
+    for look in showing:
+        if all(look.below.distance_m(other.below) >= VIEWS_APART_M for other in apart):
+            apart.append(look)
+    return apart
 
 
 def _place_of(candidate: PhotoCandidate, own: PhotoLook) -> GlobalPlace:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from landing.choice.site_list import ListedSite, features, spread
+from landing.choice.site_list import ListedSite, features
 from landing.errors import FileError
 
 NAME = "sites"
@@ -21,28 +21,30 @@ CIRCLE = 36
 """Corners of a disc drawn in KML."""
 
 PLAN_ABOVE_GROUND_M = 15.0
-"""Height of a plan's rally points above their ground; the plan's home is the ground of the first site."""
+"""Height of a plan's rally points above the highest ground that a site may lie on."""
 
 
-def write_all(folder: Path, sites: Sequence[ListedSite], most_rally: int) -> dict[str, str]:
-    """Write sites.geojson, sites.kml and sites.plan; return the paths by kind.
+def write_all(
+    folder: Path, sites: Sequence[ListedSite], rally: Sequence[ListedSite], rise_m: float | None
+) -> dict[str, str]:
+    """Write sites.geojson and sites.kml, and sites.plan where heights are known; return the paths by kind.
 
     Args:
         folder: Made when it is missing.
         sites: The widest first.
-        most_rally: Rally points in the plan, at most.
+        rally: Those that are rally points of the plan.
+        rise_m: How much higher than home their ground lies at most, m; None, where that is not known, for no plan.
 
     Raises:
         FileError: A file cannot be written.
     """
-    texts = {
-        "geojson": json.dumps(features(sites), indent=1) + "\n",
-        "kml": kml(sites),
-        "plan": json.dumps(plan(spread(sites, most_rally)), indent=1) + "\n",
-    }
+    texts = {"geojson": json.dumps(features(sites), indent=1) + "\n", "kml": kml(sites)}
+    if rise_m is not None:
+        texts["plan"] = json.dumps(plan(rally, rise_m), indent=1) + "\n"
     paths = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{NAME}.plan").unlink(missing_ok=True)  # one of another survey must not stand for this one's
         for kind, text in texts.items():
             path = folder / f"{NAME}.{kind}"
             path.write_text(text, "utf-8")
@@ -52,15 +54,17 @@ def write_all(folder: Path, sites: Sequence[ListedSite], most_rally: int) -> dic
     return paths
 
 
-def plan(sites: Sequence[ListedSite]) -> dict[str, Any]:
-    """Return a plan of QGroundControl that holds rally points alone; altitudes count from its home."""
-    home = sites[0].place if sites else None
-    ground_m = 0.0 if home is None or home.altitude_m is None else home.altitude_m
-    points = []
-    for site in sites:
-        above_m = 0.0 if site.place.altitude_m is None else max(0.0, site.place.altitude_m - ground_m)
-        points.append([site.place.latitude_deg, site.place.longitude_deg, round(above_m + PLAN_ABOVE_GROUND_M, 1)])
-    at = [0.0, 0.0, 0.0] if home is None else [home.latitude_deg, home.longitude_deg, ground_m]
+def plan(sites: Sequence[ListedSite], rise_m: float) -> dict[str, Any]:
+    """Return a plan of QGroundControl that holds rally points alone.
+
+    Their altitudes count from the vehicle's home, which no list knows: all ground lies at most `rise_m` above it.
+    """
+    above_m = rise_m + PLAN_ABOVE_GROUND_M
+    points = [[site.place.latitude_deg, site.place.longitude_deg, round(above_m, 1)] for site in sites]
+    at = [0.0, 0.0, 0.0]
+    if sites:
+        place = sites[0].place
+        at = [place.latitude_deg, place.longitude_deg, place.altitude_m or 0.0]
     return {
         "fileType": "Plan",
         "groundStation": "QGroundControl",

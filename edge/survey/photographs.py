@@ -53,6 +53,7 @@ class PlacedPhoto:
         below: The place below the camera, at the height of the ground.
         heading_rad: Direction of its upper edge, clockwise from north.
         taken: Time, ISO 8601; empty where not known.
+        measured: True where its height is one above the ground below it, and none above the take-off.
     """
 
     name: str
@@ -61,6 +62,7 @@ class PlacedPhoto:
     below: GlobalPlace
     heading_rad: float
     taken: str
+    measured: bool
 
     def pose(self, at_ns: int) -> Pose:
         """Pose of a level vehicle above the origin, turned as the photograph is."""
@@ -81,13 +83,27 @@ def open_photo(path: Path, given: Given) -> PlacedPhoto:
     view = in_colour(view_of((image.shape[1], image.shape[0]), facts, given, sky), image)
     if view.refused is not None:
         raise UnplacedError(view.refused)
-    return PlacedPhoto(path.name, image, view, _below(facts, view), _heading_rad(facts), facts.taken)
+    if facts.mirrored or _is_turned((image.shape[1], image.shape[0]), facts.taken_px):
+        raise UnplacedError(
+            "somebody has turned or mirrored it, so its upper edge is not where its file says it points"
+        )
+    measured = given.height_agl_m is not None or facts.above_ground_m is not None
+    below = _below(facts, view, measured)
+    return PlacedPhoto(path.name, image, view, below, _heading_rad(facts), facts.taken, measured)
 
 
-def _below(facts: PhotoFacts, view: View) -> GlobalPlace:
+def _is_turned(size_px: tuple[int, int], taken_px: tuple[int, int] | None) -> bool:
+    """Tell a picture that lies on its side, against how the camera took it."""
+    return taken_px is not None and (size_px[0] - size_px[1]) * (taken_px[0] - taken_px[1]) < 0
+
+
+def _below(facts: PhotoFacts, view: View, measured: bool) -> GlobalPlace:
+    """The place below the camera; its altitude is known where the height is one above ground."""
     if facts.latitude_deg is None or facts.longitude_deg is None:
         raise UnplacedError("its EXIF has no GPS place")
-    ground_m = None if facts.above_sea_m is None else facts.above_sea_m.value - view.height_agl_m
+    # Less a height above take-off it would be the take-off's altitude, wherever the photograph was taken.
+    sea = facts.above_sea_m if measured else None
+    ground_m = None if sea is None else sea.value - view.height_agl_m
     if abs(facts.latitude_deg) > NEAREST_POLE_DEG - POLE_ROOM_DEG:
         raise UnplacedError(f"it was taken at {facts.latitude_deg:.4f} degrees of latitude, too near to a pole")
     try:

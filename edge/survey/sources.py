@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edge.blackbox.opened import opened
+from edge.blackbox.recording import Recording
 from edge.blackbox.replay import Replacement, Replay
 from edge.known import listed_sites
 from edge.look.ortho import OrthoLook
@@ -56,8 +56,10 @@ def sites_of_orthophoto(
     return sites, look.contradicted
 
 
-def sites_of_recording(paths: list[Path], runtime: Runtime | None) -> tuple[tuple[ListedSite, ...], SiteBook]:
-    """Find the sites that a recorded flight saw: those that its daemon knew at the end, and its book.
+def sites_of_recording(
+    paths: list[Path], runtime: Runtime | None
+) -> tuple[tuple[ListedSite, ...], SiteBook, list[str]]:
+    """Find the sites that a recorded flight saw: those that its daemon knew at the end, its book, and what is unread.
 
     Args:
         paths: Files of the black box of one run, or a folder of them.
@@ -66,13 +68,13 @@ def sites_of_recording(paths: list[Path], runtime: Runtime | None) -> tuple[tupl
     Raises:
         RecordingError: They cannot be read.
     """
-    with opened(paths) as recording:
-        flies = Replay(recording, Replacement(runtime)).flies
-        book = flies.site_book()
-        Replay(recording, Replacement(runtime), book).run()
+    recording = Recording(*paths)
+    book = Replay(recording, Replacement(runtime)).flies.site_book()
+    Replay(recording, Replacement(runtime), book).run()
     offset_ns = recording.start.utc_offset_ns
 
     def utc_of(at_ns: int) -> str:
         return datetime.fromtimestamp((at_ns + offset_ns) * 1e-9, timezone.utc).isoformat(timespec="seconds")
 
-    return listed_sites(book, utc_of, "seen in flight"), book
+    unread = [f"{words}; what was seen to be bad after that is not known" for words in recording.cut.values()]
+    return listed_sites(book, utc_of, "seen in flight"), book, unread

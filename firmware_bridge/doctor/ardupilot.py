@@ -220,5 +220,9 @@ GIMBAL: tuple[Rule, ...] = (
     Rule("MNT1_TYPE", within(1, math.inf), Level.ERROR, reboot=True, missing=Level.ERROR).because(
         "0 is no gimbal: camera.gimbal_down orders it through the autopilot"
     ),
+    Rule("MNT1_TYPE", within(2, math.inf), when=lambda values: values.get("MNT1_TYPE") == 1).because(
+        "1 is servos, whose angles ArduPilot tells against the vehicle and calls against the horizon: no decision is "
+        "made while the vehicle leans by more than 3 degrees"
+    ),
     Rule("MNT1_PITCH_MIN", within(-90, -85, "degrees")).because("else the gimbal cannot look straight down"),
 )

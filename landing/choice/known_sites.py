@@ -130,6 +130,7 @@ class SiteBook:
         sites: In the order of their numbers.
         unplaced: Why the newest look could not be placed on the globe; empty while it can.
         changes: Counts looks that changed which sites are confirmed.
+        least_m: Clearance with room to come back to by satellite, m: a new site has it, and one that is listed.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class SiteBook:
         self.sites: tuple[KnownSite, ...] = ()
         self.unplaced = NO_FIX
         self.changes = 0
+        self.least_m = settings.required_radius_m + PLACE_ERROR_M
         self._settings = settings
         self._surfaces: Mapping[int, Surface] = taxonomy.surfaces
         self._camera = camera
@@ -168,8 +170,7 @@ class SiteBook:
         self.unplaced = ""
         evidence = GroundEvidence.of(look.view, look.clearance_m)
         sites = [self._again(site, evidence, placed, at_ns) for site in self.sites]
-        least_m = self._settings.required_radius_m + PLACE_ERROR_M
-        for clear in evidence.widest(least_m, MOST_A_LOOK):
+        for clear in evidence.widest(self.least_m, MOST_A_LOOK):
             self._note(sites, clear, look, placed)
         before = {site.number for site in self.sites if site.confirmed}
         self.sites = _bounded(sites)

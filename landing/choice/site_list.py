@@ -14,6 +14,9 @@ MOST_LISTED = 10_000
 APART_M = 20.0
 """Sites nearer to each other than this are one choice for a vehicle that comes home."""
 
+LONGEST_WORDS = 1000
+"""Length of what is read of a site's words, in characters."""
+
 KIND = "landing site"
 
 
@@ -92,7 +95,7 @@ def _site_of(feature: Any, number: int, origin: str) -> ListedSite:
         clearance_m, looks = float(about["clearance_m"]), int(about["looks"])
         if not (0.0 < clearance_m < 1e4 and looks > 0):
             raise ValueError(clearance_m)
-        words = [str(about.get(name, "")) for name in ("surface", "caution", "seen", "source")]
+        words = [str(about.get(name, ""))[:LONGEST_WORDS] for name in ("surface", "caution", "seen", "source")]
         known = None if confidence is None else float(confidence)
         if known is not None and not 0.0 <= known <= 1.0:
             raise ValueError(confidence)

@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from edge.config import load_config
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor.ardupilot import GIMBAL
+from firmware_bridge.doctor.findings import Level
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.gimbal_message import (
+    NEUTRAL,
     PITCH_LOCK,
+    RETRACT,
     ROLL_LOCK,
     YAW_IN_EARTH_FRAME,
     YAW_IN_VEHICLE_FRAME,
@@ -73,6 +77,7 @@ def same_turn(a, b, tolerance_rad=1e-3):
         (LEVELLED | YAW_IN_EARTH_FRAME, GimbalFrame.EARTH),
         (LEVELLED | YAW_IN_EARTH_FRAME | YAW_LOCK, GimbalFrame.EARTH),
         (LEVELLED, GimbalFrame.HEADING),
+        (LEVELLED | YAW_IN_VEHICLE_FRAME | NEUTRAL, GimbalFrame.OPEN),
         (YAW_IN_VEHICLE_FRAME, GimbalFrame.BODY),
         (0, GimbalFrame.BODY),
     ],
@@ -89,6 +94,8 @@ def test_the_flags_say_against_what(flags, frame):
         (ROLL_LOCK | YAW_IN_VEHICLE_FRAME, "only one"),
         (PITCH_LOCK, "only one"),
         (YAW_IN_EARTH_FRAME, "no one frame"),
+        (LEVELLED | YAW_IN_VEHICLE_FRAME | RETRACT, "retracted"),
+        (LEVELLED | YAW_IN_EARTH_FRAME | NEUTRAL, "neutral"),
     ],
 )
 def test_what_the_flags_do_not_say_is_refused_with_the_reason(flags, reason):
@@ -122,13 +129,54 @@ def history_of(*messages, arrivals_ns=None):
         # Pointing 30 degrees right of the nose and 60 down, on a vehicle that heads east, banked.
         (LEVELLED | YAW_IN_VEHICLE_FRAME, quaternion(0, -60, 120)),
         (LEVELLED | YAW_IN_EARTH_FRAME, quaternion(0, -60, 30)),
-        (YAW_IN_VEHICLE_FRAME, multiplied(quaternion(10, 5, 90), quaternion(0, -60, 30))),
     ],
 )
 def test_the_answer_is_against_north_whatever_it_came_against(flags, expected):
     attitude = quaternion(0, -60, 30)
     history = history_of(*(status(ms, attitude, flags) for ms in (1000, 1100)))
     assert same_turn(history.at(1_050_000_000, quaternion(10, 5, 90)), expected)
+
+
+def test_without_locks_it_is_known_while_both_readings_of_the_flags_agree():
+    attitude = quaternion(0, -60, 30)
+    history = history_of(*(status(ms, attitude, YAW_IN_VEHICLE_FRAME) for ms in (1000, 1100)))
+    level = history.at(1_050_000_000, quaternion(1, -1, 90))
+    assert same_turn(level, quaternion(0, -60, 120), 0.06) and not history.problem
+    assert history.at(1_050_000_000, quaternion(10, 5, 90)) is None and "does not lock roll" in history.problem
+    assert history.at(1_050_000_000, quaternion(0, 0, 90)) is not None and not history.problem
+    # PX4 tells the servos' angles against the vehicle.
+    history = history_of(*(status(ms, attitude, YAW_IN_VEHICLE_FRAME, component=1) for ms in (1000, 1100)))
+    expected = multiplied(quaternion(10, 5, 90), attitude)
+    assert same_turn(history.at(1_050_000_000, quaternion(10, 5, 90)), expected) and not history.problem
+
+
+def test_in_its_neutral_position_it_is_known_on_a_level_vehicle_alone():
+    flags = LEVELLED | YAW_IN_VEHICLE_FRAME | NEUTRAL
+    history = history_of(*(status(ms, quaternion(0, NADIR_DEG, 0), flags, component=1) for ms in (1000, 1100)))
+    assert history.at(1_050_000_000, quaternion(0, 1, 0)) is not None
+    assert history.at(1_050_000_000, quaternion(0, 8, 0)) is None and history.problem
+
+
+def test_servos_that_ardupilot_says_are_against_the_horizon_are_not_believed_on_a_leaning_vehicle():
+    def seen(pitch_deg, lean_deg, component=1):
+        attitude = quaternion(0, pitch_deg, 0)
+        history = history_of(*(status(ms, attitude, component=component) for ms in (1000, 1100)))
+        return history.at(1_050_000_000, quaternion(0, lean_deg, 30)), history.problem
+
+    # Held straight down on a vehicle with its nose 10 degrees up: the servo stands at 100 degrees.
+    found, why = seen(-100, 10)
+    assert found is None and "MNT1_TYPE 1" in why
+    # A gimbal that holds itself and measures, one that tells for itself, and servos on a level vehicle.
+    for pitch_deg, lean_deg, component in ((NADIR_DEG, 10, 1), (-100, 10, 154), (-92, 2, 1), (-60, 10, 1)):
+        found, why = seen(pitch_deg, lean_deg, component)
+        assert same_turn(found, quaternion(0, pitch_deg, 30)) and not why
+
+
+def test_the_doctor_tells_of_servos():
+    judged = [rule.judge({"MNT1_TYPE": 1.0, "MNT1_PITCH_MIN": -90.0}) for rule in GIMBAL]
+    told = [f for f in judged if f is not None and f.level is Level.WARNING]
+    assert len(told) == 1 and "leans by more than 3 degrees" in told[0].why and told[0].change is None
+    assert all(f is None or f.level is Level.OK for f in (rule.judge({"MNT1_TYPE": 8.0}) for rule in GIMBAL))
 
 
 def test_the_heading_at_capture_time_counts_not_that_of_the_message():
@@ -164,10 +212,11 @@ def test_the_senders_clock_is_mapped_to_ours():
     assert same_turn(found, quaternion(0, -81.5, 0))
 
 
-def test_a_failing_gimbal_is_not_believed_and_its_past_does_not_stand_in():
+@pytest.mark.parametrize("error", ["ENCODER_ERROR", "COMMS_ERROR"])
+def test_a_failing_gimbal_is_not_believed_and_its_past_does_not_stand_in(error):
     history = history_of(*(status(ms, quaternion(0, NADIR_DEG, 0)) for ms in (1000, 1100)))
-    encoder = mavlink.GIMBAL_DEVICE_ERROR_FLAGS_ENCODER_ERROR
-    assert not history.take(status(1200, quaternion(0, NADIR_DEG, 0), failures=encoder), 1_200_000_000)
+    failed = getattr(mavlink, f"GIMBAL_DEVICE_ERROR_FLAGS_{error}")
+    assert not history.take(status(1200, quaternion(0, NADIR_DEG, 0), failures=failed), 1_200_000_000)
     assert "failure" in history.problem
     assert history.at(1_150_000_000, quaternion(0, 0, 0)) is None
 

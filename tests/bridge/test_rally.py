@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,14 +151,16 @@ def test_a_point_without_an_altitude_is_itself():
 
 def test_the_command_shows_writes_and_clears(tmp_path):
     listed = tmp_path / "sites.geojson"
-    listed.write_text(json.dumps(features(sites(2))))
+    document = features(sites(2))
+    document["features"][0]["properties"]["caution"] = "traffic\x1b[2Jmay come"
+    listed.write_text(json.dumps(document))
     with stand_in(airborne_height_m=20.0) as (address, autopilot):
         autopilot.flight.rally.set(0, PILOTS[0])
         own = ["--link", address, "--memory", str(tmp_path / "rally.json")]
         done = call("bridge", "rally", str(listed), *own)
         assert done.returncode == 0, done.stderr
         assert "1 of the pilot's and 2 of ours; written and read back" in done.stdout
-        assert "RALLY_LIMIT_KM is 0.3" in done.stdout
+        assert "RALLY_LIMIT_KM is 0.3" in done.stdout and "may come" in done.stdout and "\x1b" not in done.stdout
         shown = json.loads(call("bridge", "rally", *own, "--json").stdout)
         assert len(shown["ours"]) == 2 and not shown["written"] and shown["pilots"][0]["altitude_m"] == 40
         assert "1 of the pilot's and 0 of ours" in call("bridge", "rally", *own, "--clear").stdout
@@ -166,6 +169,18 @@ def test_the_command_shows_writes_and_clears(tmp_path):
     (tmp_path / "none.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     refused = call("bridge", "rally", str(tmp_path / "none.geojson"), *own)
     assert refused.returncode == 2 and "lists no site" in refused.stderr
+
+
+def test_no_point_is_set_that_the_fence_of_altitude_keeps_rtl_below(tmp_path):
+    hill = ListedSite(replace(PLACE.moved(60.0, 0.0), altitude_m=HOME.alt_m + 90.0), 9.0, 5)
+    with flown() as (session, rally):
+        with pytest.raises(RallyError, match="1 of 1 sites lie too high for the altitude fence"):
+            publish(session, [hill], options(tmp_path))
+        assert publish(session, [hill, *sites(1)], options(tmp_path)).ours and len(rally.points) == 1
+    autopilot = StandInAutopilot(AutopilotConfig())
+    assert autopilot.flight.rally.within_fence_m(105.0) == 105.0
+    autopilot.parameters.set("FENCE_ENABLE", 1)
+    assert autopilot.flight.rally.within_fence_m(105.0) == 98.0
 
 
 def test_rtl_leads_to_the_nearest_point_within_the_limit():

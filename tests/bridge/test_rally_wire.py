@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +17,12 @@ from firmware_bridge.identity import Identity
 from firmware_bridge.rally import ACCEPTED, RallyError, RallyPoint, read_rally
 from firmware_bridge.rally_command import RallyOptions, publish
 from firmware_bridge.rally_memory import RallyMemory
-from landing.vehicle import Autopilot
+from landing.choice.site_list import ListedSite
+from landing.vehicle import Autopilot, VehicleStatus
 from sim.vehicle.autopilot.parameters import ParameterStore
 from sim.vehicle.autopilot.rally import RALLY, RallyPoints, RallyProtocol, StoredPoint
 from sim.vehicle.home import Home
-from tests.bridge.test_rally import PILOTS, sites
+from tests.bridge.test_rally import PILOTS, PLACE, sites
 
 LATE_S = 1.5
 
@@ -29,11 +32,14 @@ class Wire(Session):
 
     Attributes:
         late_s: Of each answer.
+        home: What it tells of home; None before it is set.
         reshape: What becomes of an answer: none, one or several messages.
     """
 
     def __init__(self, *points: StoredPoint, uid: str = "a1", late_s: float = 0.0) -> None:
         self.listeners = []
+        self.home: Home | None = Home()
+        self.armed = True
         self.uid, self.late_s, self.now_s = uid, late_s, 0.0
         self.reshape = lambda answer: [answer]
         self.telemetry: Any = SimpleNamespace(own_system=1)
@@ -53,7 +59,15 @@ class Wire(Session):
     def is_autopilot(self, message: Any) -> bool:
         return True
 
+    def vehicle(self) -> VehicleStatus:
+        return VehicleStatus(armed=self.armed)
+
     def send_command(self, command: int, *parameters: float) -> bool:
+        if self.home is not None and parameters == (mavlink.MAVLINK_MSG_ID_HOME_POSITION,):
+            e7 = round(self.home.lat_deg * 1e7), round(self.home.lon_deg * 1e7)
+            rest = (0.0, 0.0, 0.0), [1.0, 0.0, 0.0, 0.0], (0.0, 0.0, 0.0)
+            at = *e7, round(self.home.alt_m * 1000)
+            self._waiting.append((self.now_s, mavlink.MAVLink_home_position_message(*at, *rest[0], rest[1], *rest[2])))
         return True
 
     def send(self, message: Any) -> bool:
@@ -161,6 +175,19 @@ def test_an_upload_that_fails_half_way_says_what_is_there_and_is_mended(emptied:
     assert any("put back" in note for note in report.notes) is emptied
 
 
+def test_what_broke_off_is_not_put_back_into_a_list_that_somebody_wrote_since(tmp_path: Path) -> None:
+    wire = Wire(*PILOTS)
+    publish(wire, sites(1), options(tmp_path))
+    memory = RallyMemory.load(tmp_path / "rally.json", "1:a1")
+    memory.save(memory.ours, read_rally(wire)[:2])
+    elsewhere = StoredPoint(-340_000_000, 1_500_000_000, 40)
+    wire.rally.truncate(0)
+    wire.rally.set(0, elsewhere)
+    report = publish(wire, (), options(tmp_path))
+    assert not report.written and wire.rally.points == [elsewhere]
+    assert any("not put back of the pilot's: -35.36" in note for note in report.notes)
+
+
 def test_vehicles_without_a_serial_number_share_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     wire = Wire(*PILOTS, uid="")
@@ -191,3 +218,71 @@ def test_a_point_of_ours_that_the_pilot_raised_by_a_metre_is_his(tmp_path: Path)
     report = publish(wire, sites(1, -60.0), options(tmp_path))
     assert len(report.pilots) == 1 and wire.rally.points[0] == raised
     assert read_rally(wire)[0].altitude_m == raised.above_home_m
+
+
+def listed(north_m: float, altitude_m: float | None, **more: Any) -> ListedSite:
+    return ListedSite(replace(PLACE.moved(north_m, 0.0), altitude_m=altitude_m), 9.0, 5, **more)
+
+
+def heights(wire: Wire) -> list[int]:
+    return [point.above_home_m for point in wire.rally.points]
+
+
+def test_no_point_is_set_where_nothing_tells_how_high_the_ground_lies(tmp_path: Path) -> None:
+    wire, hill, unknown = Wire(), listed(60.0, 584.0 + 80.0), listed(120.0, None)
+    with pytest.raises(RallyError, match=r"1 of 1 sites cannot be set.*--rise-m.*nothing was written"):
+        publish(wire, [unknown], options(tmp_path))
+    assert publish(wire, [hill, unknown], options(tmp_path)).ours and heights(wire) == [95]
+    publish(wire, [unknown], options(tmp_path, rise_m=40.0))
+    assert heights(wire) == [55]
+    # What somebody says is a floor, and what is told may be higher.
+    publish(wire, [hill, listed(120.0, 570.0)], options(tmp_path, rise_m=40.0))
+    assert sorted(heights(wire)) == [55, 95]
+    wire.home = None
+    with pytest.raises(RallyError, match="nothing tells how high"):
+        publish(wire, [hill], options(tmp_path))
+    assert sorted(heights(wire)) == [55, 95]
+
+
+def test_sites_of_another_place_are_none(tmp_path: Path) -> None:
+    wire = Wire()
+    for wrong, words in ((listed(9_000.0, 584.0), "more than 5 km from home"), (listed(50.0, 33_000.0), "500 m above")):
+        with pytest.raises(RallyError, match=words):
+            publish(wire, [wrong], options(tmp_path))
+    assert any("5 km" in note for note in publish(wire, [*sites(1), listed(9_000.0, 584.0)], options(tmp_path)).notes)
+    assert len(wire.rally.points) == 1
+
+
+def test_a_home_that_has_moved_is_said(tmp_path: Path) -> None:
+    wire = Wire()
+    wire.armed = False
+    first = publish(wire, sites(1), options(tmp_path))
+    assert any("set anew where it is armed" in note for note in first.notes)
+    assert not publish(wire, (), options(tmp_path)).notes
+    wire.home = Home(alt_m=584.0 - 40.0)
+    (note,) = publish(wire, (), options(tmp_path)).notes
+    assert "home lies 40 m lower" in note
+    assert not any("lower" in note for note in publish(wire, sites(1), options(tmp_path)).notes)
+    assert heights(wire) == [59] and not publish(wire, (), options(tmp_path)).notes
+
+
+def test_what_the_list_says_against_a_site_is_said(tmp_path: Path) -> None:
+    road = listed(50.0, 560.0, surface="road", caution="traffic may come", seen="2026-11-28T12:00:00")
+    notes = "\n".join(publish(Wire(), [road], options(tmp_path)).notes)
+    assert "lies on road: traffic may come" in notes and "seen last at 2026-11-28T12:00:00" in notes
+    assert "24 m below home" in notes
+
+
+def test_points_in_other_frames_are_others() -> None:
+    point = RallyPoint(1, 2, 30.0)
+    assert point.same_as(replace(point, frame=mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT))
+    assert not point.same_as(replace(point, frame=mavlink.MAV_FRAME_GLOBAL))
+
+
+def test_a_pilots_point_without_some_numbers_is_no_change_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = RallyPoint.of.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(RallyPoint, "of", lambda message: replace(of(RallyPoint, message), parameters=(math.nan,) * 4))
+    wire = Wire(*PILOTS)
+    assert len(publish(wire, sites(1), options(tmp_path)).pilots) == 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,6 +22,11 @@ def save_geotagged(
     heading_deg: float | None,
     hfov_deg: float,
     taken: str = "2026:11:28 12:00:00",
+    maker: str = "drone-dji",
+    height_of: str = "RelativeAltitude",
+    altitude_ref: int = 0,
+    base: Mapping[int, Any] | None = None,
+    detail_more: Mapping[int, Any] | None = None,
 ) -> Path:
     """Write a picture straight down.
 
@@ -31,23 +38,29 @@ def save_geotagged(
         heading_deg: Of the upper edge, clockwise from north; None leaves it out.
         hfov_deg: Horizontal field of view.
         taken: Of EXIF.
+        maker: Namespace in XMP.
+        height_of: Name of the height in XMP.
+        base, detail_more: Further tags of EXIF.
+        altitude_ref: What the GPS altitude counts from, of EXIF.
     """
     columns = image_bgr.shape[1]
     focal_px = columns / 2 / math.tan(math.radians(hfov_deg) / 2)
     exif = Image.Exif()
     detail, gps = exif.get_ifd(0x8769), exif.get_ifd(0x8825)
     detail[0x9003] = taken
+    exif.update(base or {})
+    detail.update(detail_more or {})
     for tag, value, sides in ((1, below.latitude_deg, "NS"), (3, below.longitude_deg, "EW")):
         gps[tag] = sides[int(value < 0)]
         minutes, degrees = math.modf(abs(value))
         seconds, whole = math.modf(minutes * 60)
         gps[tag + 1] = (degrees, whole, IFDRational(round(seconds * 60 * 1_000_000), 1_000_000))
-    gps[5], gps[6] = b"\0", IFDRational(round(((below.altitude_m or 0.0) + height_m) * 1000), 1000)
-    turned = "" if heading_deg is None else f' drone-dji:GimbalYawDegree="{heading_deg:+.2f}"'
+    gps[5], gps[6] = bytes([altitude_ref]), IFDRational(round(((below.altitude_m or 0.0) + height_m) * 1000), 1000)
+    turned = "" if heading_deg is None else f' {maker}:GimbalYawDegree="{heading_deg:+.2f}"'
     xmp = (
-        f'<x:xmpmeta><rdf:Description drone-dji:RelativeAltitude="{height_m:+.3f}" '
-        f'drone-dji:GimbalPitchDegree="-90.00"{turned} drone-dji:CalibratedFocalLength="{focal_px:.4f}" '
-        f'drone-dji:CalibratedOpticalCenterX="{columns / 2:.1f}"/></x:xmpmeta>'
+        f'<x:xmpmeta><rdf:Description {maker}:{height_of}="{height_m:+.3f}" '
+        f'{maker}:GimbalPitchDegree="-90.00"{turned} {maker}:CalibratedFocalLength="{focal_px:.4f}" '
+        f'{maker}:CalibratedOpticalCenterX="{columns / 2:.1f}"/></x:xmpmeta>'
     )
     Image.fromarray(np.ascontiguousarray(image_bgr[..., ::-1])).save(path, exif=exif, xmp=xmp.encode(), quality=95)
     return path

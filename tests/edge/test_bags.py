@@ -19,6 +19,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 import touchdown
 from edge.cameras import CameraRequest, CameraTimeout, EndOfStream, make_camera
 from edge.look.bag import BagTelemetry
+from edge.look.view import Given, view_of
 from landing.errors import CameraError, TouchdownError
 from tests.command import call
 from tests.edge import fake_model
@@ -188,6 +189,15 @@ def test_the_lens_is_that_of_the_camera_beside_the_pictures(tmp_path: Path) -> N
         bag = write_bag(tmp_path / str(number), "mcap", topics=(topic,), compressed=compressed, more=other)
         focals = facts(bag).focals_px
         assert [fact.value for fact in focals] == ([] if topic == "/image" else [PX_PER_M * HEIGHT_M])
+
+
+def test_distortion_and_middle_of_the_lens_count_too(tmp_path: Path) -> None:
+    info = camera_info(START_NS, bend=0.05)
+    bag = write_bag(tmp_path / "flight", "mcap", topics=("/lens/image",), more={"/lens/camera_info": (INFO, info)})
+    told = facts(bag)
+    camera = view_of((WIDTH // 2, HEIGHT // 2), told, Given(20.0, pitch_deg=-90.0)).camera
+    assert camera.distortion == (0.05,) * 5 and camera.fx == pytest.approx(told.focals_px[0].value / 2)
+    assert view_of((WIDTH, HEIGHT), told, Given(20.0, 60.0, pitch_deg=-90.0)).camera.distortion == (0.0,) * 5
 
 
 def test_heights_are_of_a_sensor_that_looks_down(tmp_path: Path) -> None:

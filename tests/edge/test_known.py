@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import touchdown
+from edge.known import listed_sites
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, run
 from landing.choice import known_sites
@@ -19,6 +21,7 @@ from tests.edge.test_blackbox import flown
 from tests.edge.test_daemon import Rig, wait_for
 from tests.edge.test_web import get, watch
 from tests.edge.web_rig import served
+from tests.landing.test_known_sites import lawn, look_at, seen, view_of
 
 PLACE = GlobalPlace(47.37, 8.55, 425.0)
 
@@ -60,6 +63,28 @@ def test_without_a_place_on_the_globe_it_says_so_and_with_one_it_lists(tmp_path:
         _, statuses = asyncio.run(watch(server.port, 0.6))
         known = statuses[-1]["known_sites"]
         assert known["confirmed"] >= 1 and known["unplaced"] == "" and known["best"][0]["seen_s"] < 5.0
+
+
+def test_a_recording_that_is_cut_says_so(tmp_path: Path, model_path: Path) -> None:
+    with flown(tmp_path, model_path) as (rig, _):
+        wait_for(lambda: rig.daemon.counters.decisions > 25)
+    (folder,) = (tmp_path / "rec" / "flights").iterdir()
+    last = sorted(folder.iterdir())[-1]
+    last.write_bytes(last.read_bytes()[: last.stat().st_size * 2 // 3])
+    options = SurveyOptions(None, RuntimeOptions(threads=1), DecisionSection(), out=tmp_path / "out")
+    report = run(options, [folder], lambda line: None)
+    assert any("is cut short or damaged" in note for note in report.notes)
+    recording = touchdown.read_recording(folder)
+    assert not recording.cut and list(recording.decisions()) and f"{last} is cut short" in recording.cut[0]
+
+
+def test_a_site_that_became_narrow_is_not_listed_until_it_is_wide_again() -> None:
+    book = seen(view_of(lawn()))
+    listed = [len(listed_sites(book, str, ""))]
+    for at_s, radius_m in ((10, book.least_m - 1.0), (11, 8.0)):
+        look_at(book, view_of(lawn(radius_m)), at_s)
+        listed.append(len(listed_sites(book, str, "")))
+    assert listed == [1, 0, 1] and book.sites[0].confirmed
 
 
 def test_a_recording_gives_the_sites_that_the_flight_knew(tmp_path: Path, model_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_without_a_manager_the_text_says_so():
 def test_one_that_falls_silent_keeps_the_target_back_until_it_speaks(monkeypatch):
     rig = landing()
     with monkeypatch.context() as silence:
-        silence.setattr(rig.mount, "attitude_status", lambda _: None)
+        silence.setattr(rig.mount, "attitude_status", lambda *_: None)
         rig.run(lambda: rig.closed == f"{NOT_DOWN}the gimbal does not tell where it looks", 4)
     rig.run(lambda: rig.closed is None, 4)
     assert rig.orders == ["take", "point"]
@@ -297,3 +297,7 @@ def test_pointing_needs_a_gimbal_that_tells_its_attitude(tmp_path):
         load(tmp_path, down)
     settings = load(tmp_path, down.replace("gimbal_down", 'gimbal = "mavlink"\ngimbal_down')).link_settings()
     assert settings.gimbal_down and settings.asked_rates_hz()["GIMBAL_MANAGER_STATUS"] == 2.0
+    turned = down.replace("gimbal_down", 'gimbal = "mavlink"\nmount = { pitch_deg = -20.0 }\ngimbal_down')
+    with pytest.raises(ConfigError, match="points that, not the camera"):
+        load(tmp_path, turned)
+    load(tmp_path, turned.replace("-20", "-5"))

@@ -159,11 +159,22 @@ def test_encodings(encoding: str) -> None:
     assert picture.shape == (4, 6, 3) and picture.dtype == np.uint8
 
 
+def test_red_is_red_in_every_encoding() -> None:
+    two = {"bgr8": "0000ff" * 2, "rgb8": "ff0000" * 2, "bgra8": "0000ff07" * 2, "rgba8": "ff000007" * 2}
+    two |= {**dict.fromkeys(("yuv422", "uyvy"), "5a51f051"), **dict.fromkeys(("yuv422_yuy2", "yuyv"), "515a51f0")}
+    assert set(two) == set(CHANNELS)
+    for encoding, pair in two.items():
+        data = bytes.fromhex(pair) * 3
+        picture = bgr_of_image(m.RosImage(HEADER, 1, 6, encoding, 0, len(data), data), "/t")
+        assert np.abs(picture.astype(int) - (0, 0, 255)).max() < 4, encoding
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"encoding": "mono8"}, "mono8"),
         ({"encoding": "16UC1"}, "16UC1"),
+        ({"encoding": "8UC3"}, "8UC3"),
         ({"data": b"\0" * 10}, "damaged"),
         ({"step": 3}, "damaged"),
         ({"width": 0}, "damaged"),
@@ -204,13 +215,13 @@ def test_a_lens_that_contradicts_the_graph_is_refused() -> None:
     lens = CameraModel.from_hfov(640, 480, 70.0)
     k = [lens.fx, 0.0, lens.cx, 0.0, lens.fy, lens.cy, 0.0, 0.0, 1.0]
     info = m.RosCameraInfo(HEADER, 480, 640, "plumb_bob", [], k, [0.0] * 9, [0.0] * 12)
-    assert lens_problem(info, lens) is None
+    assert lens_problem(info, "/cam/image_raw", lens) is None
     info.width, info.height, info.k = 1280, 960, [2 * v for v in k]
-    assert lens_problem(info, lens) is None
+    assert lens_problem(info, "/cam/image_raw", lens) is None
     info.k = [v * 1.1 for v in info.k]
-    assert "fx is" in (lens_problem(info, lens) or "")
+    assert "fx is" in (lens_problem(info, "/cam/image_raw", lens) or "")
     info.k = [2 * v for v in k[:4]] + [math.nan, *[2 * v for v in k[5:]]]
-    assert "finite" in (lens_problem(info, lens) or "")
+    assert "finite" in (lens_problem(info, "/cam/image_raw", lens) or "")
 
 
 def test_the_frames_are_those_of_ros() -> None:

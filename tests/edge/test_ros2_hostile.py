@@ -101,6 +101,7 @@ def test_a_damaged_calibration_fails_the_camera(node: RosNode) -> None:
     assert said.startswith("/cam/camera_info: a message cannot be read"), said
 
 
+TOPIC = "/cam/image_raw"
 KINDS = (("image_raw", m.RosImage), ("camera_info", m.RosCameraInfo))
 
 
@@ -191,7 +192,7 @@ def test_no_bytes_raise_what_nobody_expects(which: int, cut: float, changes: lis
         return
     try:
         if which == 2:
-            lens_problem(read, CameraModel.from_hfov(WIDTH, HEIGHT, 60.0))
+            lens_problem(read, TOPIC, CameraModel.from_hfov(WIDTH, HEIGHT, 60.0))
         else:
             (bgr_of_image, bgr_of_compressed)[which](read, "/t")
     except TouchdownError as error:
@@ -213,6 +214,7 @@ def test_pairs_of_pixels_need_even_rows(encoding: str) -> None:
         ({"d": [math.inf]}, "finite"),
         ({"d": [0.0] * 5 + [0.1] * 3, "distortion_model": "rational_polynomial"}, "expected up to 5"),
         ({"d": [0.1, 0.0, 0.0, 0.0], "distortion_model": "equidistant"}, "expected plumb_bob"),
+        ({"d": [0.0] * 4, "distortion_model": "equidistant"}, "expected plumb_bob"),  # bends with zeros too
         ({"roi": m.RosRegionOfInterest(0, 0, 6, 8)}, "a part of 8x6 px"),
         ({"width": 0}, "at least 1x1"),
     ],
@@ -220,14 +222,14 @@ def test_pairs_of_pixels_need_even_rows(encoding: str) -> None:
 def test_calibrations_that_are_no_lens_of_ours(changes: dict[str, Any], words: str) -> None:
     info = camera_info(**changes)
     with pytest.raises(InvalidValueError, match=words):
-        lens_of(info)
-    assert lens_problem(info, CameraModel(WIDTH, HEIGHT, 20.0, 20.0, 8.0, 6.0)) is not None
+        lens_of(info, TOPIC)
+    assert lens_problem(info, TOPIC, CameraModel(WIDTH, HEIGHT, 20.0, 20.0, 8.0, 6.0)) is not None
 
 
 def test_a_lens_that_bends_otherwise_is_refused() -> None:
     straight = CameraModel(WIDTH, HEIGHT, 20.0, 20.0, 8.0, 6.0)
-    assert lens_problem(camera_info(d=[0.01, 0.0, 0.0, 0.0, 0.0]), straight) is None
-    assert "moves a corner" in (lens_problem(camera_info(d=[-0.3, 0.0, 0.0, 0.0, 0.0]), straight) or "")
+    assert lens_problem(camera_info(d=[0.01, 0.0, 0.0, 0.0, 0.0]), TOPIC, straight) is None
+    assert "moves a corner" in (lens_problem(camera_info(d=[-0.3, 0.0, 0.0, 0.0, 0.0]), TOPIC, straight) or "")
 
 
 def test_a_file_of_a_fisheye_is_refused(tmp_path: Path) -> None:
@@ -236,9 +238,22 @@ def test_a_file_of_a_fisheye_is_refused(tmp_path: Path) -> None:
         "image_width: 640\nimage_height: 480\ndistortion_model: {}\ncamera_matrix:\n  rows: 3\n  cols: 3\n"
         "  data: [500, 0, 320, 0, 500, 240, 0, 0, 1]\ndistortion_coefficients:\n  rows: 1\n  cols: 4\n  data: [{}]\n"
     )
-    lens.write_text(words.format("equidistant", "0.1, 0, 0, 0"))
-    with pytest.raises(ConfigError, match="'equidistant': expected plumb_bob"):
-        CameraModel.from_calibration(lens)
-    for model, bends in (("equidistant", "0, 0, 0, 0"), ("plumb_bob", "0.1, 0, 0, 0")):
-        lens.write_text(words.format(model, bends))
-        assert CameraModel.from_calibration(lens).fx == 500.0
+    for bends in ("0.1, 0, 0, 0", "0, 0, 0, 0"):
+        lens.write_text(words.format("equidistant", bends))
+        with pytest.raises(ConfigError, match="'equidistant': expected plumb_bob"):
+            CameraModel.from_calibration(lens)
+    lens.write_text(words.format("plumb_bob", "0.1, 0, 0, 0"))
+    assert CameraModel.from_calibration(lens).fx == 500.0
+
+
+@pytest.mark.parametrize("name", ["image_rect", "image_rect_color", "image_rect/compressed", "rect/image"])
+def test_rectified_pictures_have_the_lens_of_the_projection(name: str) -> None:
+    p = [18.0, 0.0, 8.5, 0.0, 0.0, 19.0, 6.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    info, raw_lens = camera_info(d=[-0.3, 0.0, 0.0, 0.0, 0.0], p=p), lens_of(camera_info(), TOPIC)
+    lens = lens_of(info, f"/cam/{name}")
+    assert (lens.fx, lens.fy, lens.cx, lens.cy) == (18.0, 19.0, 8.5, 6.5) and not any(lens.distortion)
+    assert lens_problem(info, f"/cam/{name}", lens) is None
+    assert lens_problem(info, f"/cam/{name}", raw_lens) is not None
+    assert any(lens_of(info, "/direct/image_raw").distortion)
+    with pytest.raises(InvalidValueError, match="focal length"):
+        lens_of(camera_info(), f"/cam/{name}")

@@ -18,6 +18,7 @@ from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, SurveyReport, run
 from edge.survey.output import write_all
+from edge.survey.photographs import UnplacedError, open_photo
 from landing.choice.site_list import ListedSite, features, read_features
 from landing.errors import DataError
 from landing.globe import GlobalPlace
@@ -88,7 +89,7 @@ def test_sites_of_overlapping_photographs_are_one_and_lie_where_they_are(model_p
     wide, narrow = report.sites
     assert 6.0 < wide.clearance_m < 9.0 and 4.0 < narrow.clearance_m < 7.0  # trees keep their own clearance
     assert wide.looks >= 3 and wide.seen == "2026-11-28T12:00:00" and ".jpg" in wide.source
-    assert wide.place.altitude_m == pytest.approx(410.0, abs=0.1)
+    assert wide.place.altitude_m is None  # a height above take-off is none above this ground
     written = (tmp_path / "out" / "sites.geojson").read_text()
     assert [s.clearance_m for s in read_features(written, "x")] == [round(s.clearance_m, 2) for s in report.sites]
 
@@ -104,9 +105,12 @@ def test_one_photograph_is_not_enough_unless_that_is_said(model_path: Path, tmp_
     photo = take(tmp_path / "one.jpg", area(), BIG)
     report = survey(model_path, tmp_path / "out", photo)
     assert not report.sites and report.seen_once == 1
+    report = survey(model_path, tmp_path / "out", photo, rise_m=0.0)
     assert json.loads((tmp_path / "out" / "sites.plan").read_text())["rallyPoints"]["points"] == []
     report = survey(model_path, tmp_path / "out", photo, looks=1)
     assert len(report.sites) == 1 and away_m(report, BIG) < 0.6
+    assert "heights of 1 photographs count from the take-off" in report.notes[0]
+    assert not survey(model_path, tmp_path / "out", photo, looks=1, given=Given(HEIGHT_M)).notes
     # A lawn without room for the error of a satellite receiver.
     assert not survey(model_path, tmp_path / "out", photo, looks=1, place_error_m=9.0).sites
 
@@ -119,7 +123,7 @@ def test_photographs_that_cannot_be_placed_say_why(model_path: Path, tmp_path: P
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     report = survey(model_path, tmp_path / "out", folder)
     assert report.looked == 4 and len(report.skipped) == 4
-    said = "\n".join(report.lines(1))
+    said = "\n".join(report.lines())
     for words in ("GimbalYawDegree", "EXIF has no GPS place", "--height-agl-m", "broken.jpg"):
         assert words in said
     alone = tmp_path / "alone"
@@ -142,12 +146,42 @@ def test_facts_of_place_heading_and_time(tmp_path: Path) -> None:
     assert (none.latitude_deg, none.longitude_deg, none.heading_deg, none.taken) == (None, None, None, "")
 
 
+@pytest.mark.parametrize("tags", [{"base": {0x0112: 2}}, {"detail_more": {0xA002: HEIGHT, 0xA003: WIDTH}}])
+def test_a_picture_that_somebody_turned_is_not_placed(tags: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UnplacedError, match="turned or mirrored"):
+        open_photo(take(tmp_path / "a.jpg", area(), BIG, **tags), Given())
+    stored = {"base": {0x0112: 6}, "detail_more": {0xA002: WIDTH, 0xA003: HEIGHT}}  # on its side, as taken
+    assert open_photo(take(tmp_path / "b.jpg", area(), BIG, **stored), Given()).heading_rad == 0.0
+
+
+def test_pictures_of_a_burst_are_one_look(model_path: Path, tmp_path: Path) -> None:
+    ground = area()
+    burst = [take(tmp_path / f"{n}.jpg", ground, (BIG[0] + 0.1 * n, BIG[1]), 3.0 * n) for n in range(4)]
+    report = survey(model_path, tmp_path / "out", *burst)
+    assert report.looked == 4 and not report.sites and report.seen_once
+    apart = [take(tmp_path / f"{n}.jpg", ground, (BIG[0] + 2.0 * n, BIG[1]), 3.0 * n) for n in range(4)]
+    assert survey(model_path, tmp_path / "out", *apart).sites
+
+
+def test_the_altitude_of_ground_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    def altitude_m(given: Given | None = None, **tags: Any) -> float | None:
+        tags = {"maker": "drone", "height_of": "AboveGroundAltitude", **tags}
+        return open_photo(take(tmp_path / "a.jpg", area(), BIG, **tags), given or Given()).below.altitude_m
+
+    assert altitude_m() == pytest.approx(410.0, abs=0.1)
+    assert altitude_m(altitude_ref=1) == pytest.approx(-470.0, abs=0.1)  # below the sea
+    assert altitude_m(altitude_ref=2) is None  # above the ellipsoid
+    assert altitude_m(height_of="RelativeAltitude") is None  # above take-off
+    assert altitude_m(Given(20.0), height_of="RelativeAltitude") == pytest.approx(420.0, abs=0.1)
+    assert altitude_m(maker="drone-dji") is None and altitude_m(Given(20.0), maker="drone-dji") is None
+
+
 def test_the_lists_are_what_other_programs_read(model_path: Path, tmp_path: Path) -> None:
-    report = survey(model_path, tmp_path / "out", grid(tmp_path / "photos", area()), most_rally=1)
+    report = survey(model_path, tmp_path / "out", grid(tmp_path / "photos", area()), most_rally=1, rise_m=25.0)
     plan = json.loads(Path(report.paths["plan"]).read_text())
     assert plan["fileType"] == "Plan" and plan["version"] == 1 and plan["rallyPoints"]["version"] == 2
     ((latitude_deg, longitude_deg, above_m),) = plan["rallyPoints"]["points"]
-    assert ORIGIN.moved(*BIG).distance_m(GlobalPlace(latitude_deg, longitude_deg)) < 0.6 and above_m == 15.0
+    assert ORIGIN.moved(*BIG).distance_m(GlobalPlace(latitude_deg, longitude_deg)) < 0.6 and above_m == 40.0
     root = ElementTree.parse(report.paths["kml"]).getroot()
     space = {"k": "http://www.opengis.net/kml/2.2"}
     marks = root.findall(".//k:Placemark", space)
@@ -158,29 +192,46 @@ def test_the_lists_are_what_other_programs_read(model_path: Path, tmp_path: Path
     assert report.sites[0].place.distance_m(corner) == pytest.approx(report.sites[0].clearance_m, abs=0.05)
 
 
-def test_an_orthophoto_gives_the_same_sites(model_path: Path, tmp_path: Path) -> None:
+def orthophoto(path: Path, ground: np.ndarray) -> Path:
+    """The area as a map, in UTM."""
     rasterio = pytest.importorskip("rasterio")
     from rasterio.transform import Affine
     from rasterio.warp import transform
 
     east, north = (v[0] for v in transform("EPSG:4326", "EPSG:32632", [ORIGIN.longitude_deg], [ORIGIN.latitude_deg]))
-    ground = area()
-    path = tmp_path / "ortho.tif"
     at = Affine(GSD_M, 0, east - HALF_M, 0, -GSD_M, north + HALF_M)
     rows, columns = ground.shape[:2]
     profile = {"photometric": "RGB", "dtype": "uint8"}
     with rasterio.open(path, "w", "GTiff", columns, rows, 3, "EPSG:32632", at, **profile) as out:
         out.write(np.moveaxis(ground[..., ::-1], 2, 0))
+    return path
+
+
+def test_an_orthophoto_gives_the_same_sites(model_path: Path, tmp_path: Path) -> None:
+    path = orthophoto(tmp_path / "ortho.tif", area())
     report = survey(model_path, tmp_path / "out", path, given=Given(height_agl_m=20.0))
     assert away_m(report, BIG) < 4.0 and away_m(report, SMALL) < 4.0 and report.looked == 1
     assert all(site.clearance_m >= 3.0 for site in report.sites)
+
+
+def test_a_photograph_denies_the_site_of_an_orthophoto(model_path: Path, tmp_path: Path) -> None:
+    path = orthophoto(tmp_path / "ortho.tif", area())
+    given = Given(HEIGHT_M)
+    alone = survey(model_path, tmp_path / "out", path, given=given)
+    cars = [(BIG[0] + n, BIG[1] + e) for n in (-6.0, -3.0, 0.0, 3.0, 6.0) for e in (-6.0, -3.0, 0.0, 3.0, 6.0)]
+    photo = take(tmp_path / "later.jpg", area(*cars), BIG)
+    both = survey(model_path, tmp_path / "out", path, photo, given=given)
+    assert away_m(alone, BIG) < 4.0 < away_m(both, BIG) and both.contradicted > alone.contradicted
 
 
 def test_the_command_as_a_newcomer_types_it(model_path: Path, tmp_path: Path) -> None:
     folder, out = grid(tmp_path / "photos", area(), (-10.0, 10.0)), tmp_path / "out"
     done = call("edge", "survey", str(folder), "--model", str(model_path), "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert "1 sites" in done.stdout and "sites.plan are written; the plan has 1 rally points" in done.stdout
+    assert "1 sites" in done.stdout and "sites.kml are written; no plan is, for rally points count" in done.stdout
+    assert not (out / "sites.plan").exists()
+    done = call("edge", "survey", str(folder), "--model", str(model_path), "--out", str(out), "--rise-m", "10")
+    assert "sites.plan are written; the plan has 1 rally points" in done.stdout
     told = json.loads(call("edge", "survey", str(folder), "-m", str(model_path), "--out", str(out), "--json").stdout)
     assert told["sites"] == 1 and told["looked"] == 4
     for args, words in (
@@ -203,7 +254,7 @@ def test_copies_of_a_photograph_do_not_agree_with_each_other(model_path: Path, t
 
 @pytest.mark.parametrize("name", ["\"]]><b>&'", "a\x00\x07\x1b[31m", "\udcff", "\uffff", "ü\U0001f681"])
 def test_any_name_of_a_file_can_be_listed(name: str, tmp_path: Path) -> None:
-    paths = write_all(tmp_path, [ListedSite(ORIGIN, 3.0, 1, source=name)], 8)
+    paths = write_all(tmp_path, [ListedSite(ORIGIN, 3.0, 1, source=name)], (), None)
     assert len(read_features(Path(paths["geojson"]).read_text("utf-8"), "list")) == 1
     placemark = ElementTree.parse(paths["kml"]).getroot().find(".//{*}description")
     assert placemark is not None and (placemark.text or "").startswith("3.0 m clear")

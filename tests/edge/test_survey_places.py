@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.look.view import Given
-from edge.survey.merging import MergeRules, PhotoCandidate, PhotoLook, merge
+from edge.survey.merging import MergeRules, PhotoCandidate, PhotoLook, SurveyLooks
 from edge.survey.photographs import UnplacedError, open_photo
 from landing.choice.ground_evidence import GroundEvidence, fault_radii_m
 from landing.globe import GlobalPlace
@@ -44,12 +44,12 @@ def test_looks_at_one_lawn_agree_wherever_it_lies(
     looks = [look(f"{n}", lawn.moved(6.0 * n - 6.0, 9.0 - 6.0 * n), lawn) for n in range(3)]
     if origin is not None:
         looks.insert(0, look("far", origin, origin))
-    merged = merge(looks, RULES)
+    merged = SurveyLooks(looks, RULES).merge()
     (site,) = merged.sites
     assert site.place.distance_m(lawn) < 0.6 and site.looks == 3 and site.clearance_m > 6.0
     assert abs(site.place.longitude_deg) <= 180.0 and not merged.contradicted
     # A photograph that shows a car there speaks against it, as far as the first one may be.
-    against = merge([*looks, look("later", lawn.moved(-7.0, -7.0), lawn, lawn.moved(1.0, 1.0))], RULES)
+    against = SurveyLooks([*looks, look("later", lawn.moved(-7.0, -7.0), lawn, lawn.moved(1.0, 1.0))], RULES).merge()
     assert all(site.place.distance_m(lawn.moved(1.0, 1.0)) > 2.0 for site in against.sites)
 
 

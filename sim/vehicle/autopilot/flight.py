@@ -375,7 +375,7 @@ class FlightController:
     def _return(self, dt_s: float) -> None:
         est = self.estimate
         n, e, point_m = self._way_home
-        up_m = max(0.01 * self._p["RTL_ALT"], -self._guided_ned[2], point_m)
+        up_m = max(self.rally.within_fence_m(max(0.01 * self._p["RTL_ALT"], point_m)), -self._guided_ned[2])
         if self._rtl is _Rtl.LAND:
             self._land(dt_s)
             return

@@ -13,12 +13,12 @@ from enum import Enum
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from landing.geometry import Quaternion, multiplied, quaternion_from_euler
+from landing.geometry import Quaternion, euler_from_quaternion, multiplied, quaternion_from_euler
 from sim.vehicle.autopilot.commands import Command, whole
 from sim.vehicle.autopilot.parameters import ParameterStore
 
 SLEW_DEG_S = 60.0
-SERVO = 1  # Of MNT1_TYPE: has no sensor, and reports what it was told
+SERVO = 1  # Of MNT1_TYPE: has no sensor, and reports where its servo was told to stand, against the vehicle
 DEVICE_ID = 1
 NOBODY = (0, 0)
 SELF, UNCHANGED, RELEASED = -2, -1, -3
@@ -87,11 +87,14 @@ class GimbalMount:
         """Return the true attitude on a vehicle of some heading."""
         return multiplied(quaternion_from_euler(0.0, 0.0, yaw_rad), self._attitude(self.pitch_deg))
 
-    def attitude_status(self, now_ms: int) -> Any | None:
-        """Return GIMBAL_DEVICE_ATTITUDE_STATUS."""
+    def attitude_status(self, now_ms: int, ned_from_frd: Quaternion) -> Any | None:
+        """Return GIMBAL_DEVICE_ATTITUDE_STATUS on a vehicle of some attitude."""
         if not self.fitted:
             return None
-        told = self._attitude(self._wanted_deg if self._p["MNT1_TYPE"] == SERVO else self.pitch_deg)
+        told = self._attitude(self.pitch_deg)
+        if self._p["MNT1_TYPE"] == SERVO:
+            roll_rad, pitch_rad, _ = euler_from_quaternion(ned_from_frd)
+            told = quaternion_from_euler(-roll_rad, math.radians(self._wanted_deg) - pitch_rad, 0.0)
         unknown = (math.nan, math.nan, math.nan)
         return mavlink.MAVLink_gimbal_device_attitude_status_message(
             0, 0, now_ms, FLAGS, told, *unknown, 0, math.nan, math.nan, DEVICE_ID

@@ -19,6 +19,7 @@ MOST_POINTS = 10
 """Room of a small board's storage (`StorageRally`, 150 bytes)."""
 
 FRAMES = (mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT)
+FENCE_OF_ALTITUDE = 1
 UPLOAD_TIMEOUT_MS = 8000
 _ACCEPTED: int = mavlink.MAV_MISSION_ACCEPTED
 
@@ -70,6 +71,12 @@ class RallyPoints:
         if too_far or (self._parameters["RALLY_INCL_HOME"] and best_m >= home_m):
             return 0.0, 0.0, 0.0
         return best if math.isfinite(best_m) else (0.0, 0.0, 0.0)
+
+    def within_fence_m(self, up_m: float) -> float:
+        """Return how high RTL flies to a height above home, m: no higher than a fence of altitude that is on."""
+        p = self._parameters
+        fenced = p["FENCE_ENABLE"] and int(p["FENCE_TYPE"]) & FENCE_OF_ALTITUDE
+        return min(up_m, p["FENCE_ALT_MAX"] - p["FENCE_MARGIN"]) if fenced else up_m
 
     def _count(self) -> None:
         self._parameters.set("RALLY_TOTAL", len(self.points))

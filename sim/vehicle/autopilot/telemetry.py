@@ -217,7 +217,7 @@ class TelemetryMessages:
         )
 
     def _gimbal_device_attitude_status(self) -> Any | None:
-        return self._mount.attitude_status(self._f.now_ms)
+        return self._mount.attitude_status(self._f.now_ms, self._f.estimate.q)
 
     def _gimbal_manager_status(self) -> Any | None:
         return self._mount.manager_status(self._f.now_ms)
