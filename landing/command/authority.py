@@ -638,7 +638,8 @@ class Authority:
         whether a pilot has just taken over, who can do so again; a vehicle that is left hovering falls.
         """
         where = "on the site" if inputs.output.target is not None else "without a site"
-        words = f"failsafe, {'the daemon ends' if inputs.leaving else 'no time left'}: lands {where}"
+        why = "the daemon ends" if inputs.leaving else "no time left"
+        words = f"failsafe, {why}: lands {where}"
         if self._handshake.ask(Land(), modes.land[0], inputs.vehicle, inputs.now_ns, however_late=True):
             self._enter(AuthorityState.HAND_BACK, words, inputs.now_ns)
 
