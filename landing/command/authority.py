@@ -637,9 +637,9 @@ class Authority:
         The autopilot was landing before it was held. Where TIMESYNC is not answered, or the link is late, nobody knows
         whether a pilot has just taken over, who can do so again; a vehicle that is left hovering falls.
         """
-        where = "on the site" if inputs.output.target is not None else "without a site"
+        lands = "lands on the site" if inputs.output.target is not None else "lands without a site"
         why = "the daemon ends" if inputs.leaving else "no time left"
-        words = f"failsafe, {why}: lands {where}"
+        words = f"failsafe, {why}: {lands}"
         if self._handshake.ask(Land(), modes.land[0], inputs.vehicle, inputs.now_ns, however_late=True):
             self._enter(AuthorityState.HAND_BACK, words, inputs.now_ns)
 
