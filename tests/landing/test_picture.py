@@ -61,7 +61,7 @@ def test_bad_pictures_are_named(image: ByteArray, word: str) -> None:
 
 
 def shaded_snow(seed: int, blur_px: float) -> ByteArray:
-    """Pale ground of fine and middling structure, a third of it in deep shade; out of focus, with the sensor's noise."""
+    """Pale ground of fine and middling structure, a third of it in deep shade; out of focus, with a sensor's noise."""
     rng = np.random.default_rng(seed)
     layers = [rng.normal(0, sd, (480 // step, 640 // step)) for step, sd in ((4, 8.5), (16, 6.0))]
     snow = sum(cv2.resize(layer, (640, 480), interpolation=cv2.INTER_LINEAR) for layer in layers)
