@@ -187,7 +187,9 @@ def best_mistake(pairs: Pairs, configured: Fit) -> Mistake | None:
     gains = pairs.costs(CONFIGURED) - pairs.costs(best.setup)
     if gains.sum() < LEAST_GAIN or gains.sum() - gains.max() < OTHERS_GAIN or costs[second] - costs[kind] < LEAST_LEAD:
         return None
-    if best.cost > EXPLAINED * configured.cost and best.cost / best.pairs > FITS:
+    # A longer lens, or nearer ground, makes the errors that are allowed for larger in the picture.
+    larger = max(1.0, math.exp(2.0 * (best.setup.focal - best.setup.height)))
+    if best.cost > EXPLAINED * configured.cost and best.cost / best.pairs > FITS * larger:
         return None
     if size_of(kind, best.setup) < STATED[kind]:
         return None
