@@ -16,8 +16,8 @@ from landing.camera import CameraModel, Mount
 from landing.geometry import FloatArray, quaternion_from_euler
 from landing.motion.check import MotionReport, PictureMotion
 from landing.motion.corners import Corners, anchor_rays
-from landing.motion.mistakes import KINDS, STATED, best_mistake, is_doubtful
-from landing.motion.pairs import ANCHORS, CameraTrack, Window
+from landing.motion.mistakes import KINDS, LEAST_GAIN, STATED, best_mistake, best_of, is_doubtful
+from landing.motion.pairs import ANCHORS, CameraTrack, Pairs, Setup, Window
 from landing.types import ByteArray, Pose
 
 CAMERA = CameraModel.from_hfov(320, 240, 75.0)
@@ -221,6 +221,26 @@ def test_one_look_names_nothing() -> None:
         window.add(number * 10**9, (number + 1) * 10**9, true + off)
     pairs = window.seen_along(track)
     assert is_doubtful(pairs.against()) and best_mistake(pairs, pairs.against()) is None
+
+
+def test_what_no_mistake_explains_well_is_not_named() -> None:
+    """Poses that err by more than is allowed for fit one mistake a little better than the others."""
+    track, anchors = CameraTrack(20.0), anchor_rays(CAMERA, ANCHORS)
+    for number in range(7):
+        place = (1.5 * (number // 2), 1.5 * ((number + 1) // 2), -14.0)
+        track.take(number * 10**9, CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), place, 14.0))
+    from_ns = np.arange(6) * 10**9
+    turned = Pairs(anchors, from_ns, from_ns + 10**9, np.zeros((6, 9, 2)), track).predicted(
+        Setup(turn_rad=math.radians(30.0))
+    )
+    off = np.array([0.035, 0.0]) * (-1.0) ** np.arange(6)[:, None, None]
+    pairs = Pairs(anchors, from_ns, from_ns + 10**9, turned + off, track)
+    best = min((best_of(pairs, kind) for kind in KINDS), key=lambda fit: fit.cost)
+    assert pairs.against().cost - best.cost > LEAST_GAIN and best.cost > 24.0
+    assert best_mistake(pairs, pairs.against()) is None
+    clear = Pairs(anchors, from_ns, from_ns + 10**9, turned, track)
+    named = best_mistake(clear, clear.against())
+    assert named is not None and named.kind == "turned"
 
 
 def test_a_crowd_that_walks_is_no_mistake() -> None:
