@@ -49,9 +49,18 @@ def mistakes() -> str:
         counts = [row[f"named rightly {when}"] for when in ("within 10 s", "at the end")]
         delay = row["median_s"]
         wrong = len(row["named wrongly at the end"])
-        rows.append([name, *(f"{count} {of}" for count in counts), str(wrong), "" if delay is None else f"{delay:.1f}"])
+        told = f"{row['excited and named rightly within 10 s']} of {row['excited within 10 s']}"
+        all_flights = [f"{count} {of}" for count in counts]
+        rows.append([name, told, *all_flights, str(wrong), "" if delay is None else f"{delay:.1f}"])
     good = data["good flights"]
-    head = ["mistake", "named rightly within 10 s", "at the end (20 s)", "named wrongly at the end", "median, s"]
+    head = [
+        "mistake",
+        "flights that excite it",
+        "all, within 10 s",
+        "all, at the end (20 s)",
+        "named wrongly at the end",
+    ]
+    head.append("median, s")
     kinds = ("frozen", "blurred")
     counts_of = [sum(kind in alarm for alarm in good["false alarms"]) for kind in kinds]
     words = (

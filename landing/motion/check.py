@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from landing.camera import CameraModel
 from landing.motion.corners import CornerPair, Corners, anchor_rays
-from landing.motion.mistakes import KINDS, Mistake, best_mistake, told_apart
+from landing.motion.mistakes import KINDS, Mistake, best_mistake, is_doubtful, told_apart
 from landing.motion.pairs import ANCHORS, CameraTrack, Window
 from landing.pose_steps import impossible_step
 from landing.types import ByteArray, Pose
@@ -160,7 +160,7 @@ class PictureMotion:
         fit = pairs.against()
         residual_px = fit.residual * self._corners.look.fx
         mistake = self._report.mistake
-        if fit.fits:
+        if not is_doubtful(fit):
             mistake = None
         elif (at_ns - self._searched_ns) * 1e-9 >= SEARCH_EVERY_S:
             self._searched_ns = at_ns

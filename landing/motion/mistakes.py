@@ -35,8 +35,17 @@ LOOPED = "looped"
 EXPLAINED = 0.45
 """Part of the configured set-up's cost that a mistake's may have."""
 
-LEAST_GAIN = 30.0
-"""Fall of the cost that names a mistake; good flights reach 13."""
+LEAST_GAIN, LEAST_LEAD = 20.0, 4.0
+"""Fall of the cost that names a mistake, and how much better it must be than all other kinds; good flights reach 7."""
+
+OTHERS_GAIN = 5.0
+"""Fall of the cost that is left without the pair that gains most: one look names nothing."""
+
+RULED_OUT = 30.0
+"""Cost that a mistake of the stated size would have caused, from which it is ruled out: noise may hide part of it."""
+
+GOOD_PAIR = 0.5
+"""Cost of a pair that even the best set-up leaves."""
 
 
 @dataclass(frozen=True)
@@ -164,15 +173,23 @@ def size_of(kind: str, setup: Setup) -> float:
     return abs(setup.late_s) if kind == "late" else math.hypot(*setup.drift_mps)
 
 
+def is_doubtful(configured: Fit) -> bool:
+    """True where the configured set-up costs so much that a mistake could be named."""
+    return configured.cost >= LEAST_GAIN + GOOD_PAIR * configured.pairs
+
+
 def best_mistake(pairs: Pairs, configured: Fit) -> Mistake | None:
     """The mistake that explains the pairs; None while a good set-up, or one below the stated sizes, explains it too."""
     fits = {kind: best_of(pairs, kind) for kind in KINDS}
-    ranked = sorted(fits.items(), key=lambda item: item[1].cost + 4.0 * len(_FREE[item[0]]))
-    kind, best = ranked[0]
-    gain = configured.cost - best.cost
-    if gain < LEAST_GAIN:
+    costs = {kind: fit.cost + 4.0 * len(_FREE[kind]) for kind, fit in fits.items()}
+    kind, second = sorted(costs, key=lambda kind: costs[kind])[:2]
+    best = fits[kind]
+    gains = pairs.costs(CONFIGURED) - pairs.costs(best.setup)
+    if gains.sum() < LEAST_GAIN or gains.sum() - gains.max() < OTHERS_GAIN or costs[second] - costs[kind] < LEAST_LEAD:
         return None
-    if best.cost > EXPLAINED * configured.cost and best.cost / best.pairs > FITS:
+    # A longer lens, or nearer ground, makes the errors that are allowed for larger in the picture.
+    larger = max(1.0, math.exp(2.0 * (best.setup.focal - best.setup.height)))
+    if best.cost > EXPLAINED * configured.cost and best.cost / best.pairs > FITS * larger:
         return None
     if size_of(kind, best.setup) < STATED[kind]:
         return None
@@ -226,5 +243,5 @@ _PROBES = _probes()
 def told_apart(pairs: Pairs) -> frozenset[str]:
     """Kinds of mistakes that would have shown by now at their stated sizes."""
     return frozenset(
-        kind for kind, probes in _PROBES.items() if all(pairs.apart(probe) >= LEAST_GAIN for probe in probes)
+        kind for kind, probes in _PROBES.items() if all(pairs.apart(probe) >= RULED_OUT for probe in probes)
     )

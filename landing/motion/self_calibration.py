@@ -29,7 +29,7 @@ from landing.motion.calibration_result import (
     SetupEstimate,
 )
 from landing.motion.looks import LookCollector, Looks
-from landing.motion.mistakes import LEAST_GAIN, starts_of, words
+from landing.motion.mistakes import RULED_OUT, starts_of, words
 from landing.motion.pairs import CONFIGURED, CameraTrack, Setup
 
 LEAST_LOOKS = 24
@@ -163,9 +163,9 @@ def _best(looks: Looks, track: CameraTrack, whitening: FloatArray) -> _Solution:
     flipped = sorted(starts_of("mirrored"), key=lambda start: _cost(looks, track, whitening, start))[0]
     mirrored = _search(looks, track, whitening, _values(flipped), mirrored=True)
     still = Setup(still=True)
-    if _cost(looks, track, whitening, still) + LEAST_GAIN < min(best.cost, mirrored.cost):
+    if _cost(looks, track, whitening, still) + RULED_OUT < min(best.cost, mirrored.cost):
         raise CalibrationError(f"{words('frozen', still)}, though the vehicle does")
-    if mirrored.cost + LEAST_GAIN < best.cost:
+    if mirrored.cost + RULED_OUT < best.cost:
         raise CalibrationError(f"{words('mirrored', flipped)}: put that right first")
     return best
 

@@ -15,8 +15,9 @@ import pytest
 from landing.camera import CameraModel, Mount
 from landing.geometry import FloatArray, quaternion_from_euler
 from landing.motion.check import MotionReport, PictureMotion
-from landing.motion.mistakes import KINDS, STATED
-from landing.motion.pairs import CameraTrack
+from landing.motion.corners import Corners, anchor_rays
+from landing.motion.mistakes import KINDS, LEAST_GAIN, STATED, best_mistake, best_of, is_doubtful
+from landing.motion.pairs import ANCHORS, CameraTrack, Pairs, Setup, Window
 from landing.types import ByteArray, Pose
 
 CAMERA = CameraModel.from_hfov(320, 240, 75.0)
@@ -45,14 +46,15 @@ def pose_at(t_s: float) -> Pose:
     return Pose(round((100 + t_s) * 1e9), q, (north, east, -height_m), height_m)
 
 
-def picture(pose: Pose, camera: CameraModel = CAMERA) -> ByteArray:
-    """Grey view of the drawn ground by a camera."""
+def picture(pose: Pose, camera: CameraModel = CAMERA, drawn: ByteArray | None = None) -> ByteArray:
+    """Grey view of the drawn ground, or another as large, by a camera."""
+    drawn = ground() if drawn is None else drawn
     drawn_from_ground = np.array(
         [[0, GROUND_PX_M, HALF_M * GROUND_PX_M], [-GROUND_PX_M, 0, HALF_M * GROUND_PX_M], [0, 0, 1]]
     )
     pixel_from_drawn = camera.pixel_from_ground_plane(pose, 0.0) @ np.linalg.inv(drawn_from_ground)
     size = (camera.width_px, camera.height_px)
-    seen = cv2.warpPerspective(ground(), pixel_from_drawn, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
+    seen = cv2.warpPerspective(drawn, pixel_from_drawn, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
     noise = np.random.default_rng(pose.at_ns % 1000).normal(0, 2, seen.shape)
     return np.asarray(np.clip(seen + noise, 0, 255), np.uint8)
 
@@ -178,6 +180,67 @@ def test_ground_without_structure_tests_nothing() -> None:
     blank = np.full((240, 320), 120, np.uint8)
     report = [report for _, report in fly(change=lambda _: blank)][-1]
     assert report == MotionReport() and report.text == "not tested"
+
+
+def test_a_wood_beside_a_smooth_field_does_not_take_all_corners() -> None:
+    """The strongest corners of the picture are the wood's: on them alone no homography stands firm."""
+    wood = np.random.default_rng(3).normal(0, 45, ground().shape).astype(np.float32)
+    wood[:, : wood.shape[1] // 2 - round(2 * GROUND_PX_M)] = 0.0
+    drawn = np.clip(110 + 0.15 * (ground().astype(np.float32) - 128) + cv2.blur(wood, (5, 5)), 0, 255)
+    pose = replace(pose_at(0.0), position_ned_m=(0.0, 0.0, -14.0), ned_from_frd=(1.0, 0.0, 0.0, 0.0))
+    corners = Corners(CAMERA)
+    corners.begin(picture(pose, drawn=np.asarray(drawn, np.uint8)))
+    start, _ = corners.rays()
+    assert ((start[:, 0] < -0.2).sum(), (start[:, 0] > 0.0).sum()) >= (12, 12)
+
+
+def test_one_move_in_a_hover_is_enough_to_name_a_height() -> None:
+    """The pairs of the hover fit any height, and do not hide the few that do not."""
+
+    def pose_of(t_s: float, height: float) -> Pose:
+        east = 2.2 * min(max(t_s - 5.0, 0.0), 1.6)
+        q = quaternion_from_euler(0.01 * math.sin(t_s), 0.01 * math.sin(1.3 * t_s), 0.0)
+        return Pose(round((100 + t_s) * 1e9), q, (0.0, east, -14.0), 14.0 * height)
+
+    motion, named = PictureMotion(CAMERA), []
+    for number in range(10 * FPS):
+        at_s = number / FPS
+        report = motion.observe(picture(pose_of(at_s, 1.0)), pose_of(at_s, 1.0).at_ns, pose_of(at_s, 1.8))
+        named.append(None if report.mistake is None else report.mistake.kind)
+    assert named[-1] == "height" and set(named) == {None, "height"}
+
+
+def test_one_look_names_nothing() -> None:
+    """A look that went wrong may fit a mistake as well as any; the next ones do not."""
+    track, window = CameraTrack(20.0), Window(anchor_rays(CAMERA, ANCHORS))
+    for number in range(13):
+        track.take(number * 10**9, CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 0.5 * number, -14.0), 14.0))
+    true = window.anchors[:, :2] - np.array([0.5 / 14.0, 0.0])
+    for number in range(7):
+        off = np.array([-0.2, 0.0]) if number == 3 else 0.0
+        window.add(number * 10**9, (number + 1) * 10**9, true + off)
+    pairs = window.seen_along(track)
+    assert is_doubtful(pairs.against()) and best_mistake(pairs, pairs.against()) is None
+
+
+def test_what_no_mistake_explains_well_is_not_named() -> None:
+    """Poses that err by more than is allowed for fit one mistake a little better than the others."""
+    track, anchors = CameraTrack(20.0), anchor_rays(CAMERA, ANCHORS)
+    for number in range(7):
+        place = (1.5 * (number // 2), 1.5 * ((number + 1) // 2), -14.0)
+        track.take(number * 10**9, CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), place, 14.0))
+    from_ns = np.arange(6) * 10**9
+    turned = Pairs(anchors, from_ns, from_ns + 10**9, np.zeros((6, 9, 2)), track).predicted(
+        Setup(turn_rad=math.radians(30.0))
+    )
+    off = np.array([0.035, 0.0]) * (-1.0) ** np.arange(6)[:, None, None]
+    pairs = Pairs(anchors, from_ns, from_ns + 10**9, turned + off, track)
+    best = min((best_of(pairs, kind) for kind in KINDS), key=lambda fit: fit.cost)
+    assert pairs.against().cost - best.cost > LEAST_GAIN and best.cost > 24.0
+    assert best_mistake(pairs, pairs.against()) is None
+    clear = Pairs(anchors, from_ns, from_ns + 10**9, turned, track)
+    named = best_mistake(clear, clear.against())
+    assert named is not None and named.kind == "turned"
 
 
 def test_a_crowd_that_walks_is_no_mistake() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from landing.camera import CameraModel
 from landing.geometry import quaternion_from_euler
-from landing.picture.monitor import STILL, PictureMonitor, PictureSettings, sharpness
+from landing.picture.monitor import STILL, PictureMonitor, PictureSettings, sharpness, thumbnail
 from landing.types import ByteArray, Frame, Pose
 from tests.landing.test_motion import CAMERA as LENS
 from tests.landing.test_motion import picture
@@ -58,6 +58,24 @@ def test_good_pictures_pass() -> None:
 def test_bad_pictures_are_named(image: ByteArray, word: str) -> None:
     said = problem(image)
     assert said is not None and word in said
+
+
+def shaded_snow(seed: int, blur_px: float) -> ByteArray:
+    """Pale ground of fine and middling structure, a third of it in deep shade; out of focus, with a sensor's noise."""
+    rng = np.random.default_rng(seed)
+    layers = [rng.normal(0, sd, (480 // step, 640 // step)) for step, sd in ((4, 8.5), (16, 6.0))]
+    snow = sum(cv2.resize(layer, (640, 480), interpolation=cv2.INTER_LINEAR) for layer in layers)
+    shade = 60.0 + 130.0 / (1.0 + np.exp((210.0 - np.arange(640)) / 10.0))[None, :]
+    seen = cv2.GaussianBlur(shade + snow, (0, 0), blur_px) + rng.normal(0, 2.5, (480, 640))
+    return np.repeat(np.clip(seen, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_shades_on_snow_are_no_blur_and_a_blur_there_is_told() -> None:
+    for seed in range(4):
+        sharp, soft = (shaded_snow(seed, blur_px) for blur_px in (0.5, 4.0))
+        assert 0.0035 < sharpness(thumbnail(sharp)) < 0.007
+        assert problem(sharp) is None
+        assert "blurred" in (problem(soft) or "")
 
 
 def covered(part: float, seed: int) -> ByteArray:
