@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import logging
 import os
@@ -38,6 +39,18 @@ OUTSIDE = {
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("edge", "firmware_bridge", "landing")
+PACKAGES = (*OURS, "sim", "trainer", "export", "deploy", "touchdown")
+
+Source = list[tuple[str, ast.AST]]
+"""Files of the product, from the root of the repository, and each node of their syntax."""
+
+
+@pytest.fixture(scope="session", params=["shared-source"])
+def source() -> Source:
+    """The product's source, read where its rules are judged: not by every process that looks for tests."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    trees = [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))) for path in paths]
+    return [(name, node) for name, tree in trees for node in ast.walk(tree)]
 
 
 @pytest.fixture(scope="session")
