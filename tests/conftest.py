@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import logging
 import os
 import re
@@ -74,19 +75,34 @@ def _log_levels() -> Iterator[None]:
     root.handlers[:] = handlers
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect no garbage while a million objects of modules and tests are made, nor look at them ever after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 SHARED = re.compile(r"shared-[a-z]+")
 """Fixtures that are dear carry such a word as parameter: one worker runs all tests that have it in their name."""
+
+TOGETHER = ("tests/export/", "tests/trainer/")
+"""Folders that one worker runs: the first export of a process costs as much as the next two, and the fixtures of most
+files there are an export or a training of their own."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand out single tests, but those of one shared fixture together."""
+    """Hand out single tests, but those of one shared fixture or of one such folder together."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             shared = SHARED.search(nodeid)
-            return shared.group() if shared else nodeid
+            return shared.group() if shared else next(filter(nodeid.startswith, TOGETHER), nodeid)
 
     return Scheduling(config, log)
 
