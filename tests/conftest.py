@@ -89,14 +89,20 @@ def pytest_collection() -> Iterator[None]:
 SHARED = re.compile(r"shared-[a-z]+")
 """Fixtures that are dear carry such a word as parameter: one worker runs all tests that have it in their name."""
 
-TOGETHER = ("tests/export/", "tests/trainer/")
-"""Folders that one worker runs: the first export of a process costs as much as the next two, and the fixtures of most
-files there are an export or a training of their own."""
+TOGETHER = (
+    "tests/export/",
+    "tests/trainer/",
+    "tests/flight/test_simulated_clock.py",
+    "tests/sim/test_world_procedural.py",
+    "tests/sim/test_world_scenes.py",
+)
+"""Folders and files that one worker runs: their tests use the same worlds, trainings and exports, and the first export
+of a process costs as much as the next two."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand out single tests, but those of one shared fixture or of one such folder together."""
+    """Hand out single tests, but those of one shared fixture, folder or file together."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
