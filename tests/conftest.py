@@ -90,14 +90,17 @@ SHARED = re.compile(r"shared-[a-z]+")
 """Fixtures that are dear carry such a word as parameter: one worker runs all tests that have it in their name."""
 
 TOGETHER = (
+    "tests/docs/test_how_it_decides.py",
+    "tests/edge/test_blackbox.py",
+    "tests/edge/test_calibrate.py",
     "tests/export/",
-    "tests/trainer/",
     "tests/flight/test_simulated_clock.py",
     "tests/sim/test_world_procedural.py",
     "tests/sim/test_world_scenes.py",
+    "tests/trainer/",
 )
-"""Folders and files that one worker runs: their tests use the same worlds, trainings and exports, and the first export
-of a process costs as much as the next two."""
+"""Folders and files that one worker runs: their tests use the same flights, worlds, trainings and exports, and the
+first export of a process costs as much as the next two."""
 
 
 @pytest.hookimpl(optionalhook=True)
