@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex, cast
 
 from landing.errors import InvalidValueError
 
@@ -38,6 +38,8 @@ def numbers(name: str, given: Iterable[SupportsFloat], count: int) -> tuple[floa
         raise InvalidValueError(f"{name} is {_shown(given)}: expected {count} numbers") from None
     if len(values) != count:
         raise InvalidValueError(f"{name} {_shown(given)}: expected {count} numbers")
+    if set(map(type, values)) == {float}:
+        return cast("tuple[float, ...]", values)
     return tuple(number(name, value) for value in values)
 
 

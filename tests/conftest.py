@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import gc
 import logging
 import os
 import re
@@ -38,6 +40,18 @@ OUTSIDE = {
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("edge", "firmware_bridge", "landing")
+PACKAGES = (*OURS, "sim", "trainer", "export", "deploy", "touchdown")
+
+Source = list[tuple[str, ast.AST]]
+"""Files of the product, from the root of the repository, and each node of their syntax."""
+
+
+@pytest.fixture(scope="session", params=["shared-source"])
+def source() -> Source:
+    """The product's source, read where its rules are judged: not by every process that looks for tests."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    trees = [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))) for path in paths]
+    return [(name, node) for name, tree in trees for node in ast.walk(tree)]
 
 
 @pytest.fixture(scope="session")
@@ -61,19 +75,43 @@ def _log_levels() -> Iterator[None]:
     root.handlers[:] = handlers
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect no garbage while a million objects of modules and tests are made, nor look at them ever after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 SHARED = re.compile(r"shared-[a-z]+")
 """Fixtures that are dear carry such a word as parameter: one worker runs all tests that have it in their name."""
+
+TOGETHER = (
+    "tests/docs/test_how_it_decides.py",
+    "tests/edge/test_blackbox.py",
+    "tests/edge/test_calibrate.py",
+    "tests/export/",
+    "tests/flight/test_simulated_clock.py",
+    "tests/sim/test_world_procedural.py",
+    "tests/sim/test_world_scenes.py",
+    "tests/trainer/",
+)
+"""Folders and files that one worker runs: their tests use the same flights, worlds, trainings and exports, and the
+first export of a process costs as much as the next two."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand out single tests, but those of one shared fixture together."""
+    """Hand out single tests, but those of one shared fixture, folder or file together."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             shared = SHARED.search(nodeid)
-            return shared.group() if shared else nodeid
+            return shared.group() if shared else next(filter(nodeid.startswith, TOGETHER), nodeid)
 
     return Scheduling(config, log)
 

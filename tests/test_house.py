@@ -6,10 +6,9 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("landing", "firmware_bridge", "edge", "sim", "trainer", "export", "deploy", "touchdown")
+from tests.conftest import ROOT, Source
+
 FIRST_WORDS = re.compile(r"(What|Whether|How|Who|Whose|That|Where|When|Why)\b")
 LONGEST_FUNCTION, LONGEST_FILE = 60, 400
 
@@ -24,17 +23,10 @@ LONG = {
 }
 """Longer functions (FILE:NAME) and files, each with its reason."""
 
-TREES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
-    for package in PACKAGES
-    for path in sorted((ROOT / package).rglob("*.py"))
-}
-NODES = [(name, node) for name, tree in TREES.items() for node in ast.walk(tree)]
 
-
-def docstrings() -> Iterator[tuple[str, int, str]]:
+def docstrings(source: Source) -> Iterator[tuple[str, int, str]]:
     """Docstrings of modules, classes, functions, and of the attributes that a string follows."""
-    for name, node in NODES:
+    for name, node in source:
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         for line in node.body:
@@ -43,23 +35,25 @@ def docstrings() -> Iterator[tuple[str, int, str]]:
                 yield name, line.lineno, value.value.strip()
 
 
-def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
-    found = [f"{name}:{line}: {text.splitlines()[0]}" for name, line, text in docstrings() if FIRST_WORDS.match(text)]
+def test_docstrings_begin_with_a_verb_or_a_noun(source: Source) -> None:
+    begun = [(f"{name}:{line}", text.splitlines()[0]) for name, line, text in docstrings(source) if text]
+    found = [f"{place}: {first}" for place, first in begun if FIRST_WORDS.match(first)]
     assert not found, "\n".join(found)
 
 
-def test_no_class_name_is_defined_twice() -> None:
+def test_no_class_name_is_defined_twice(source: Source) -> None:
     places = defaultdict(list)
-    for name, node in NODES:
+    for name, node in source:
         if isinstance(node, ast.ClassDef):
             places[node.name].append(f"{name}:{node.lineno}")
     twice = [f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1]
     assert not twice, "\n".join(twice)
 
 
-def test_long_functions_and_files_have_a_reason() -> None:
-    long = {name: last_line(tree) for name, tree in TREES.items() if last_line(tree) > LONGEST_FILE}
-    for name, node in NODES:
+def test_long_functions_and_files_have_a_reason(source: Source) -> None:
+    modules = {name: last_line(node) for name, node in source if isinstance(node, ast.Module)}
+    long = {name: lines for name, lines in modules.items() if lines > LONGEST_FILE}
+    for name, node in source:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or 0) - node.lineno + 1
             if lines > LONGEST_FUNCTION:

@@ -22,19 +22,19 @@ from landing.settings import DirectorSettings
 from landing.site import NoSite, NoSiteReason
 from landing.vehicle import VehicleStatus
 from tests.command import call
-from tests.test_house import NODES, ROOT
+from tests.conftest import ROOT, Source
 from touchdown import cli as door
 from touchdown.explain import PAGE, errors_page, explanations
 
-CLASSES = {node.name: node for _, node in NODES if isinstance(node, ast.ClassDef)}
+Classes = dict[str, ast.ClassDef]
 
 
-def bases(name: str) -> list[ast.ClassDef]:
+def bases(name: str, classes: Classes) -> list[ast.ClassDef]:
     """The class and what it descends from, in the product."""
-    node = CLASSES.get(name)
+    node = classes.get(name)
     if node is None:
         return []
-    return [node, *(up for base in node.bases if isinstance(base, ast.Name) for up in bases(base.id))]
+    return [node, *(up for base in node.bases if isinstance(base, ast.Name) for up in bases(base.id, classes))]
 
 
 def own_problem(node: ast.ClassDef) -> bool:
@@ -53,18 +53,19 @@ def test_the_page_holds_a_section_for_each_code_and_is_made_of_the_texts() -> No
     assert page == errors_page(), "run `python docs/make/errors.py`"
 
 
-def test_each_class_of_errors_says_its_kind() -> None:
-    lines = {name: bases(name) for name in CLASSES}
+def test_each_class_of_errors_says_its_kind(source: Source) -> None:
+    classes: Classes = {node.name: node for _, node in source if isinstance(node, ast.ClassDef)}
+    lines = {name: bases(name, classes) for name in classes}
     errors = {name: up for name, up in lines.items() if any(b.name == "TouchdownError" for b in up[1:])}
     assert len(errors) > 25
     without = [name for name, up in errors.items() if not any(own_problem(b) for b in up if b.name != "TouchdownError")]
     assert not without, without
 
 
-def test_no_error_is_raised_without_a_kind() -> None:
+def test_no_error_is_raised_without_a_kind(source: Source) -> None:
     raised = [
         f"{name}:{node.lineno}"
-        for name, node in NODES
+        for name, node in source
         if isinstance(node, ast.Raise) and node.exc is not None and ast.unparse(node.exc).startswith("TouchdownError(")
     ]
     assert not raised, raised
@@ -92,9 +93,9 @@ def test_each_reason_and_each_closed_gate_has_a_code() -> None:
     assert Gate("armed", "disarmed").problem is None
 
 
-def test_each_section_of_the_doctor_has_a_code() -> None:
+def test_each_section_of_the_doctor_has_a_code(source: Source) -> None:
     sections = set()
-    for name, node in NODES:
+    for name, node in source:
         if name.startswith("firmware_bridge/doctor/") and isinstance(node, ast.Call):
             words = [ast.unparse(node.func), *map(ast.unparse, node.args)]
             place = 1 if words[0] == "DoctorFinding" else 2 if words[:2] == ["partial", "DoctorFinding"] else 0

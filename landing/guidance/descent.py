@@ -44,7 +44,10 @@ class DescentWatch:
         """
         if vehicle.link_alive:
             self._judge(now_ns, vehicle, pose)
-        return replace(vehicle, landing=self._way is not WayDown.NONE, way_down=self._way)
+        landing = self._way is not WayDown.NONE
+        if vehicle.landing is landing and vehicle.way_down is self._way:
+            return vehicle
+        return replace(vehicle, landing=landing, way_down=self._way)
 
     def _judge(self, now_ns: int, vehicle: VehicleStatus, pose: Pose | None) -> None:
         modes = FLIGHT_MODES.get(vehicle.autopilot)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.docs.test_build import build
 
 pytestmark = [pytest.mark.browser, pytest.mark.packaging]
 
@@ -36,12 +35,10 @@ axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', '
 """
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def site(built: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
     """The built site; links to pages that are not there are another test's."""
-    pytest.importorskip("sphinx")
-    out = tmp_path_factory.mktemp("site")
-    done = build(out)
+    out, done = built
     assert (out / "index.html").is_file(), done.stderr
     return out
 

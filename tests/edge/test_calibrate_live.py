@@ -84,7 +84,7 @@ def settings() -> ResolvedFlight:
     return resolve_flight(configuration(camera=camera), None, {})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["shared-calibration"])
 def told() -> tuple[FlightCalibration, list[str]]:
     """Result of a flight that ends when all is told, and what was said on the way."""
     flight = settings()

@@ -123,10 +123,11 @@ def test_somebody_in_the_site_stops_it_at_once_and_it_lands_elsewhere():
     assert [e["kind"] for e in accepted] == ["accepted"] * len(flight.commands)
 
 
-@pytest.mark.parametrize("below_m", [9.0, 5.0])
-def test_where_there_is_no_other_site_nobody_is_landed_on(below_m):
+@pytest.mark.parametrize(("below_m", "max_total_s"), [(9.0, GUARD.max_total_s), (5.0, 60.0)])
+def test_where_there_is_no_other_site_nobody_is_landed_on(below_m, max_total_s):
     intrusion = Intrusion(below_m)
-    flight = descending(intrusion=intrusion, ground=island(6.0), height_m=14.0)
+    settings = GUARD.model_copy(update={"max_total_s": max_total_s})
+    flight = descending(settings, intrusion, ground=island(6.0), height_m=14.0)
     lowest_m = math.inf
     while not over(flight):
         flight.step()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -35,9 +36,14 @@ def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@cache
+def place() -> World:
+    return procedural(5)
+
+
 def saved(folder: Path, labels: np.ndarray) -> str:
     """A world in the plain colours of its labels, so that the network is never wrong."""
-    world: World = procedural(5)
+    world = place()
     colours = TAXONOMY.palette_bgr[labels]
     save_world(replace(world, labels=labels, ortho_bgr=colours, detail_seed=None, actors=()), folder)
     return str(folder)
@@ -46,12 +52,12 @@ def saved(folder: Path, labels: np.ndarray) -> str:
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Ground of many kinds, some of it landable."""
-    return saved(tmp_path_factory.mktemp("ground") / "world", procedural(5).labels)
+    return saved(tmp_path_factory.mktemp("ground") / "world", place().labels)
 
 
 @pytest.fixture(scope="module")
 def lawn(tmp_path_factory: pytest.TempPathFactory) -> str:
-    labels = np.full_like(procedural(5).labels, GRASS)
+    labels = np.full_like(place().labels, GRASS)
     return saved(tmp_path_factory.mktemp("lawn") / "world", labels)
 
 
@@ -98,7 +104,7 @@ def test_lands_safely_and_writes_the_same_bytes_again(tmp_path: Path, colour_mod
 
 
 def test_ground_without_a_site_is_no_site_with_its_reason(tmp_path: Path, colour_model: Path) -> None:
-    sea = saved(tmp_path / "sea", np.full_like(procedural(5).labels, WATER))
+    sea = saved(tmp_path / "sea", np.full_like(place().labels, WATER))
     result = fly_one(plan(colour_model, tmp_path / "out", sea, search_s=5.0, start_ne_m=(0.0, 0.0)))
     assert result.verdict == "no-site" and result.exit_status == 3
     assert "nothing-landable" in result.reason and "water" in result.reason
@@ -223,7 +229,7 @@ def test_a_starved_daemon_is_named_and_the_landing_flown_on_the_simulated_clock(
 
 
 def test_guards_own_end_is_flown_seen_and_written(tmp_path: Path, colour_model: Path) -> None:
-    labels = np.full_like(procedural(5).labels, WATER)
+    labels = np.full_like(place().labels, WATER)
     rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
     world = procedural(5)
     column, row = world.origin_px
