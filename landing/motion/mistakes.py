@@ -29,6 +29,9 @@ STATED: dict[str, float] = {
 
 KINDS = tuple(STATED)
 
+SLOPE = "slope"
+"""Ground that is no level plane: no mistake, and none is named where it explains the pairs as well."""
+
 LOOPED = "looped"
 """Old pictures that come again: a mistake too, told by `landing.picture.repeats` instead of by pairs of looks."""
 
@@ -72,11 +75,31 @@ _FREE: dict[str, tuple[str, ...]] = {
     "height": ("height",),
     "late": ("late_s",),
     "drift": ("drift_mps",),
+    SLOPE: ("rise",),
 }
 """Values of a set-up that are free in each kind."""
 
-_STEPS = {"turn_rad": 0.01, "tilt_rad": 0.01, "focal": 0.02, "height": 0.02, "late_s": 0.02, "drift_mps": 0.05}
-_BOUNDS = {"turn_rad": math.pi, "tilt_rad": 1.0, "focal": 1.2, "height": 1.6, "late_s": 1.2, "drift_mps": 15.0}
+STEEPEST = 0.6
+"""Rise of ground, m a m (31 degrees), beyond which it is none that somebody flies over to land."""
+
+_STEPS = {
+    "turn_rad": 0.01,
+    "tilt_rad": 0.01,
+    "focal": 0.02,
+    "height": 0.02,
+    "late_s": 0.02,
+    "drift_mps": 0.05,
+    "rise": 0.01,
+}
+_BOUNDS = {
+    "turn_rad": math.pi,
+    "tilt_rad": 1.0,
+    "focal": 1.2,
+    "height": 1.6,
+    "late_s": 1.2,
+    "drift_mps": 15.0,
+    "rise": STEEPEST,
+}
 
 
 def starts_of(kind: str) -> list[Setup]:
@@ -180,12 +203,17 @@ def is_doubtful(configured: Fit) -> bool:
 
 def best_mistake(pairs: Pairs, configured: Fit) -> Mistake | None:
     """The mistake that explains the pairs; None while a good set-up, or one below the stated sizes, explains it too."""
-    fits = {kind: best_of(pairs, kind) for kind in KINDS}
+    fits = {kind: best_of(pairs, kind) for kind in (*KINDS, SLOPE)}
     costs = {kind: fit.cost + 4.0 * len(_FREE[kind]) for kind, fit in fits.items()}
     kind, second = sorted(costs, key=lambda kind: costs[kind])[:2]
     best = fits[kind]
     gains = pairs.costs(CONFIGURED) - pairs.costs(best.setup)
-    if gains.sum() < LEAST_GAIN or gains.sum() - gains.max() < OTHERS_GAIN or costs[second] - costs[kind] < LEAST_LEAD:
+    if (
+        kind == SLOPE
+        or gains.sum() < LEAST_GAIN
+        or gains.sum() - gains.max() < OTHERS_GAIN
+        or costs[second] - costs[kind] < LEAST_LEAD
+    ):
         return None
     # A longer lens, or nearer ground, makes the errors that are allowed for larger in the picture.
     larger = max(1.0, math.exp(2.0 * (best.setup.focal - best.setup.height)))

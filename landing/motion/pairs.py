@@ -112,6 +112,7 @@ class Setup:
         height: Logarithm of the true height over the one told.
         late_s: The picture is so much older than its stamp.
         drift_mps: The position told moves so fast by itself, north and east, m/s.
+        rise: Of the ground to the north and east, m a m: no mistake, yet it moves the picture as one does.
     """
 
     mirrored: bool = False
@@ -122,6 +123,7 @@ class Setup:
     height: float = 0.0
     late_s: float = 0.0
     drift_mps: tuple[float, float] = (0.0, 0.0)
+    rise: tuple[float, float] = (0.0, 0.0)
 
     def believed_from_true(self) -> FloatArray:
         """Rotation from the true camera's axes to the configured camera's, (3, 3)."""
@@ -248,7 +250,8 @@ class Pairs:
         if setup.drift_mps != (0.0, 0.0):
             way = way - np.array([*setup.drift_mps, 0.0]) * self._seconds[:, None]
         directions = rays @ turned.transpose(0, 2, 1)
-        reach = (height_m * math.exp(setup.height))[:, None, None] / np.maximum(directions[..., 2:], 0.05)
+        down = directions[..., 2:] + directions[..., :2] @ np.array(setup.rise)[:, None]
+        reach = (height_m * math.exp(setup.height))[:, None, None] / np.maximum(down, 0.05)
         seen = (directions * reach - way[:, None]) @ turned_after @ believed_from_true
         places: FloatArray = seen[..., :2] / np.maximum(seen[..., 2:], 0.05) * focal * flip
         return places

@@ -208,13 +208,14 @@ def test_what_a_jetsons_camera_prints_gets_not_between_the_frames(
 ) -> None:
     """nvarguscamerasrc uses printf: its lines come when 4 kB are together, and every later frame was shifted."""
     code = (
-        "import os, sys\n"
+        "import os, sys, time\n"
         "assert sys.argv[-2:] == ['fd=3', 'sync=false']\n"
         "for k in range(1, 9):\n"
         "    print('GST_ARGUS: Available Sensor modes', flush=True)\n"
         f"    os.write(3, bytes([k]) * {WIDTH * HEIGHT * 3})\n"
         "print('Error generated. No cameras available', file=sys.stderr)\n"
-        "print('GST_ARGUS: Cleaning up')\n"
+        "print('GST_ARGUS: Cleaning up', flush=True)\n"
+        "time.sleep(1)\n"  # a reader that the machine keeps waiting finds a picture yet
     )
     program = tmp_path / "gst-launch-1.0"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -c {shlex.quote(code)} "$@"\n')

@@ -64,7 +64,7 @@ def test_where_a_mission_ends_is_told_though_the_landing_goes_on_at_once(
     announcer.say(18 * S // 20, "landing", "Landing track: site 2.0 m clear", Severity.INFO)
     for step in range(19, 120):
         output = DirectorOutput(DirectorState.TRACK, "", None, ())
-        commanding.tick(step * S // 20, output, None, VehicleStatus())
+        commanding.tick(step * S // 20, output, None, VehicleStatus(), leaving=False)
         announcer.tick(step * S // 20)
     assert link.texts[1:] == texts
 

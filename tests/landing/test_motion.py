@@ -243,6 +243,34 @@ def test_what_no_mistake_explains_well_is_not_named() -> None:
     assert named is not None and named.kind == "turned"
 
 
+@pytest.mark.parametrize("course_deg", [0.0, 90.0, 135.0, 180.0])
+@pytest.mark.parametrize("degrees", [12.0, 25.0])
+def test_a_hillside_is_no_tilted_camera(degrees: float, course_deg: float) -> None:
+    rise = math.tan(math.radians(degrees))  # towards north
+    corners = np.array([(n, e) for n in (-3.0, 3.0) for e in (-3.0, 3.0)])
+    on_ground = np.column_stack([corners, -rise * corners[:, 0]])
+    drawn = np.column_stack([corners[:, 1], -corners[:, 0]]) * GROUND_PX_M + HALF_M * GROUND_PX_M
+    motion = PictureMotion(CAMERA)
+    for number in range(10 * FPS):
+        t_s = number / FPS
+        along_m = 2.5 * (t_s - 5.0)
+        north, east = (along_m * f(math.radians(course_deg)) for f in (math.cos, math.sin))
+        height_m = 14.0
+        q = quaternion_from_euler(0.02 * math.sin(t_s), 0.02 * math.sin(1.3 * t_s), 0.0)
+        pose = Pose(round((100 + t_s) * 1e9), q, (north, east, -height_m), height_m - rise * north)
+        pixels = CAMERA.pixel_from_ned(on_ground, pose)
+        seen = cv2.warpPerspective(
+            ground(),
+            cv2.getPerspectiveTransform(drawn.astype(np.float32), pixels.astype(np.float32)),
+            (CAMERA.width_px, CAMERA.height_px),
+            flags=cv2.INTER_AREA,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        report = motion.observe(seen, pose.at_ns, pose)
+        assert report.mistake is None, report.mistake
+    assert report.pairs > 5
+
+
 def test_a_crowd_that_walks_is_no_mistake() -> None:
     walk = np.random.default_rng(1).uniform(0, 1, (12, 2))
     speed = np.random.default_rng(2).normal(0, 0.08, (12, 2))
