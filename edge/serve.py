@@ -17,7 +17,7 @@ from edge.blackbox.recorder import Recorder
 from edge.cameras import RECORDINGS, Camera, make_camera
 from edge.claims import claims_of
 from edge.config import EdgeConfig, load_config
-from edge.daemon import Daemon
+from edge.daemon import LAND_S, Daemon
 from edge.depth_feed import DepthFeed
 from edge.ending import LEFT_RUNNING, REST_S, Ending, StoppedError, UnstoppedError
 from edge.log import EventLog, Exact, set_up_text_log
@@ -158,7 +158,7 @@ def _run(
     parameters.connect(link.withhold, daemon.set_status_period)
     stack.callback(ending.begin)
     ending.status = LEFT_RUNNING
-    ending.limit_s = config.health.hang_timeout_ms * 1e-3 + REST_S
+    ending.limit_s = config.health.hang_timeout_ms * 1e-3 + LAND_S + REST_S
     ending.on_end = daemon.stop
     ending.check()
     reloader.began()

@@ -2,7 +2,7 @@
 
 For each kind of mistake the set-up that fits the pairs best is sought, from a grid and then by Gauss-Newton with
 weights that leave outliers out. The kind with the least cost is named, if it is beyond its stated size (`STATED`) and
-explains what the configured set-up does not.
+explains what neither the configured set-up nor sloping ground does.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -15,9 +16,12 @@ from deploy import units as module
 from deploy.errors import InstallError
 from deploy.units import UNIT_NAME, device_unit, place_units, render_unit, waited_for
 from edge.config import EdgeConfig, parse_config
+from edge.daemon import LAND_S
 from tests.deploy.rig import ROOT, Drone, Kit, quiet
 
 FOLDER = ROOT / "deploy" / "systemd"
+ENDS_S = 2.0
+"""Time in which the daemon ends, beside a failsafe landing that it lets go on."""
 
 
 def settings(name: str = UNIT_NAME) -> dict[str, list[str]]:
@@ -82,7 +86,7 @@ def test_what_the_issue_asks_of_the_unit() -> None:
     assert unit["Type"] == ["notify"] and int(unit["WatchdogSec"][0]) > 0
     assert unit["RestartPreventExitStatus"] == ["78"]
     assert unit["Restart"] == ["always"] and int(unit["StartLimitBurst"][0]) <= 20
-    assert unit["TimeoutStopSec"] == ["2"]
+    assert unit["TimeoutStopSec"] == [f"{math.ceil(LAND_S + ENDS_S)}"]
     assert unit["User"] == ["touchdown"]
     assert "time-sync.target" in unit["After"][0]
     for limit in ("CPUQuota", "CPUWeight", "MemoryMax", "IOWeight", "TasksMax"):
