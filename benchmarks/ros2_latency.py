@@ -3,18 +3,16 @@
     python -m benchmarks.ros2_latency
 
 The peer writes a raw picture ten times a second and waits for the site. In between lie the node's camera and its
-publisher; the decision is one that was made before, so all of the time is added. The same bytes through a Unix socket
-and a byte back, in the same run and in turn, are the reference of the ratio. Cyclone runs as it comes, and as
-docs/operate/programs.md advises for raw pictures.
+publisher; the decision is one that was made before, so none of the time is the network's. The reference, in the same
+run and in turn, is a bare node: a third process that answers each picture with the same message and does nothing else.
+Cyclone runs as it comes, and as docs/operate/programs.md advises for raw pictures.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import tempfile
-import threading
 import time
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -28,9 +26,13 @@ from benchmarks.runner import Figures, benchmark
 
 WIDTH, HEIGHT, FPS = 1280, 720, 10.0
 LIMIT_MS = 5.0
+"""Most that the node may take more than the bare one, at the 95th percentile."""
 LOOPBACK = "<Interfaces><NetworkInterface name='lo' multicast='true'/></Interfaces>"
 DATAGRAMS = "<MaxMessageSize>65500B</MaxMessageSize><FragmentSize>65000B</FragmentSize>"
 BUFFER = "<Internal><SocketReceiveBufferSize max='8MB'/></Internal>"
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "268435456"}
+"""Has glibc keep freed memory, as it comes to do in the daemon: new pages for each picture took the bare node 5 ms."""
+
 WAYS = {
     "as it comes": f"<General>{LOOPBACK}</General>",
     "datagrams of 65 kB, buffers of 8 MB": f"<General>{LOOPBACK}{DATAGRAMS}</General>{BUFFER}",
@@ -76,103 +78,121 @@ def bridge(ready: Connection) -> None:
                 continue
 
 
-def echo(path: str) -> None:
-    """The reference: takes a picture's bytes from a Unix socket and answers with one."""
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
-        listening.listen(1)
-        other, _ = listening.accept()
-        buffer = bytearray(WIDTH * HEIGHT * 3)
-        with other:
-            while True:
-                view = memoryview(buffer)
-                while len(view):
-                    got = other.recv_into(view)
-                    if not got:
-                        return
-                    view = view[got:]
-                other.sendall(b"1")
+def bare(ready: Connection) -> None:
+    """The reference: takes a picture out of DDS and answers with a place."""
+    from edge.dds import messages as m
+    from edge.dds.graph import RosNode, reliable, sensor_data
+    from edge.ros.answers import place
+
+    node = RosNode("bare")
+    pictures = node.reader("/bare/image_raw", m.RosImage, sensor_data(4))
+    send = node.writer("/bare/site", m.RosPoseWithCovarianceStamped, reliable())
+    answer = place((1.0, 2.0, -15.0), 1.0, time.time_ns(), "map")
+    ready.send("ready")
+    while not ready.poll():
+        if pictures.take(0.2, 4):
+            send(answer)
+    node.close()
+
+
+class Asked:
+    """One topic of pictures and the topic of the sites that answer them.
+
+    Args:
+        node: The peer's.
+        pictures: Topic.
+        sites: Topic.
+    """
+
+    def __init__(self, node: Any, pictures: str, sites: str) -> None:
+        from cyclonedds.domain import DomainParticipant
+        from cyclonedds.pub import DataWriter
+        from cyclonedds.topic import Topic
+
+        from edge.dds import messages as m
+        from edge.dds.graph import domain_id, reliable, sensor_data
+
+        self.took_ms: list[float] = []
+        self.lost = 0
+        self._sites = node.reader(sites, m.RosPoseWithCovarianceStamped, reliable())
+        participant = DomainParticipant(domain_id())
+        self._writer = DataWriter(participant, Topic(participant, f"rt{pictures}", m.RosImage), sensor_data(1))
+        until = time.monotonic() + 20.0
+        while not self._writer.get_matched_subscriptions():
+            assert time.monotonic() < until, f"nobody takes {pictures}"
+            time.sleep(0.05)
+
+    def ask(self, picture: bytes) -> None:
+        """Write a picture as CDR, and wait for the site up to 80 ms."""
+        from cyclonedds._clayer import ddspy_write
+
+        self._sites.take(0.0, 10)
+        sent = time.monotonic()
+        ddspy_write(self._writer._ref, picture)
+        if self._sites.take(0.08, 10):
+            self.took_ms.append((time.monotonic() - sent) * 1e3)
+        else:
+            self.lost += 1
 
 
 def peer(results: Connection, pictures: int) -> None:
-    """The camera of the graph, which waits for the site of each picture."""
-    from cyclonedds._clayer import ddspy_write
-    from cyclonedds.domain import DomainParticipant
-    from cyclonedds.pub import DataWriter
-    from cyclonedds.topic import Topic
-
+    """The camera of the graph, which asks the node and the bare one in turn."""
     from edge.dds import messages as m
-    from edge.dds.graph import RosNode, domain_id, reliable, sensor_data
+    from edge.dds.graph import RosNode
 
     node = RosNode("peer")
-    sites = node.reader("/touchdown/site", m.RosPoseWithCovarianceStamped, reliable())
-    participant = DomainParticipant(domain_id())
-    writer = DataWriter(participant, Topic(participant, "rt/cam/image_raw", m.RosImage), sensor_data(1))
-    path = f"{tempfile.mkdtemp()}/echo"
-    threading.Thread(target=echo, args=(path,), daemon=True).start()
-    until = time.monotonic() + 20.0
-    while not (writer.get_matched_subscriptions() and Path(path).exists()):
-        assert time.monotonic() < until, "the node does not come"
-        time.sleep(0.05)
+    ways = Asked(node, "/cam/image_raw", "/touchdown/site"), Asked(node, "/bare/image_raw", "/bare/site")
     time.sleep(0.5)
     data = np.random.default_rng(0).integers(0, 255, WIDTH * HEIGHT * 3, np.uint8).tobytes()
-    added: list[float] = []
-    reference: list[float] = []
-    lost = 0
-    with socket.socket(socket.AF_UNIX) as other:
-        other.connect(path)
-        for _ in range(pictures):
-            began = time.monotonic()
+    for _ in range(pictures):
+        began = time.monotonic()
+        for way in ways:
             header = m.RosHeader(m.RosTime(*divmod(time.time_ns(), 10**9)), "camera")
             ready = m.RosImage(header, HEIGHT, WIDTH, "bgr8", 0, WIDTH * 3, data).serialize(use_version_2=False)
-            sites.take(0.0, 10)
-            sent = time.monotonic()
-            ddspy_write(writer._ref, ready.ljust(-(-len(ready) // 4) * 4, b"\0"))
-            if sites.take(0.08, 10):
-                added.append((time.monotonic() - sent) * 1e3)
-            else:
-                lost += 1
-            sent = time.monotonic()
-            other.sendall(data)
-            other.recv(1)
-            reference.append((time.monotonic() - sent) * 1e3)
-            time.sleep(max(0.0, began + 1 / FPS - time.monotonic()))
+            way.ask(ready.ljust(-(-len(ready) // 4) * 4, b"\0"))
+        time.sleep(max(0.0, began + 1 / FPS - time.monotonic()))
     node.close()
-    results.send((added, reference, lost))
+    results.send([(way.took_ms, way.lost) for way in ways])
 
 
 def measure(uri: str, pictures: int, domain: int) -> Figures:
-    """Run both processes with a configuration of Cyclone."""
-    os.environ["CYCLONEDDS_URI"], os.environ["ROS_DOMAIN_ID"] = uri, str(domain)
+    """Run the three processes with a configuration of Cyclone."""
+    os.environ |= {"CYCLONEDDS_URI": uri, "ROS_DOMAIN_ID": str(domain), **ALLOCATOR}
     context = multiprocessing.get_context("spawn")
-    ready, told = context.Pipe()
     results, given = context.Pipe()
-    node = context.Process(target=bridge, args=(told,))
-    other = context.Process(target=peer, args=(given, pictures))
-    node.start()
+    answering = []
     try:
-        assert ready.recv() == "ready"
+        for target in (bridge, bare):
+            ready, told = context.Pipe()
+            process = context.Process(target=target, args=(told,))
+            answering.append((process, ready))
+            process.start()
+            assert ready.recv() == "ready"
+        other = context.Process(target=peer, args=(given, pictures))
         other.start()
         assert results.poll(60 + pictures / FPS), "the peer does not end"
-        added, reference, lost = results.recv()
+        (node_ms, lost), (bare_ms, bare_lost) = results.recv()
         other.join(10)
     finally:
-        ready.send("end")
-        node.join(10)
-        node.kill()
-    added_p95, reference_p95 = float(np.percentile(added, 95)), float(np.percentile(reference, 95))
+        for process, ready in answering:
+            ready.send("end")
+            process.join(10)
+            process.kill()
+    node, reference = _spread(node_ms), _spread(bare_ms)
     return {
         "pictures": pictures,
         "lost": lost,
-        "added_ms": {
-            "p50": round(float(np.median(added)), 2),
-            "p95": round(added_p95, 2),
-            "most": round(max(added), 2),
-        },
-        "socket_ms": {"p50": round(float(np.median(reference)), 2), "p95": round(reference_p95, 2)},
-        "ratio_p50": round(float(np.median(added) / np.median(reference)), 2),
-        "ratio_p95": round(added_p95 / reference_p95, 2),
+        "lost_by_bare_node": bare_lost,
+        "picture_to_site_ms": node,
+        "bare_node_ms": reference,
+        "more_than_bare_ms": {name: round(node[name] - reference[name], 2) for name in ("p50", "p95")},
+        "ratio_p50": round(node["p50"] / reference["p50"], 2),
     }
+
+
+def _spread(values_ms: list[float]) -> dict[str, float]:
+    p50, p95, most = np.percentile(values_ms, [50.0, 95.0, 100.0])
+    return {"p50": round(float(p50), 2), "p95": round(float(p95), 2), "most": round(float(most), 2)}
 
 
 @benchmark
@@ -181,12 +201,12 @@ def main(pictures: int) -> Figures:
     """Measure each way after the other."""
     load = round(os.getloadavg()[0], 1)  # of other programs: what the machine does beside this
     ways = {name: measure(uri, pictures, 60 + number) for number, (name, uri) in enumerate(WAYS.items())}
-    best = min(way["added_ms"]["p95"] for way in ways.values())
+    worst = max(way["more_than_bare_ms"]["p95"] for way in ways.values())
     return {
         "picture": [WIDTH, HEIGHT],
         "fps": FPS,
         "limit_ms": LIMIT_MS,
         "load_before": load,
         "ways": ways,
-        "within_limits": best <= LIMIT_MS,
+        "within_limits": worst <= LIMIT_MS,
     }

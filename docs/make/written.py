@@ -1,4 +1,4 @@
-"""Write the parts of Hardware, Set up, Fly and the first day that come from code between their marks in the pages.
+"""Write the parts of Hardware, Set up, Fly, Operate and the first day that come from code between their marks in the pages.
 
     python -m docs.make.written
 
@@ -41,6 +41,9 @@ MEASURED = re.compile(
     r"^(ok  |WARN|note|FAIL) (loss|round trip|load|rate of|PLND_LAG|pose to arrival|camera|test target)\b"
 )
 """Lines of the doctor that it says once it has watched the link; most hold figures that another run gives otherwise."""
+
+PAGES = ("hardware", "setup", "fly", "operate")
+"""Folders of docs with such parts."""
 
 MARK = re.compile(r"(<!-- written: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.S)
 
@@ -201,6 +204,26 @@ def first_day() -> str:
     return table([head, "by the clock", "of the processor"], rows)
 
 
+# --- Operate: programs beside the daemon ---
+
+
+def ros2_latency() -> str:
+    """Time from a picture to its site through the ROS 2 node, beside a node that only answers."""
+    data = figures("ros2_latency.json")
+    rows = [
+        [
+            name,
+            f"{way['picture_to_site_ms']['p50']:.1f}, {way['picture_to_site_ms']['p95']:.1f} ms",
+            f"{way['bare_node_ms']['p50']:.1f}, {way['bare_node_ms']['p95']:.1f} ms",
+            f"{way['more_than_bare_ms']['p50']:.1f}, **{way['more_than_bare_ms']['p95']:.1f} ms**",
+            f"{way['lost']} and {way['lost_by_bare_node']} of {way['pictures']}",
+        ]
+        for name, way in data["ways"].items()
+    ]
+    head = ["Cyclone DDS", "picture to site: median, p95", "a bare node", "ours takes more", "lost by ours, bare"]
+    return table(head, rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "field-of-view": field_of_view,
     "model-heights": model_heights,
@@ -216,6 +239,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "versions-traps": versions.traps,
     "versions-flown": versions.flown,
     "first-day-emulated": first_day,
+    "ros2-latency": ros2_latency,
 }
 """Parts that come out the same every time, by name."""
 
@@ -235,7 +259,7 @@ def rewritten(page: str, parts: dict[str, Callable[[], str]]) -> str:
 
 def pages() -> list[Path]:
     """Pages that may hold such parts."""
-    found = (path for folder in ("hardware", "setup", "fly") for path in (ROOT / "docs" / folder).glob("*.md"))
+    found = (path for folder in PAGES for path in (ROOT / "docs" / folder).glob("*.md"))
     return sorted([*found, RESULTS / "first-day.md"])
 
 

@@ -170,11 +170,11 @@ class RosNode:
         made = self._writer(topic, kind, qos)
         return self._write(made), lambda: bool(made.get_matched_subscriptions())
 
-    def has_rival(self, topic: str) -> bool:
-        """Tell whether somebody else in the graph writes a topic too."""
-        name, own = f"rt{topic_name(topic)}", self._participant.guid
+    def has_rival(self, *topics: str) -> bool:
+        """Tell whether somebody else in the graph writes one of the topics too."""
+        names, own = {f"rt{topic_name(topic)}" for topic in topics}, self._participant.guid
         known = self._publications.read(MOST_WRITERS, condition=self._alive)
-        return any(one.topic_name == name and one.participant_key != own for one in known)
+        return any(one.topic_name in names and one.participant_key != own for one in known)
 
     def close(self) -> None:
         """Leave the graph."""

@@ -107,6 +107,7 @@ class RosPublisher:
             self._node.close()
 
     def _give_answers(self) -> None:
+        self._look_for_rivals()
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._closing or self._step is not None or self._status is not None)
@@ -119,29 +120,34 @@ class RosPublisher:
                 self._give_decision(step, offset_ns)
             if status is not None:
                 self._give_status(status, offset_ns)
+            self._look_for_rivals()
 
-    def _rival(self) -> bool:
-        """Tell whether somebody else writes our places too: readers could not tell them apart, so ours are not sent."""
+    def _look_for_rivals(self) -> None:
+        """Note whether somebody else writes our places too: readers could not tell them apart, so ours are not sent.
+
+        Takes milliseconds, so it runs when the answers are out.
+        """
         now_ns = time.monotonic_ns()
-        if now_ns - self._asked_ns >= RIVALS_PERIOD_NS:
-            self._asked_ns, own = now_ns, self._node.namespace
-            found = any(self._node.has_rival(f"{own}/{name}") for name in ("site", "target"))
-            if found != self._has_rival:
-                self._has_rival = found
-                if found:
-                    logger.warning(
-                        "ROS 2: somebody else writes %s/site or target too, so ours are not sent: give one of the "
-                        "vehicles another [ros2] namespace or ROS_DOMAIN_ID",
-                        own,
-                    )
-                else:
-                    logger.info("ROS 2: nobody else writes %s/site or target any more", own)
-        return self._has_rival
+        if now_ns - self._asked_ns < RIVALS_PERIOD_NS:
+            return
+        self._asked_ns, own = now_ns, self._node.namespace
+        found = self._node.has_rival(f"{own}/site", f"{own}/target")
+        if found == self._has_rival:
+            return
+        self._has_rival = found
+        if found:
+            logger.warning(
+                "ROS 2: somebody else writes %s/site or target too, so ours are not sent: give one of the vehicles "
+                "another [ros2] namespace or ROS_DOMAIN_ID",
+                own,
+            )
+        else:
+            logger.info("ROS 2: nobody else writes %s/site or target any more", own)
 
     def _give_decision(self, step: Step, offset_ns: int) -> None:
         frame, ros_ns = self._section.map_frame, step.frame.captured_at_ns + offset_ns
         selection = step.decision.selection
-        if isinstance(selection, LandingSite) and not self._rival():
+        if isinstance(selection, LandingSite) and not self._has_rival:
             margin_m = self._flight.decision.margin_m
             self._send_site(answers.place(selection.position_ned_m, margin_m, ros_ns, frame))
         transform = answers.camera_transform(self._flight.camera, step.pose, ros_ns, frame)
@@ -159,7 +165,7 @@ class RosPublisher:
 
     def _give_status(self, status: DaemonStatus, offset_ns: int) -> None:
         target = status.output.target
-        if target is not None and status.refusal is None and not self._rival():
+        if target is not None and status.refusal is None and not self._has_rival:
             ros_ns = target.evidence_at_ns + offset_ns
             margin_m, frame = self._flight.decision.margin_m, self._section.map_frame
             self._send_target(answers.place(target.position_ned_m, margin_m, ros_ns, frame))

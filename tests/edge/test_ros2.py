@@ -32,6 +32,7 @@ from edge.ros.publisher import RosPublisher
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, PictureError, TouchdownError
 from landing.ground.view import GroundView
+from landing.site import LandingSite
 from landing.taxonomy import Role
 from landing.types import Pose
 from tests.command import call
@@ -449,14 +450,27 @@ def test_a_second_vehicle_of_one_name_silences_places_until_it_is_gone(
 ) -> None:
     monkeypatch.setattr("edge.ros.publisher.RIVALS_PERIOD_NS", 0)
     rig = Rig(tmp_path, model_path, "ros2://cam/image_raw", camera={"fps": None})
+    site = LandingSite((1.0, 2.0, 0.0), 2.0, 40.0, 0, 0)
+    decided: Any = SimpleNamespace(
+        frame=SimpleNamespace(captured_at_ns=0), decision=SimpleNamespace(selection=site), pose=None, view=None
+    )
+    node = RosNode("listener")
+    sites = node.reader("/touchdown/site", m.RosPoseWithCovarianceStamped, reliable())
     with RosPublisher(rig.config.ros2, rig.flight, "nearest-colour") as publisher:
-        assert not publisher._rival()
+
+        def hears() -> bool:
+            publisher.on_step(decided)
+            return bool(sites.take(0.3, 10))
+
+        wait_for(hears)
         other = RosNode("touchdown", "/touchdown")
         other.writer("/touchdown/target", m.RosPoseWithCovarianceStamped, reliable())
-        wait_for(publisher._rival)
+        wait_for(lambda: not hears())
         assert "give one of the vehicles another [ros2] namespace" in caplog.text
+        assert not any(hears() for _ in range(3))
         other.close()
-        wait_for(lambda: not publisher._rival())
+        wait_for(hears)
+    node.close()
 
 
 def test_a_stamp_says_how_old_a_picture_is(tmp_path: Path) -> None:
