@@ -10,7 +10,6 @@ from edge.pipeline import Step
 from landing.choice.known_sites import SiteBook, SiteLook
 from landing.choice.site_list import ListedSite
 from landing.globe import GlobalFix
-from landing.ground.view import GroundView
 
 logger = logging.getLogger("edge")
 
@@ -31,18 +30,16 @@ class KnownSites:
         self.book = book
         self._events = events
         self._global_fix = global_fix
-        self._view: GroundView | None = None
         self._told_ns: int | None = None
         self._told_changes = 0
         self._told_unplaced = ""
 
     def observe(self, step: Step) -> None:
         """Take a decision whose frame went into the map."""
-        fresh, self._view = step.view is not self._view, step.view
         view, clearance_m, pose, now_ns = step.view, step.clearance_m, step.pose, step.decision.decided_at_ns
-        used = fresh and step.problem is None and view is not None and clearance_m is not None and pose is not None
-        if used and self.book.due(step.frame.captured_at_ns):
-            assert view is not None and clearance_m is not None and pose is not None
+        if view is None or clearance_m is None or pose is None:
+            return
+        if self.book.due(step.frame.captured_at_ns):
             self.book.look(SiteLook(step.segmentation, pose, view, clearance_m), self._global_fix())
             self._tell(now_ns)
 

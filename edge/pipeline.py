@@ -82,7 +82,7 @@ class Step:
         problem: Reason against deciding on the picture; None if it was decided on.
         motion: How the picture moves against what was to be expected; None where that is not checked.
         decision: The site, or why there is none.
-        view: The newest ground map: a refused frame leaves the one before; None while empty.
+        view: The ground map that it was made by; None where it was made without, as of a refused frame.
         clearance_m: Clearance around each cell of the view, m; None where nothing was picked from it.
         timings_ms: ``preprocess, inference, pose, pad, map, pick, total`` and ``age`` (from capture to decision).
         sighting: Tags of the wanted pad in it; None without any.

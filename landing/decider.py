@@ -84,9 +84,9 @@ class Decider:
         self._pose: Pose | None = None
         self._restarted: str | None = None
         self.last_view: GroundView | None = None
-        """The map of the last decision, for pictures and records."""
+        """Map that the last decision was made by, for pictures and records; None where it was made without."""
         self.last_clearance_m: GridOfFloat | None = None
-        """The clearance grid of the last decision, m."""
+        """Clearance grid of that map, m."""
 
     @property
     def ground_map(self) -> GroundMap:
@@ -160,8 +160,7 @@ class Decider:
         """
         started = self._now()
         captured_ns = segmentation.captured_at_ns
-        self._follow(pose)
-        self._tracker.lead(self._pad.observe(sighting, pose, self._plane.down_m, captured_ns))
+        self._begin(pose, sighting, captured_ns)
         refused = self._refuse(pose)
         if refused is not None or pose is None:
             assert refused is not None
@@ -187,7 +186,7 @@ class Decider:
         ground = ReliefGround.on(view, relief, self._settings.relief, height_m)
         view = self._pad.placed(view if ground is None else ground.view, captured_ns)
         if view is None or (shown == 0 and self._tracker.site is None):
-            self.last_view, self.last_clearance_m = view, None
+            self.last_view = view
             reason = NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "the camera does not see the ground")
             return self._decision(reason, now_ns, captured_ns, started, mapped)
         times = (now_ns, started, mapped)
@@ -262,9 +261,14 @@ class Decider:
             captured_ns: Of the frame.
             now_ns: Monotonic time of the decision.
         """
-        self._follow(pose)
-        self._tracker.lead(self._pad.observe(None, pose, self._plane.down_m, captured_ns))
+        self._begin(pose, None, captured_ns)
         return self._decision(self._while_blind(problem, pose), now_ns, captured_ns, self._now(), 0)
+
+    def _begin(self, pose: Pose | None, sighting: PadSighting | None, captured_ns: int) -> None:
+        """Takes a frame's pose and tags; its map is not made yet, and the one before is not its own."""
+        self.last_view = self.last_clearance_m = None
+        self._follow(pose)
+        self._tracker.lead(self._pad.observe(sighting, pose, self._plane.down_m, captured_ns))
 
     def _follow(self, pose: Pose | None) -> None:
         """Brings map, plane and site into the frame of a pose, or starts them anew.

@@ -85,7 +85,7 @@ class StepRecord:
         problem: Why the picture was not decided on; None when it was.
         motion: How the picture moved against what was to be expected, in words; None where that was not checked.
         decision: What was decided.
-        ground_down_m: Plane of the ground map; None while it is empty.
+        ground_down_m: Plane of the ground map; None where the decision was made without.
         timings_ms: Parts of the time it took.
         sighting: Tags of the wanted pad in the picture; None without any.
         relief: What parallax and depth had shown up to the picture; None where relief was not measured.

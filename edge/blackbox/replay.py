@@ -37,7 +37,6 @@ from edge.runtimes import Runtime
 from landing.choice.known_sites import SiteBook, SiteLook
 from landing.decision import Decision
 from landing.globe import GlobalFix
-from landing.ground.view import GroundView
 from landing.guidance.director import Director, DirectorInput
 from landing.model.spec import ModelSpec
 from landing.picture_files import decode
@@ -185,7 +184,6 @@ class Replay:
         self._following = False
         self._book = book
         self._fix: GlobalFix | None = None
-        self._view: GroundView | None = None
         self._director_memory: dict[str, Any] | None = None
 
     def run(self, progress: Callable[[StepRecord, Decision], None] | None = None) -> ReplayReport:
@@ -238,9 +236,8 @@ class Replay:
             progress(record, decision)
 
     def _keep_sites(self, segmentation: Segmentation, pose: Pose | None) -> None:
-        before, self._view = self._view, self._decider.last_view
-        view, clearance_m = self._view, self._decider.last_clearance_m
-        if self._book is not None and view is not None and view is not before and clearance_m is not None:
+        view, clearance_m = self._decider.last_view, self._decider.last_clearance_m
+        if self._book is not None and view is not None and clearance_m is not None:
             assert pose is not None  # the frame went into the map
             self._book.look(SiteLook(segmentation, pose, view, clearance_m), self._fix)
 

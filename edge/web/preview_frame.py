@@ -74,9 +74,9 @@ def draw_preview(
         **_geometry(step, camera, settings),
     }
     ground = b""
-    if with_ground and step.view is not None:
-        ground = _png(ground_rgba(step.view))
-        header["ground"] = _ground_header(step, step.view)
+    if with_ground:
+        header["ground"] = None if step.view is None else _ground_header(step, step.view)
+        ground = b"" if step.view is None else _png(ground_rgba(step.view))
     mask = _png(_PALETTE_RGBA[mask_of(step.segmentation, settings)])
     return PreviewFrame(header, _jpeg(small), mask, ground)
 

@@ -79,6 +79,7 @@ class Baseline(ABC):
         relief: ReliefReport | None = None,
     ) -> Decision:
         """Decide with one frame; it knows no pads and no relief."""
+        self.last_view = self.last_clearance_m = None
         if pose is not None and pose.frame != self._frame:
             self._frame = pose.frame
             self.reset()
@@ -108,6 +109,7 @@ class Baseline(ABC):
 
     def refuse(self, problem: NoSite, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """None of them looks whether a picture is good; asked to go without one, they have none."""
+        self.last_view = self.last_clearance_m = None
         return Decision(problem, now_ns, captured_ns)
 
     @abstractmethod

@@ -283,6 +283,29 @@ def test_map_follows_the_vehicle_and_changes_scale():
     np.testing.assert_allclose(decision.selection.position_ned_m[:2], (0, 0), atol=1.5)
 
 
+LEANING = quaternion_from_euler(math.radians(50), 0, 0)
+UNUSABLE = {
+    "no pose": None,
+    "too high": pose_at(height=SETTINGS.max_height_m + 1, at_ns=S),
+    "leaning": pose_at(attitude=LEANING, at_ns=S),
+}
+
+
+@pytest.mark.parametrize("why", ["bad picture", *UNUSABLE])
+def test_a_decision_without_a_map_shows_none(why: str) -> None:
+    """The map of an older frame, stamped as this one's, would be taken for what is there now."""
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    grass, pose = square_of_grass(0.0, 0.0, 4.0), pose_at(at_ns=S)
+    fly(decider, grass, hovering(10))
+    assert decider.last_view is not None and decider.last_clearance_m is not None
+    if why == "bad picture":
+        decision = decider.refuse(NoSite(NoSiteReason.BAD_PICTURE, "black"), pose, S, S)
+    else:
+        decision = decider.observe(seen(grass, pose, at_ns=S), UNUSABLE[why], S)
+    assert isinstance(decision.selection, NoSite)
+    assert decider.last_view is None and decider.last_clearance_m is None
+
+
 def test_ground_not_seen_for_long_is_unknown():
     decider = Decider(SETTINGS, TAXONOMY, CAMERA)
     fly(decider, square_of_grass(0, 0, 4), hovering(10))
