@@ -92,6 +92,7 @@ def test_it_shows_picture_map_gates_and_why_not(page: tuple[Any, Rig, WebServer]
     wait_for(lambda: "pose is not known" in text(browser, "reason"), 20)
     shut = [g.text for g in browser.find_elements("css selector", "#gates li") if "✗" in g.text]
     assert any("pose is not known, for" in g for g in shut)
+    wait_for(lambda: browser.find_element("id", "ground").accessible_name == "No ground map now", 20)
     wait_for(lambda: text(browser, "lamp").startswith("degraded"), 20)
     assert errors(browser) == []
 
