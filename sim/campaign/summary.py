@@ -30,7 +30,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     "no site" counts as an end). ``landed_safe``: of all scenes with a site, those that ended safely down.
     ``false_no_site``: of those with a site, those given up.
     ``landed_without_site_overall``: of all landings, those where there is no site at all, safe or not.
-    ``unsafe``: all, those that looks can tell from safe ones, and those that only relief can.
+    ``struck``: of all landings, those that met somebody or something on their way.
+    ``unsafe``: unsafe touchdowns, and those that met somebody or something and did not come down: all, those that looks
+    can tell from safe ones, and those that only relief can.
     ``unsafe_on``: how many unsafe touchdowns were near a person or on each class; one may be on several.
     """
     with_site, without = ([r for r in records if r["site"] == site] for site in ("site", "none"))
@@ -41,7 +43,8 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         return sum(r["verdict"] == verdict for r in among)
 
     unsafe = [r for r in landed if r["verdict"] == "landed-unsafe"]
-    by_relief = sum(r["touchdown"]["only_relief"] for r in unsafe)
+    hurt = len(unsafe) + count(records, "struck")
+    by_relief = sum(r["touchdown"]["only_relief"] for r in unsafe if not r.get("met"))
     on_nothing = sum(r["touchdown"] is not None for r in without)
     near_person = sum(r["touchdown"]["person_m"] < PERSON_AWAY_M for r in landed)
     intruders = [x for r in records for x in r["reactions"]]
@@ -53,8 +56,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "false_no_site": share(count(with_site, "no-site"), len(with_site)),
         "landed_without_site": share(on_nothing, len(without)),
         "landed_without_site_overall": share(on_nothing, len(records)),
-        "unsafe": share(len(unsafe), len(records)),
-        "unsafe_by_looks": share(len(unsafe) - by_relief, len(records)),
+        "unsafe": share(hurt, len(records)),
+        "struck": share(sum(bool(r.get("met")) for r in records), len(records)),
+        "unsafe_by_looks": share(hurt - by_relief, len(records)),
         "unsafe_by_relief": share(by_relief, len(records)),
         "person_within_2m": share(near_person, len(landed)),
         "reaction_within_300ms": share(soon, len(seen)),
@@ -147,6 +151,7 @@ def words(name: str, figures: dict[str, Any]) -> str:
         f"{name}: safe of ended where a site exists {said('success')}; "
         f"no site though there is one {said('false_no_site')}\n"
         f"  landed without a site {said('landed_without_site')}; person within 2 m {said('person_within_2m')}\n"
+        f"  flew into somebody or something {said('struck')}\n"
         f"{_failsafes(said) if 'held_too_long' in s else ''}"
         f"  unsafe, as looks can tell {said('unsafe_by_looks')}; as only relief can {said('unsafe_by_relief')}"
         f"{_listed(figures['unsafe_on'])}\n"

@@ -201,6 +201,7 @@ def test_a_campaigns_figures_on_counted_records() -> None:
             "site": site,
             "verdict": verdict,
             "touchdown": down if is_down else None,
+            "met": "met a person at 1.2 m" if verdict == "struck" else "",
             "last": {"person_m": 9.0, "hazard_m": 4.0},
             "reactions": [
                 {"reaction_s": 0.9, "seen_s": 3.0, "seen_reaction_s": 0.2},
@@ -217,6 +218,7 @@ def test_a_campaigns_figures_on_counted_records() -> None:
         *[record("site", "landed-safe")] * 6,
         record("site", "landed-unsafe", 1.0, ("person",)),
         record("site", "timeout"),
+        record("site", "struck"),
         *[record("site", "no-site")] * 2,
         record("marginal", "no-site"),
         record("none", "no-site"),
@@ -225,17 +227,18 @@ def test_a_campaigns_figures_on_counted_records() -> None:
     ]
     found = of_policy(records)
     counts = {name: (s["count"], s["of"]) for name, s in found["shares"].items()}
-    assert counts["success"] == (6, 8)
-    assert counts["landed_safe"] == (6, 10)
-    assert counts["false_no_site"] == (2, 10)
+    assert counts["success"] == (6, 9)
+    assert counts["landed_safe"] == (6, 11)
+    assert counts["false_no_site"] == (2, 11)
     assert counts["landed_without_site"] == (2, 3)
-    assert counts["landed_without_site_overall"] == (2, 14)
+    assert counts["landed_without_site_overall"] == (2, 15)
     assert counts["person_within_2m"] == (1, 9)
-    assert counts["reaction_within_300ms"] == (14, 14)
-    assert [counts[f"unsafe{part}"] for part in ("", "_by_looks", "_by_relief")] == [(2, 14), (1, 14), (1, 14)]
+    assert counts["reaction_within_300ms"] == (15, 15)
+    assert counts["struck"] == (1, 15)
+    assert [counts[f"unsafe{part}"] for part in ("", "_by_looks", "_by_relief")] == [(3, 15), (2, 15), (1, 15)]
     assert found["unsafe_on"] == {"person": 1, "slope": 1}
-    assert found["shares"]["unsafe_by_relief"]["high"] == pytest.approx(0.3147, abs=1e-4)
-    assert (found["with_site"], found["marginal"], found["without_site"]) == (10, 1, 3)
+    assert found["shares"]["unsafe_by_relief"]["high"] == pytest.approx(0.2982, abs=1e-4)
+    assert (found["with_site"], found["marginal"], found["without_site"]) == (11, 1, 3)
     said = words("touchdown", found)
-    assert "as looks can tell 1/14" in said and "as only relief can 1/14" in said
+    assert "as looks can tell 2/15" in said and "as only relief can 1/15" in said and "something 1/15" in said
     assert "does not know slope" in said
