@@ -89,7 +89,7 @@ def score(
         record["verdict"], record["reason"] = UNSAFE if flown.outcome == "landed" else STRUCK, record["met"]
         if record["scenario"] is not None:
             record["scenario"] = {"passed": False, "why": record["met"]}
-    if intruded:
+    if intruded and record["verdict"] not in (UNSAFE, STRUCK):
         record["site"] = _site_at_the_end(scene, place, world, decision).value
     return dict(rounded(record))
 
@@ -100,7 +100,10 @@ def in_time(track: list[TrackPoint]) -> list[TrackPoint]:
 
 
 def _site_at_the_end(scene: Scene, place: SceneGround, world: World, decision: DecisionSettings) -> OracleVerdict:
-    """Return the verdict on the ground. Whoever stands in the only site takes it away: to land is luck."""
+    """Return the verdict on the ground. Whoever stands in the only site takes it away: to land is luck.
+
+    Not so for a flight that ended badly: nobody takes away a site by being landed on.
+    """
     if place.site is not OracleVerdict.SITE:
         return place.site
     after = site_verdict(world, place.start_ne_m, scene, decision)

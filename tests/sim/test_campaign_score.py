@@ -121,6 +121,22 @@ def test_an_intruder_in_the_only_site_makes_it_marginal() -> None:
     assert visited["site"] == "marginal"
 
 
+def test_somebody_who_is_landed_on_takes_no_site_away() -> None:
+    labels = np.full((400, 400), ROOF, np.uint8)
+    labels[170:230, 170:230] = GRASS
+    small = World("drawn", np.zeros((400, 400, 3), np.uint8), labels, 0.2, TAXONOMY, (199.5, 199.5))
+    place, visited = SceneGround(small, (0.0, 0.0), OracleVerdict.SITE), small.with_actors(person(0, 0))
+    down = [TrackPoint(0.1 * k, 0.0, 0.0, 5.0 - 0.1 * k, "descend", (0.0, 0.0)) for k in range(51)]
+    landed_on = score(scene(), "touchdown", place, visited, Flown("landed", "", 5.0, down), SETTINGS)
+    grazed = score(
+        scene(), "touchdown", place, visited, Flown("no-site", "", 5.0, [*down[:45], *down[44::-1]]), SETTINGS
+    )
+    assert (landed_on["verdict"], landed_on["site"]) == ("landed-unsafe", "site")
+    assert (grazed["verdict"], grazed["site"], grazed["met"]) == ("struck", "site", "met a person at 1.7 m")
+    success = of_policy([landed_on, grazed])["shares"]["success"]
+    assert (success["count"], success["of"]) == (0, 2)
+
+
 def test_an_overgrown_world_has_no_site() -> None:
     rng = np.random.default_rng(1)
     assert site_verdict(overgrown(world(), rng), (0.0, 0.0), scene(), SETTINGS) is OracleVerdict.NONE
