@@ -122,13 +122,18 @@ def _judge(record: Record, world: World, flown: Flown, decision: DecisionSetting
 
 
 def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record) -> None:
-    """Add the verdict of an adversarial scenario; one that was landed on and failed is unsafe."""
+    """Add the verdict of an adversarial scenario; one that was landed on and failed is unsafe.
+
+    A flight that only ran out of time or battery has not refused.
+    """
     scenario = adversarial_scenario(scene.world)
     if scenario is None:
         return
     end = flown.track[-1]
     where = (end.north_m, end.east_m) if flown.outcome == "landed" else None
     passed, why = scenario.evaluate(where, end.t_s, world)
+    if flown.outcome not in ("landed", "no-site"):
+        passed, why = False, flown.outcome
     record["scenario"] = {"passed": passed, "why": why}
     if where is not None and not passed:
         record["verdict"], record["reason"] = UNSAFE, why

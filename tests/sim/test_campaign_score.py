@@ -15,7 +15,7 @@ from sim.campaign.score import score
 from sim.campaign.summary import of_policy, words
 from sim.campaign.trace import Flown
 from sim.flight.plan import TrackPoint
-from sim.world import Actor, World
+from sim.world import Actor, World, parse_world_spec
 from sim.world.oracle import OracleVerdict
 
 TAXONOMY = Taxonomy.load("synthetic")
@@ -258,3 +258,15 @@ def test_a_campaigns_figures_on_counted_records() -> None:
     said = words("touchdown", found)
     assert "as looks can tell 2/15" in said and "as only relief can 1/15" in said and "something 1/15" in said
     assert "does not know slope" in said
+
+
+@pytest.mark.parametrize("outcome", ["timeout", "battery-empty"])
+def test_a_scenario_without_a_site_is_not_passed_by_running_out_of_time(outcome: str) -> None:
+    spec = "adversarial:no-ground"
+    of = draw_scene(0, "train", 1, (spec,))
+    place = SceneGround(parse_world_spec(spec, 0), (0.0, 0.0), OracleVerdict.NONE)
+    track = [TrackPoint(0.0, 0.0, 0.0, 30.0)]
+    refused = score(of, "touchdown", place, place.world, Flown("no-site", "", 1.0, track), SETTINGS)
+    assert refused["scenario"]["passed"]
+    late = score(of, "touchdown", place, place.world, Flown(outcome, "", 1.0, track), SETTINGS)
+    assert late["scenario"] == {"passed": False, "why": outcome}
