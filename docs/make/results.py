@@ -254,11 +254,12 @@ def proving_ground() -> Iterator[Row]:
         f"the first {data['baselines']} of them by each way of choosing: safe where a site exists", policies, name
     )
     passed = sum(ok for ok, _ in data["scenarios"].values())
-    failed = len(data["scenarios"]) - passed
-    unsafe = sum(end == "landed-unsafe" for _, end in data["scenarios"].values())
+    failed = [end for ok, end in data["scenarios"].values() if not ok]
+    given_up, late = failed.count("no-site"), failed.count("timeout")
+    words = f"{passed} passed, {given_up} given up, {len(failed) - given_up - late} landed unsafely"
     yield Row(
         f"{len(data['scenarios'])} adversarial scenarios",
-        f"{passed} passed, {failed - unsafe} given up, {unsafe} landed unsafely",
+        words + (f", {late} not over in time" if late else ""),
         name,
     )
 
@@ -289,6 +290,13 @@ SITL = (
 """Series of landings on the autopilots' own simulators: file, series, conditions in words."""
 
 
+def _apart(series: dict[str, Any]) -> str:
+    """Return in words what a count of safe flights leaves out: starved ones, and those held up for too long."""
+    starved, too_long = series["summary"]["starved"], sum(bool(f.get("held_too_long")) for f in series["flights"])
+    words = [f"{starved} more starved"] * bool(starved) + [f"{too_long} held up too long"] * bool(too_long)
+    return "".join(f"; {word}" for word in words)
+
+
 def autopilots() -> str:
     """Write the table of the landings on the autopilots' own simulators."""
     rows = []
@@ -296,7 +304,7 @@ def autopilots() -> str:
         s = figures(name)["series"][series]["summary"]
         version = figures(name)["series"][series]["flights"][0]["version"]
         autopilot = f"{'PX4' if 'px4' in name + series else 'ArduCopter'} {version}"
-        safe = f"**{s['verdicts'].get('landed-safe', 0)} of {s['flights']}**"
+        safe = f"**{s['verdicts'].get('landed-safe', 0)} of {s['flights']}**{_apart(figures(name)['series'][series])}"
         person = f"{s['person_m']['min']:.1f}" if s["person_m"] else ""
         miss = s["miss_m"]
         cells = [autopilot, words, safe, f"{miss['mean']:.2f}", f"{miss['max']:.2f}", person]
