@@ -46,7 +46,6 @@ def score(
         `_site_at_the_end`. ``story``: how a landing over a photograph went. ``only_relief`` of a touchdown: unsafe on
         ground that only relief tells.
     """
-    intruded = len(world.actors) > len(place.world.actors)
     record: Record = {
         "scene": scene.number,
         "split": scene.split,
@@ -58,8 +57,7 @@ def score(
         "start_ne_m": place.start_ne_m,
         "conditions": asdict(scene.conditions),
         "intruder": None if scene.intruder is None else asdict(scene.intruder),
-        "intruded": intruded,
-        "site": place.site.value,
+        "intruded": len(world.actors) > len(place.world.actors),
         "verdict": flown.outcome,
         "reason": flown.reason,
         "seconds": flown.seconds,
@@ -84,14 +82,19 @@ def score(
     if flown.outcome == "landed":
         _judge(record, world, flown, decision)
     _evaluate_scenario(scene, world, flown, record)
-    record["met"] = met(world, in_time(flown.track), decision.vehicle_radius_m)
-    if record["met"]:
-        record["verdict"], record["reason"] = UNSAFE if flown.outcome == "landed" else STRUCK, record["met"]
-        if record["scenario"] is not None:
-            record["scenario"] = {"passed": False, "why": record["met"]}
-    if intruded and record["verdict"] not in (UNSAFE, STRUCK):
-        record["site"] = _site_at_the_end(scene, place, world, decision).value
+    _look_for_met(record, world, flown, decision)
+    record["site"] = _site_at_the_end(record, scene, place, world, decision).value
     return dict(rounded(record))
+
+
+def _look_for_met(record: Record, world: World, flown: Flown, decision: DecisionSettings) -> None:
+    """Add whom or what the vehicle met on its way; then nothing else counts."""
+    words = record["met"] = met(world, in_time(flown.track), decision.vehicle_radius_m)
+    if not words:
+        return
+    record["verdict"], record["reason"] = UNSAFE if flown.outcome == "landed" else STRUCK, words
+    if record["scenario"] is not None:
+        record["scenario"] = {"passed": False, "why": words}
 
 
 def in_time(track: list[TrackPoint]) -> list[TrackPoint]:
@@ -99,12 +102,15 @@ def in_time(track: list[TrackPoint]) -> list[TrackPoint]:
     return sorted(track, key=lambda moment: moment.t_s)
 
 
-def _site_at_the_end(scene: Scene, place: SceneGround, world: World, decision: DecisionSettings) -> OracleVerdict:
+def _site_at_the_end(
+    record: Record, scene: Scene, place: SceneGround, world: World, decision: DecisionSettings
+) -> OracleVerdict:
     """Return the verdict on the ground. Whoever stands in the only site takes it away: to land is luck.
 
     Not so for a flight that ended badly: nobody takes away a site by being landed on.
     """
-    if place.site is not OracleVerdict.SITE:
+    bad = record["verdict"] in (UNSAFE, STRUCK)
+    if bad or not record["intruded"] or place.site is not OracleVerdict.SITE:
         return place.site
     after = site_verdict(world, place.start_ne_m, scene, decision)
     return OracleVerdict.SITE if after is OracleVerdict.SITE else OracleVerdict.MARGINAL

@@ -28,11 +28,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
 
     ``success``: of the landings that were begun and ended where a site exists, those that are safe (anything but an
     "no site" counts as an end). ``landed_safe``: of all scenes with a site, those that ended safely down.
-    ``false_no_site``: of those with a site, those given up.
-    ``landed_without_site_overall``: of all landings, those where there is no site at all, safe or not.
-    ``struck``: of all landings, those that met somebody or something on their way.
-    ``unsafe``: unsafe touchdowns, and those that met somebody or something and did not come down: all, those that looks
-    can tell from safe ones, and those that only relief can.
+    ``false_no_site``: of those with a site, those given up. ``landed_without_site_overall``: of all landings, those
+    where there is no site at all, safe or not. ``struck``: those that met somebody or something on their way.
+    ``unsafe``: these and unsafe touchdowns: all, those that looks can tell from safe ones, and those only relief can.
     ``unsafe_on``: how many unsafe touchdowns were near a person or on each class; one may be on several.
     """
     with_site, without = ([r for r in records if r["site"] == site] for site in ("site", "none"))
@@ -42,8 +40,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     def count(among: Sequence[Record], verdict: str) -> int:
         return sum(r["verdict"] == verdict for r in among)
 
-    unsafe = [r for r in landed if r["verdict"] == "landed-unsafe"]
-    hurt = len(unsafe) + count(records, "struck")
+    unsafe = [r for r in records if r["verdict"] in ("landed-unsafe", "struck")]
     by_relief = sum(r["touchdown"]["only_relief"] for r in unsafe if not r.get("met"))
     on_nothing = sum(r["touchdown"] is not None for r in without)
     near_person = sum(r["touchdown"]["person_m"] < PERSON_AWAY_M for r in landed)
@@ -56,9 +53,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "false_no_site": share(count(with_site, "no-site"), len(with_site)),
         "landed_without_site": share(on_nothing, len(without)),
         "landed_without_site_overall": share(on_nothing, len(records)),
-        "unsafe": share(hurt, len(records)),
+        "unsafe": share(len(unsafe), len(records)),
         "struck": share(sum(bool(r.get("met")) for r in records), len(records)),
-        "unsafe_by_looks": share(hurt - by_relief, len(records)),
+        "unsafe_by_looks": share(len(unsafe) - by_relief, len(records)),
         "unsafe_by_relief": share(by_relief, len(records)),
         "person_within_2m": share(near_person, len(landed)),
         "reaction_within_300ms": share(soon, len(seen)),
@@ -72,7 +69,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "without_site": len(without),
         "marginal": len(records) - len(with_site) - len(without),
         "shares": {name: {**asdict(s), "value": s.value} for name, s in shares.items()},
-        "unsafe_on": dict(sorted(Counter(name for r in unsafe for name in r["touchdown"]["unsafe_on"]).items())),
+        "unsafe_on": _grounds(unsafe),
         "truth_only": sorted({name for r in records for name in r["truth_only"]}),
         "touchdown_person_m": spread(landed, lambda r: r["touchdown"]["person_m"], low=True),
         "touchdown_hazard_m": spread(landed, lambda r: r["touchdown"]["hazard_m"], low=True),
@@ -86,6 +83,11 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "reaction_s": _reaction([x["reaction_s"] for x in intruders]),
         "seen_reaction_s": _reaction(seen),
     }
+
+
+def _grounds(unsafe: Sequence[Record]) -> dict[str, int]:
+    """Count what made touchdowns unsafe, by name."""
+    return dict(sorted(Counter(name for r in unsafe if r["touchdown"] for name in r["touchdown"]["unsafe_on"]).items()))
 
 
 def _scenario_shares(scenarios: Sequence[dict[str, Any]]) -> dict[str, Share]:
