@@ -231,9 +231,10 @@ def proving_ground() -> Iterator[Row]:
     name = "proving_ground.json"
     data = figures(name)
     shares = data["touchdown"]["shares"]
+    ground = "raised" if "heights=" in data["commands"]["landings"] else "flat"
     yield Row(
-        f"`touchdown sim campaign`, {data['scenes']:,} test scenes, seen once: people who walk in, wind, sensor "
-        "errors, the measured mistakes of the demo network",
+        f"`touchdown sim campaign`, {data['scenes']:,} {ground} test scenes, seen once: people who walk in, wind, "
+        "sensor errors, the measured mistakes of the demo network",
         f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; given up although "
         f"there was a site: {share(shares['false_no_site'])}; landed where none was promised: "
         f"{share(shares['landed_without_site'])}; a person within 2 m of the touchdown: "
@@ -258,9 +259,7 @@ def proving_ground() -> Iterator[Row]:
     given_up, late = failed.count("no-site"), failed.count("timeout")
     words = f"{passed} passed, {given_up} given up, {len(failed) - given_up - late} landed unsafely"
     yield Row(
-        f"{len(data['scenarios'])} adversarial scenarios",
-        words + (f", {late} not over in time" if late else ""),
-        name,
+        f"{len(data['scenarios'])} adversarial scenarios", words + (f", {late} not over in time" if late else ""), name
     )
 
 

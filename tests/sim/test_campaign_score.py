@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.proving_ground import failures
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from sim.campaign.intruder import SceneIntruder
@@ -270,3 +271,12 @@ def test_a_scenario_without_a_site_is_not_passed_by_running_out_of_time(outcome:
     assert refused["scenario"]["passed"]
     late = score(of, "touchdown", place, place.world, Flown(outcome, "", 1.0, track), SETTINGS)
     assert late["scenario"] == {"passed": False, "why": outcome}
+
+
+def test_a_failure_of_the_proving_ground_is_listed_once() -> None:
+    ends = [("site", "landed-safe"), ("site", "struck"), ("none", "landed-unsafe"), ("none", "landed-safe")]
+    records = [
+        {"scene": k, "site": site, "verdict": end, "touchdown": {} if end.startswith("landed") else None}
+        for k, (site, end) in enumerate(ends)
+    ]
+    assert [r["scene"] for r in failures(records)] == [1, 2, 3]
