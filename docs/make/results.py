@@ -196,9 +196,14 @@ def surveys() -> Iterator[Row]:
         name = f"site_survey-{way}.json"
         data = figures(name)
         bad = ", ".join(f"{count} on {ground}" for ground, count in data["bad_ground"].items())
+        cut = (
+            ""
+            if "cut_off_sd" in data["place_error_m"]
+            else f", never by more than {2 * data['place_error_m']['sd']:g} m to a side"
+        )
         yield Row(
             f"`touchdown edge survey`, {data['photographs']} photographs of {len(data['surveyed'])} test worlds "
-            f"({data['worlds']}): {words}; places wrong by {data['place_error_m']['sd']:g} m",
+            f"({data['worlds']}): {words}; places wrong by {data['place_error_m']['sd']:g} m{cut}",
             f"**unsafe sites by the ground truth: {share(data['unsafe'])}**{f', {bad}' if bad else ''}; "
             f"{data['missed_by_2_m']['count']} with bad ground for a vehicle that misses by 2 m; "
             f"{data['worlds_without_a_site']} worlds without a site",
