@@ -31,9 +31,13 @@ SHARES = (
     "landed_without_site",
     "unsafe_by_looks",
     "unsafe_by_relief",
+    "struck",
     "person_within_2m",
     "timeout",
 )
+UNTOLD: Figures = {"of": 0}
+"""A share that an earlier result does not tell."""
+
 WAYS = {"network": "the network itself", "mistakes": "its measured mistakes"}
 
 
@@ -50,7 +54,7 @@ def page(result: dict[str, Any]) -> str:
         "|" + "---|" * (len(SHARES) + 1),
     ]
     for way, words in WAYS.items():
-        cells = [share_words(result[way]["shares"][name]) for name in SHARES]
+        cells = [share_words(result[way]["shares"].get(name, UNTOLD)) for name in SHARES]
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     for way, words in WAYS.items():
         lines += ["", f"Not as wanted, {words}:{'' if result['failures'][way] else ' none.'}", ""]

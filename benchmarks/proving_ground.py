@@ -35,6 +35,7 @@ SHARES = (
     "landed_without_site",
     "landed_without_site_overall",
     "unsafe",
+    "struck",
     "person_within_2m",
 )
 WORLDS = "scenes?heights=drawn"
@@ -59,16 +60,20 @@ def _fly(plan: Plan, out: Path, jobs: int) -> tuple[str, dict[str, Any], list[Re
 
 def _figures(records: dict[str, list[Record]], baselines: int) -> dict[str, Any]:
     ours = records["landings"]
-    failures = [r for r in ours if r["verdict"] not in ("landed-safe", "no-site")]
-    failures += [r for r in ours if r["site"] == "none" and r["touchdown"] is not None]
     beside = [r for r in ours if r["scene"] < baselines]
     return {
         "touchdown": of_policy(ours),
         "side_by_side": {OURS: of_policy(beside), **summarize(records["baselines"])},
         "scenarios": {r["spec"]: [r["scenario"]["passed"], r["verdict"]] for r in records["scenarios"]},
-        "failures": [_failure(r) for r in failures],
+        "failures": [_failure(r) for r in failures(ours)],
         "given_up": _reasons([r for r in ours if r["site"] == "site" and r["verdict"] == "no-site"]),
     }
+
+
+def failures(records: Sequence[Record]) -> list[Record]:
+    """Return what is neither a safe landing nor a refusal, or a landing where there is no site; each once."""
+    fine = ("landed-safe", "no-site")
+    return [r for r in records if r["verdict"] not in fine or (r["site"] == "none" and r["touchdown"] is not None)]
 
 
 def _failure(record: Record) -> dict[str, Any]:

@@ -105,9 +105,9 @@ def exposures(rng: np.random.Generator) -> list[tuple[Pose, GlobalPlace, float, 
             turned = heading_deg + float(rng.normal(0.0, 3.0))
             position = (float(north_m), float(east_m), -HEIGHT_M)
             pose = Pose(0, quaternion_from_euler(0.0, 0.0, math.radians(turned)), position, HEIGHT_M)
-            wrong = np.clip(rng.normal(0.0, PLACE_SD_M, 2), -2 * PLACE_SD_M, 2 * PLACE_SD_M)
+            wrong = rng.normal(0.0, PLACE_SD_M, 2)
             below = ORIGIN.moved(position[0] + wrong[0], position[1] + wrong[1])
-            told_m = HEIGHT_M * (1.0 + float(np.clip(rng.normal(0.0, HEIGHT_SD), -2 * HEIGHT_SD, 2 * HEIGHT_SD)))
+            told_m = HEIGHT_M * (1.0 + float(rng.normal(0.0, HEIGHT_SD)))
             found.append((pose, below, told_m, turned + float(rng.normal(0.0, HEADING_SD_DEG)), len(found)))
     return [(*e[:4], e[4] * SECONDS_A_PHOTO) for e in found]
 
@@ -225,7 +225,12 @@ def main(sensor: str, model: Path, worlds: str, wanted: int, first_seed: int) ->
         "bad_ground": dict(Counter(", ".join(row["bad_ground"]) for row in bad if row["bad_ground"])),
         "occupied": sum(row["occupied"] for row in rows),
         "missed_by_2_m": asdict(share(sum(row["missed_by_2_m"] for row in rows), len(rows))),
-        "place_error_m": {"sd": PLACE_SD_M, "heading_sd_deg": HEADING_SD_DEG, "height_sd": HEIGHT_SD},
+        "place_error_m": {
+            "sd": PLACE_SD_M,
+            "heading_sd_deg": HEADING_SD_DEG,
+            "height_sd": HEIGHT_SD,
+            "cut_off_sd": None,
+        },
         "rows": rows,
         "within_limits": not bad,
     }

@@ -59,8 +59,10 @@ the ground are taken from."""
 
 STARVED_SHARE = 0.7
 """A daemon that decided on fewer of its camera's frames did not get its share of the machine: such a flight says
-nothing, whatever came of it, nor does one in which it ended by calling itself too slow. They are counted apart and
-flown again."""
+nothing of a landing that it ended well, nor does one in which it ended by calling itself too slow. They are counted
+apart and flown again. One that ended badly counts as it ended."""
+
+BAD = ("landed-unsafe", "struck")
 
 NETWORK_FPS = 6.0
 """Frames a second of the camera that the network looks at, on two threads: more than that, with the simulator beside
@@ -207,7 +209,9 @@ def fly_for_result(plan: FlightPlan) -> tuple[dict[str, Any], FlightResult]:
     except TouchdownError as error:
         result = FlightResult(plan.world, plan.seed, "failed", reason=str(error))
     row = row_of(plan, result, time.monotonic() - begun_s)
-    if row["verdict"] != "failed" and (result.too_slow or (row["decisions_hz"] or 0.0) < STARVED_SHARE * plan.fps):
+    if row["verdict"] not in ("failed", *BAD) and (
+        result.too_slow or (row["decisions_hz"] or 0.0) < STARVED_SHARE * plan.fps
+    ):
         row["verdict"] = STARVED
     return row, result
 
@@ -218,7 +222,7 @@ def fly(plan: FlightPlan) -> dict[str, Any]:
 
 
 def summary(flown: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of a series; starved flights aside."""
+    """The figures of a series; starved flights aside, and how flights ended that were flown again."""
     rows = [row for row in flown if row["verdict"] != STARVED]
 
     def figures(key: str) -> dict[str, float] | None:
@@ -238,6 +242,7 @@ def summary(flown: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "flights": len(rows),
         "starved": len(flown) - len(rows),
+        "flown_again": sorted(end for row in flown for end in row.get("before", [])),
         "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
         "miss_m": figures("miss_m"),
         "miss_estimated_m": figures("miss_estimated_m"),
@@ -256,10 +261,12 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def store(path: Path, series: str, row: dict[str, Any]) -> None:
-    """Adds a flight, and writes the whole file anew."""
+    """Adds a flight, and writes the whole file anew; of an earlier one of its seed the end is kept."""
     with _writing:
         document = load(path)
         rows = document["series"].get(series, {}).get("flights", [])
+        earlier = [r for r in rows if r["seed"] == row["seed"]]
+        row = {**row, "before": [end for r in earlier for end in (*r.get("before", []), r["verdict"])]}
         rows = sorted([r for r in rows if r["seed"] != row["seed"]] + [row], key=lambda r: r["seed"])
         document["conditions"] = {
             "attitude_noise_deg": ATTITUDE_NOISE_DEG,

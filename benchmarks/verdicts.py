@@ -191,8 +191,8 @@ class VerdictMap:
             metres: Width of the picture on the ground, m.
         """
         disc = np.zeros_like(self.ground)
-        centre = (round(u * self.size[0]), round(v * self.size[1]))
-        cv2.circle(disc, centre, max(1, round(radius * self.size[0])), 1, -1)
+        centre, reach = (round(u * self.size[0]), round(v * self.size[1])), max(1, round(radius * self.size[0]))
+        cv2.circle(disc, centre, reach, 1, -1)
         inside = disc > 0
         if not inside.any():
             return Judgement(UNSURE, "outside the picture")
@@ -202,6 +202,8 @@ class VerdictMap:
         unsafe = inside & (self.ground == UNSAFE)
         if unsafe.sum() > TOUCHED * inside.sum():
             return Judgement(UNSAFE, self.names[int(np.bincount(self._which[unsafe]).argmax())], person_m)
+        if any(not reach <= at < side - reach for at, side in zip(centre, self.size, strict=True)):
+            return Judgement(UNSURE, "partly outside the picture", person_m)
         safe = inside & (self.ground == SAFE)
         if safe.sum() + unsafe.sum() >= (1.0 - TOUCHED) * inside.sum():
             return Judgement(SAFE, self.names[int(np.bincount(self._which[safe]).argmax())], person_m)

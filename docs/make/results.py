@@ -196,9 +196,14 @@ def surveys() -> Iterator[Row]:
         name = f"site_survey-{way}.json"
         data = figures(name)
         bad = ", ".join(f"{count} on {ground}" for ground, count in data["bad_ground"].items())
+        cut = (
+            ""
+            if "cut_off_sd" in data["place_error_m"]
+            else f", never by more than {2 * data['place_error_m']['sd']:g} m to a side"
+        )
         yield Row(
             f"`touchdown edge survey`, {data['photographs']} photographs of {len(data['surveyed'])} test worlds "
-            f"({data['worlds']}): {words}; places wrong by {data['place_error_m']['sd']:g} m",
+            f"({data['worlds']}): {words}; places wrong by {data['place_error_m']['sd']:g} m{cut}",
             f"**unsafe sites by the ground truth: {share(data['unsafe'])}**{f', {bad}' if bad else ''}; "
             f"{data['missed_by_2_m']['count']} with bad ground for a vehicle that misses by 2 m; "
             f"{data['worlds_without_a_site']} worlds without a site",
@@ -231,9 +236,10 @@ def proving_ground() -> Iterator[Row]:
     name = "proving_ground.json"
     data = figures(name)
     shares = data["touchdown"]["shares"]
+    ground = "raised" if "heights=" in data["commands"]["landings"] else "flat"
     yield Row(
-        f"`touchdown sim campaign`, {data['scenes']:,} test scenes, seen once: people who walk in, wind, sensor "
-        "errors, the measured mistakes of the demo network",
+        f"`touchdown sim campaign`, {data['scenes']:,} {ground} test scenes, seen once: people who walk in, wind, "
+        "sensor errors, the measured mistakes of the demo network",
         f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; given up although "
         f"there was a site: {share(shares['false_no_site'])}; landed where none was promised: "
         f"{share(shares['landed_without_site'])}; a person within 2 m of the touchdown: "
@@ -254,12 +260,11 @@ def proving_ground() -> Iterator[Row]:
         f"the first {data['baselines']} of them by each way of choosing: safe where a site exists", policies, name
     )
     passed = sum(ok for ok, _ in data["scenarios"].values())
-    failed = len(data["scenarios"]) - passed
-    unsafe = sum(end == "landed-unsafe" for _, end in data["scenarios"].values())
+    failed = [end for ok, end in data["scenarios"].values() if not ok]
+    given_up, late = failed.count("no-site"), failed.count("timeout")
+    words = f"{passed} passed, {given_up} given up, {len(failed) - given_up - late} landed unsafely"
     yield Row(
-        f"{len(data['scenarios'])} adversarial scenarios",
-        f"{passed} passed, {failed - unsafe} given up, {unsafe} landed unsafely",
-        name,
+        f"{len(data['scenarios'])} adversarial scenarios", words + (f", {late} not over in time" if late else ""), name
     )
 
 
@@ -289,6 +294,13 @@ SITL = (
 """Series of landings on the autopilots' own simulators: file, series, conditions in words."""
 
 
+def _apart(series: dict[str, Any]) -> str:
+    """Return in words what a count of safe flights leaves out: starved ones, and those held up for too long."""
+    starved, too_long = series["summary"]["starved"], sum(bool(f.get("held_too_long")) for f in series["flights"])
+    words = [f"{starved} more starved"] * bool(starved) + [f"{too_long} held up too long"] * bool(too_long)
+    return "".join(f"; {word}" for word in words)
+
+
 def autopilots() -> str:
     """Write the table of the landings on the autopilots' own simulators."""
     rows = []
@@ -296,7 +308,7 @@ def autopilots() -> str:
         s = figures(name)["series"][series]["summary"]
         version = figures(name)["series"][series]["flights"][0]["version"]
         autopilot = f"{'PX4' if 'px4' in name + series else 'ArduCopter'} {version}"
-        safe = f"**{s['verdicts'].get('landed-safe', 0)} of {s['flights']}**"
+        safe = f"**{s['verdicts'].get('landed-safe', 0)} of {s['flights']}**{_apart(figures(name)['series'][series])}"
         person = f"{s['person_m']['min']:.1f}" if s["person_m"] else ""
         miss = s["miss_m"]
         cells = [autopilot, words, safe, f"{miss['mean']:.2f}", f"{miss['max']:.2f}", person]

@@ -19,6 +19,8 @@ from sim.flight.plan import PERSON_AWAY_M
 VERDICT_COLORS = {
     "landed-safe": "#1b9e4b",
     "landed-unsafe": "#d6283b",
+    "struck": "#7f0f1c",
+    "landed-unjudged": "#3cbeff",
     "no-site": "#e0a100",
     "timeout": "#6c757d",
     "battery-empty": "#7b1fa2",

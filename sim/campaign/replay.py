@@ -144,10 +144,12 @@ def contact_sheet(plan: Plan, number: int, flown: Flown, world: World) -> ByteAr
     level = quaternion_from_euler(0.0, 0.0, math.radians(scene.conditions.yaw_deg))
     tiles = []
     for moment in chosen:
-        pose = Pose(0, level, (moment.north_m, moment.east_m, -moment.height_m), moment.height_m)
+        ground_m = world.height_at(moment.north_m, moment.east_m)
+        down_m = -(moment.height_m + ground_m)
+        pose = Pose(0, level, (moment.north_m, moment.east_m, down_m), moment.height_m)
         image, _ = render(world, camera, pose, moment.t_s, labels=False)
         if moment.target_ne_m is not None:
-            site = np.array([[*moment.target_ne_m, 0.0]])
+            site = np.array([[*moment.target_ne_m, -world.height_at(*moment.target_ne_m)]])
             u, v = camera.pixel_from_ned(site, pose)[0]
             if math.isfinite(u) and abs(u) < 1e4 and abs(v) < 1e4:
                 radius = max(4, round(camera.fx * 0.5 / max(moment.height_m, 0.5)))

@@ -37,6 +37,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("unsafe_by_looks", "unsafe touchdowns that looks can tell, of all scenes", "low"),
     ("unsafe_by_relief", "unsafe touchdowns that only relief can tell, of all scenes", "low"),
     ("person_within_2m", "person within 2 m of the touchdown, of landings", "low"),
+    ("struck", "flew into somebody or something, of all scenes", "low"),
     ("reaction_within_300ms", "intruder answered within 300 ms", "high"),
     ("scenarios_passed", "adversarial scenarios passed", "high"),
     ("timeout", "neither down nor given up in time", "low"),
@@ -60,7 +61,7 @@ def failures(records: Sequence[Record]) -> list[Record]:
     """Return failures, the worst first: unsafe or fallen, landed without a site, timeout, no site."""
 
     def badness(record: Record) -> int:
-        if record["verdict"] in ("landed-unsafe", "battery-empty"):
+        if record["verdict"] in ("landed-unsafe", "struck", "battery-empty"):
             return 0
         if record["touchdown"] is not None and record["site"] == "none":
             return 1

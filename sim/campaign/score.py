@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from landing.settings import DecisionSettings
@@ -13,7 +13,7 @@ from sim.campaign.scene import Scene
 from sim.campaign.scene_ground import SceneGround, site_verdict
 from sim.campaign.trace import Flown
 from sim.flight.plan import PERSON_AWAY_M, TrackPoint
-from sim.flight.touchdown_judge import UNSAFE, judge_touchdown
+from sim.flight.touchdown_judge import STRUCK, UNSAFE, judge_touchdown, met, nearest_person_m
 from sim.world import World
 from sim.world.classes import RELIEF_ONLY
 from sim.world.model import DiscTruth
@@ -41,11 +41,11 @@ def score(
 
     Returns:
         Plain values. ``verdict``: that of `Flown.outcome`, a landing's ``landed-safe``, ``landed-unsafe`` or
-        ``landed-unjudged`` (labels of a photograph do not tell). ``story``: how a landing over a photograph went.
-        ``only_relief`` of a touchdown: unsafe on ground that only relief tells.
+        ``landed-unjudged`` (labels of a photograph do not tell), or ``struck``: somebody or something was met, and the
+        vehicle did not land. ``met``: whom or what, in words. ``site``: the verdict on the ground, see
+        `_site_at_the_end`. ``story``: how a landing over a photograph went. ``only_relief`` of a touchdown: unsafe on
+        ground that only relief tells.
     """
-    intruded = len(world.actors) > len(place.world.actors)
-    site = _site_at_the_end(scene, place, world, decision) if intruded else place.site
     record: Record = {
         "scene": scene.number,
         "split": scene.split,
@@ -57,8 +57,7 @@ def score(
         "start_ne_m": place.start_ne_m,
         "conditions": asdict(scene.conditions),
         "intruder": None if scene.intruder is None else asdict(scene.intruder),
-        "intruded": intruded,
-        "site": site.value,
+        "intruded": len(world.actors) > len(place.world.actors),
         "verdict": flown.outcome,
         "reason": flown.reason,
         "seconds": flown.seconds,
@@ -73,6 +72,7 @@ def score(
         "end_height_m": flown.track[-1].height_m,
         "touchdown": None,
         "last": None,
+        "met": "",
         "scenario": None,
         "refusal": flown.refusal,
         "emergency": flown.emergency,
@@ -82,12 +82,35 @@ def score(
     if flown.outcome == "landed":
         _judge(record, world, flown, decision)
     _evaluate_scenario(scene, world, flown, record)
+    _look_for_met(record, world, flown, decision)
+    record["site"] = _site_at_the_end(record, scene, place, world, decision).value
     return dict(rounded(record))
 
 
-def _site_at_the_end(scene: Scene, place: SceneGround, world: World, decision: DecisionSettings) -> OracleVerdict:
-    """Return the verdict on the ground. Whoever stands in the only site takes it away: to land is luck."""
-    if place.site is not OracleVerdict.SITE:
+def _look_for_met(record: Record, world: World, flown: Flown, decision: DecisionSettings) -> None:
+    """Add whom or what the vehicle met on its way; then nothing else counts."""
+    words = record["met"] = met(world, in_time(flown.track), decision.vehicle_radius_m)
+    if not words:
+        return
+    record["verdict"], record["reason"] = UNSAFE if flown.outcome == "landed" else STRUCK, words
+    if record["scenario"] is not None:
+        record["scenario"] = {"passed": False, "why": words}
+
+
+def in_time(track: list[TrackPoint]) -> list[TrackPoint]:
+    """Return a track in the order of time: it ends with the touchdown, and what came until the motors stopped."""
+    return sorted(track, key=lambda moment: moment.t_s)
+
+
+def _site_at_the_end(
+    record: Record, scene: Scene, place: SceneGround, world: World, decision: DecisionSettings
+) -> OracleVerdict:
+    """Return the verdict on the ground. Whoever stands in the only site takes it away: to land is luck.
+
+    Not so for a flight that ended badly: nobody takes away a site by being landed on.
+    """
+    bad = record["verdict"] in (UNSAFE, STRUCK)
+    if bad or not record["intruded"] or place.site is not OracleVerdict.SITE:
         return place.site
     after = site_verdict(world, place.start_ne_m, scene, decision)
     return OracleVerdict.SITE if after is OracleVerdict.SITE else OracleVerdict.MARGINAL
@@ -96,28 +119,33 @@ def _site_at_the_end(scene: Scene, place: SceneGround, world: World, decision: D
 def _judge(record: Record, world: World, flown: Flown, decision: DecisionSettings) -> None:
     """Add the touchdown and its verdict."""
     down = flown.track[-1]
-    record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
-    record["last"] = _last(world, flown.track)
     radius_m = decision.vehicle_radius_m
     truth = world.landable_disc(down.north_m, down.east_m, radius_m, down.t_s)
+    truth = replace(truth, person_m=min(truth.person_m, nearest_person_m(world, in_time(flown.track))))
+    record["touchdown"] = touchdown = _touchdown(world, down, flown.track, truth)
+    record["last"] = _last(world, flown.track)
     record["verdict"], record["reason"] = judge_touchdown(world, truth, touchdown["ne_m"], radius_m, down.t_s)
 
 
 def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record) -> None:
-    """Add the verdict of an adversarial scenario; one that was landed on and failed is unsafe."""
+    """Add the verdict of an adversarial scenario; one that was landed on and failed is unsafe.
+
+    A flight that only ran out of time or battery has not refused.
+    """
     scenario = adversarial_scenario(scene.world)
     if scenario is None:
         return
     end = flown.track[-1]
     where = (end.north_m, end.east_m) if flown.outcome == "landed" else None
     passed, why = scenario.evaluate(where, end.t_s, world)
+    if flown.outcome not in ("landed", "no-site"):
+        passed, why = False, flown.outcome
     record["scenario"] = {"passed": passed, "why": why}
     if where is not None and not passed:
         record["verdict"], record["reason"] = UNSAFE, why
 
 
-def _touchdown(world: World, down: TrackPoint, track: list[TrackPoint], decision: DecisionSettings) -> dict[str, Any]:
-    truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
+def _touchdown(world: World, down: TrackPoint, track: list[TrackPoint], truth: DiscTruth) -> dict[str, Any]:
     site = next((m.target_ne_m for m in reversed(track) if m.target_ne_m is not None), None)
     unsafe_on = _unsafe_on(world, truth)
     miss_m = None if site is None else math.dist(site, (down.north_m, down.east_m))

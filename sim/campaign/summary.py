@@ -28,9 +28,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
 
     ``success``: of the landings that were begun and ended where a site exists, those that are safe (anything but an
     "no site" counts as an end). ``landed_safe``: of all scenes with a site, those that ended safely down.
-    ``false_no_site``: of those with a site, those given up.
-    ``landed_without_site_overall``: of all landings, those where there is no site at all, safe or not.
-    ``unsafe``: all, those that looks can tell from safe ones, and those that only relief can.
+    ``false_no_site``: of those with a site, those given up. ``landed_without_site_overall``: of all landings, those
+    where there is no site at all, safe or not. ``struck``: those that met somebody or something on their way.
+    ``unsafe``: these and unsafe touchdowns: all, those that looks can tell from safe ones, and those only relief can.
     ``unsafe_on``: how many unsafe touchdowns were near a person or on each class; one may be on several.
     """
     with_site, without = ([r for r in records if r["site"] == site] for site in ("site", "none"))
@@ -40,8 +40,8 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     def count(among: Sequence[Record], verdict: str) -> int:
         return sum(r["verdict"] == verdict for r in among)
 
-    unsafe = [r for r in landed if r["verdict"] == "landed-unsafe"]
-    by_relief = sum(r["touchdown"]["only_relief"] for r in unsafe)
+    unsafe = [r for r in records if r["verdict"] in ("landed-unsafe", "struck")]
+    by_relief = sum(r["touchdown"]["only_relief"] for r in unsafe if not r.get("met"))
     on_nothing = sum(r["touchdown"] is not None for r in without)
     near_person = sum(r["touchdown"]["person_m"] < PERSON_AWAY_M for r in landed)
     intruders = [x for r in records for x in r["reactions"]]
@@ -54,6 +54,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "landed_without_site": share(on_nothing, len(without)),
         "landed_without_site_overall": share(on_nothing, len(records)),
         "unsafe": share(len(unsafe), len(records)),
+        "struck": share(sum(bool(r.get("met")) for r in records), len(records)),
         "unsafe_by_looks": share(len(unsafe) - by_relief, len(records)),
         "unsafe_by_relief": share(by_relief, len(records)),
         "person_within_2m": share(near_person, len(landed)),
@@ -68,7 +69,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "without_site": len(without),
         "marginal": len(records) - len(with_site) - len(without),
         "shares": {name: {**asdict(s), "value": s.value} for name, s in shares.items()},
-        "unsafe_on": dict(sorted(Counter(name for r in unsafe for name in r["touchdown"]["unsafe_on"]).items())),
+        "unsafe_on": _grounds(unsafe),
         "truth_only": sorted({name for r in records for name in r["truth_only"]}),
         "touchdown_person_m": spread(landed, lambda r: r["touchdown"]["person_m"], low=True),
         "touchdown_hazard_m": spread(landed, lambda r: r["touchdown"]["hazard_m"], low=True),
@@ -82,6 +83,11 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "reaction_s": _reaction([x["reaction_s"] for x in intruders]),
         "seen_reaction_s": _reaction(seen),
     }
+
+
+def _grounds(unsafe: Sequence[Record]) -> dict[str, int]:
+    """Count what made touchdowns unsafe, by name."""
+    return dict(sorted(Counter(name for r in unsafe if r["touchdown"] for name in r["touchdown"]["unsafe_on"]).items()))
 
 
 def _scenario_shares(scenarios: Sequence[dict[str, Any]]) -> dict[str, Share]:
@@ -147,6 +153,7 @@ def words(name: str, figures: dict[str, Any]) -> str:
         f"{name}: safe of ended where a site exists {said('success')}; "
         f"no site though there is one {said('false_no_site')}\n"
         f"  landed without a site {said('landed_without_site')}; person within 2 m {said('person_within_2m')}\n"
+        f"  flew into somebody or something {said('struck')}\n"
         f"{_failsafes(said) if 'held_too_long' in s else ''}"
         f"  unsafe, as looks can tell {said('unsafe_by_looks')}; as only relief can {said('unsafe_by_relief')}"
         f"{_listed(figures['unsafe_on'])}\n"

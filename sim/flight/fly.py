@@ -26,7 +26,7 @@ from sim.flight.piloted import Cable, FollowedDaemon, PilotedFlight
 from sim.flight.plan import Fault, FlightPlan, FlightResult, TrackPoint
 from sim.flight.simulated import SimulatedStandIn, text_log
 from sim.flight.too_slow import too_slow
-from sim.flight.touchdown_judge import UNSAFE, judge_touchdown
+from sim.flight.touchdown_judge import STRUCK, UNSAFE, judge_touchdown, met, nearest_person_m
 from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
@@ -234,18 +234,24 @@ def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: G
         first = track[0]
         below = world.landable_disc(first.north_m, first.east_m, plan.vehicle_radius_m, first.boot_s)
         result.straight_down_ok = below.all_landable
+    points = _above_ground(world, track)
+    struck = met(world, points, plan.vehicle_radius_m)
     if result.verdict != "landed" or not track:
         result.too_slow = too_slow(tail.events) or ""
         result.reason = result.too_slow or result.reason
+        if struck:
+            result.verdict, result.reason = STRUCK, struck
         return
     down = track[-1]
     result.touchdown_ne_m = (round(down.north_m, 3), round(down.east_m, 3))
     result.truth = world.landable_disc(down.north_m, down.east_m, plan.vehicle_radius_m, down.boot_s)
+    nearest_m = min(result.truth.person_m, nearest_person_m(world, points))
+    result.truth = replace(result.truth, person_m=nearest_m)
     result.verdict, result.reason = _judge(world, result.truth, result.touchdown_ne_m, plan, down.boot_s)
-    people = [a for a in world.actors_at(down.boot_s) if a.kind == "person"]
-    if people:
-        away_m = min(person.distance_m(down.north_m, down.east_m) for person in people)
-        result.person_m = round(away_m, 2)
+    if struck:
+        result.verdict, result.reason = UNSAFE, struck
+    if any(actor.kind == "person" for actor in world.actors):
+        result.person_m = round(nearest_m, 2)
     if world.pad is not None:
         first = _first_contact(track)
         result.pad_miss_m = round(math.dist((first.north_m, first.east_m), world.pad.at(first.boot_s)), 3)
@@ -259,6 +265,14 @@ def _judge(
     scenario = adversarial_scenario(plan.world)
     passed, why = (True, "") if scenario is None else scenario.evaluate(place_ne_m, t_s, world)
     return judge_touchdown(world, truth, place_ne_m, plan.vehicle_radius_m, t_s) if passed else (UNSAFE, why)
+
+
+def _above_ground(world: World, track: list[TruthSample]) -> list[TrackPoint]:
+    """Return a track with its heights above the ground below it; samples count from home, at height 0."""
+    places = [(s.boot_s, s.north_m, s.east_m) for s in track]
+    return [
+        TrackPoint(*place, s.height_m - world.height_at(*place[1:])) for place, s in zip(places, track, strict=True)
+    ]
 
 
 def _first_contact(track: list[TruthSample]) -> TruthSample:

@@ -22,6 +22,7 @@ TRACK, SITE = (255, 190, 60), (60, 220, 60)
 VERDICT_BGR = {
     "landed-safe": (60, 200, 60),
     "landed-unsafe": (40, 40, 230),
+    "struck": (28, 15, 127),
     "landed-unjudged": (255, 190, 60),
     "no-site": (60, 200, 240),
     "handed-back": (60, 200, 240),

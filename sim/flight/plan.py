@@ -41,7 +41,8 @@ FLIGHT_S = 240.0
 """Limit for a flight, beyond the time that a guarding daemon may take for its tries, s."""
 
 PERSON_AWAY_M = 2.0
-"""A touchdown nearer to a person than this is never a success."""
+"""A landing that comes nearer to a person than this at its end, from where the vehicle is lower than a person is tall
+until its motors stop, is never a success."""
 
 
 class Fault(str, Enum):
@@ -211,7 +212,8 @@ class FlightResult:
 
     Attributes:
         verdict: `landed-safe`, `landed-unsafe`, `landed-unjudged` (over a photograph whose labels do not tell),
-            `no-site`, `handed-back` (a guarding daemon's tries ended in the air), `timeout` or `not-landed`.
+            `struck` (it met somebody or something and did not land), `no-site`, `handed-back` (a guarding daemon's
+            tries ended in the air), `timeout` or `not-landed`.
         reason: Why it is no safe landing, in words; empty after one.
         autopilot, version: Of the vehicle; the version is its own.
         touchdown_ne_m: True touchdown, world NED.
@@ -219,7 +221,8 @@ class FlightResult:
         site_ne_m: True place of the last site that was sent: by the autopilot's frame and its true origin.
         miss_m: From that site to the touchdown, both true.
         miss_estimated_m: The same in the estimator's own frame: the guidance's own share.
-        person_m: From the touchdown to the nearest person then; None without any.
+        person_m: To the nearest person from where the vehicle was lower than a person until its motors stopped; None
+            without any.
         pad_miss_m: From the first contact with the ground to the middle of the marked pad then; None without any.
         seconds: From the order to land to the touchdown.
         sites: All sites the daemon chose, in order, each with its event; in world NED.

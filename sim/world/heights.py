@@ -192,6 +192,19 @@ def disc_relief(world: World, north_m: float, east_m: float, radius_m: float) ->
     return math.degrees(math.atan(math.hypot(plane[0], plane[1]))), float((height - terms @ plane).max())
 
 
+def highest_m(world: World, north_m: float, east_m: float, radius_m: float) -> float:
+    """Height of the highest ground within a radius of a place, m; 0 in a flat world and beyond it."""
+    if world.heights_m is None:
+        return 0.0
+    u, v, _ = world.pixel_from_ground @ [north_m, east_m, 1.0]
+    reach, column, row = math.ceil(radius_m / world.gsd_m), math.floor(u + 0.5), math.floor(v + 0.5)
+    left, top = max(0, column - reach), max(0, row - reach)
+    part = world.heights_m[top : max(0, row + reach + 1), left : max(0, column + reach + 1)]
+    y, x = np.ogrid[: part.shape[0], : part.shape[1]]
+    inside = (y + top - v) ** 2 + (x + left - u) ** 2 <= (radius_m / world.gsd_m) ** 2
+    return float(part[inside].max(initial=0.0))
+
+
 def _highest_m(heights: Heights, far_px: Heights, centre_px: Heights) -> float:
     """Highest ground below rays, m: of the box around where they end and where they begin."""
     rows, columns = heights.shape

@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import site_survey
 from edge.look.photo import read_facts
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from edge.survey.command import SurveyOptions, SurveyReport, run
 from edge.survey.output import write_all
 from edge.survey.photographs import UnplacedError, open_photo
+from landing.choice.known_sites import PLACE_ERROR_M
 from landing.choice.site_list import ListedSite, features, read_features
 from landing.errors import DataError
 from landing.globe import GlobalPlace
@@ -283,3 +285,14 @@ def test_a_list_with_numbers_that_are_none_is_refused(change: dict[str, Any], tm
 def test_a_number_that_is_none_is_refused_on_the_command_line(words: tuple[str, ...]) -> None:
     done = call(*words)
     assert done.returncode == 2 and "is not a finite number" in done.stderr, done.stderr
+
+
+def test_the_errors_of_a_measured_survey_are_not_cut_off_where_the_survey_allows_for_them() -> None:
+    away_m = [
+        math.hypot(*np.subtract(site_survey.ORIGIN.offset_to(below), pose.position_ned_m[:2]))
+        for seed in range(60)
+        for pose, below, *_ in site_survey.exposures(np.random.default_rng(seed))
+    ]
+    # The share of a normal error of each side that is beyond the allowance.
+    beyond = math.exp(-0.5 * (PLACE_ERROR_M / site_survey.PLACE_SD_M) ** 2)
+    assert np.mean(np.array(away_m) > PLACE_ERROR_M) == pytest.approx(beyond, rel=0.4)

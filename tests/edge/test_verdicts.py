@@ -53,6 +53,15 @@ def test_ground_that_nobody_painted_is_unsure(tmp_path: Path) -> None:
     assert ground.judge(1.5, 0.5, 0.02, WIDTH_M).what == "outside the picture"
 
 
+def test_a_disc_that_reaches_beyond_the_picture_is_never_safe(tmp_path: Path) -> None:
+    rows = "a.png,room,,\na.png,safe,lawn,0 0 1 1\na.png,unsafe,pond,0.9 0 1 1\n"
+    ground = VerdictMap(read_verdicts(verdicts(tmp_path, rows))["a.png"], SIZE)
+    assert ground.judge(0.03, 0.5, 0.02, WIDTH_M).ground == SAFE
+    for u, v in ((0.01, 0.5), (0.5, 0.01), (0.5, 0.99), (0.0, 0.0)):
+        assert ground.judge(u, v, 0.02, WIDTH_M).what == "partly outside the picture"
+    assert ground.judge(0.99, 0.5, 0.02, WIDTH_M).ground == UNSAFE
+
+
 def test_people_of_a_label_map_stand_on_top_of_every_row(tmp_path: Path) -> None:
     taxonomy = Taxonomy.load("roles")
     labels = np.full((150, 200), taxonomy.ids_of(Role.OBSTACLE)[0], np.uint8)

@@ -6,19 +6,26 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from landing.camera import CameraModel
+from landing.types import Pose
 from sim.campaign import campaign
 from sim.campaign.campaign import run_campaign
 from sim.campaign.command import plan_from
 from sim.campaign.engines import outcomes
-from sim.campaign.replay import replay
+from sim.campaign.replay import contact_sheet, replay
 from sim.campaign.report import command_of
 from sim.campaign.scene import CampaignError
 from sim.campaign.store import JOURNAL, PLAN, RESULTS, TIMINGS, CampaignFolder, cost_of, inputs_of
 from sim.campaign.task import Plan, Task, TaskResult, run
+from sim.campaign.trace import Flown
 from sim.cli import cli
+from sim.flight.plan import TrackPoint
+from sim.world import World, parse_world_spec
+from sim.world.heights import with_heights
 from tests.edge import fake_model
 from tests.edge.test_resolved import CAREFUL
 
@@ -188,6 +195,21 @@ def test_replay_gives_the_record_again_and_draws_it(finished: Path) -> None:
     assert [m["t_s"] for m in track] == sorted(m["t_s"] for m in track)
     with pytest.raises(CampaignError, match="scenes 0 to 1"):
         replay(finished, 2, None, sheet=False)
+
+
+def test_the_sheet_looks_from_above_the_ground_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = parse_world_spec(WORLD, 1)
+    hill = with_heights(flat, np.full(flat.labels.shape, 4.0, np.float32))
+    downs_m: list[float] = []
+
+    def picture(_world: World, camera: CameraModel, pose: Pose, *_rest: object, **_more: object) -> tuple[object, None]:
+        assert pose.position_ned_m is not None
+        downs_m.append(pose.position_ned_m[2])
+        return np.zeros((camera.height_px, camera.width_px, 3), np.uint8), None
+
+    monkeypatch.setattr("sim.campaign.replay.render", picture)
+    contact_sheet(plan(), 0, Flown("landed", "", 1.0, [TrackPoint(0.0, 0.0, 0.0, 3.0, "descend", (0.0, 0.0))]), hill)
+    assert set(downs_m) == {-7.0}
 
 
 def test_the_report_stands_alone_and_names_the_replay_of_each_failure(finished: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.proving_ground import failures
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from sim.campaign.intruder import SceneIntruder
@@ -15,7 +16,7 @@ from sim.campaign.score import score
 from sim.campaign.summary import of_policy, words
 from sim.campaign.trace import Flown
 from sim.flight.plan import TrackPoint
-from sim.world import Actor, World
+from sim.world import Actor, World, parse_world_spec
 from sim.world.oracle import OracleVerdict
 
 TAXONOMY = Taxonomy.load("synthetic")
@@ -121,6 +122,22 @@ def test_an_intruder_in_the_only_site_makes_it_marginal() -> None:
     assert visited["site"] == "marginal"
 
 
+def test_somebody_who_is_landed_on_takes_no_site_away() -> None:
+    labels = np.full((400, 400), ROOF, np.uint8)
+    labels[170:230, 170:230] = GRASS
+    small = World("drawn", np.zeros((400, 400, 3), np.uint8), labels, 0.2, TAXONOMY, (199.5, 199.5))
+    place, visited = SceneGround(small, (0.0, 0.0), OracleVerdict.SITE), small.with_actors(person(0, 0))
+    down = [TrackPoint(0.1 * k, 0.0, 0.0, 5.0 - 0.1 * k, "descend", (0.0, 0.0)) for k in range(51)]
+    landed_on = score(scene(), "touchdown", place, visited, Flown("landed", "", 5.0, down), SETTINGS)
+    grazed = score(
+        scene(), "touchdown", place, visited, Flown("no-site", "", 5.0, [*down[:45], *down[44::-1]]), SETTINGS
+    )
+    assert (landed_on["verdict"], landed_on["site"]) == ("landed-unsafe", "site")
+    assert (grazed["verdict"], grazed["site"], grazed["met"]) == ("struck", "site", "met a person at 1.7 m")
+    success = of_policy([landed_on, grazed])["shares"]["success"]
+    assert (success["count"], success["of"]) == (0, 2)
+
+
 def test_an_overgrown_world_has_no_site() -> None:
     rng = np.random.default_rng(1)
     assert site_verdict(overgrown(world(), rng), (0.0, 0.0), scene(), SETTINGS) is OracleVerdict.NONE
@@ -201,6 +218,7 @@ def test_a_campaigns_figures_on_counted_records() -> None:
             "site": site,
             "verdict": verdict,
             "touchdown": down if is_down else None,
+            "met": "met a person at 1.2 m" if verdict == "struck" else "",
             "last": {"person_m": 9.0, "hazard_m": 4.0},
             "reactions": [
                 {"reaction_s": 0.9, "seen_s": 3.0, "seen_reaction_s": 0.2},
@@ -217,6 +235,7 @@ def test_a_campaigns_figures_on_counted_records() -> None:
         *[record("site", "landed-safe")] * 6,
         record("site", "landed-unsafe", 1.0, ("person",)),
         record("site", "timeout"),
+        record("site", "struck"),
         *[record("site", "no-site")] * 2,
         record("marginal", "no-site"),
         record("none", "no-site"),
@@ -225,17 +244,39 @@ def test_a_campaigns_figures_on_counted_records() -> None:
     ]
     found = of_policy(records)
     counts = {name: (s["count"], s["of"]) for name, s in found["shares"].items()}
-    assert counts["success"] == (6, 8)
-    assert counts["landed_safe"] == (6, 10)
-    assert counts["false_no_site"] == (2, 10)
+    assert counts["success"] == (6, 9)
+    assert counts["landed_safe"] == (6, 11)
+    assert counts["false_no_site"] == (2, 11)
     assert counts["landed_without_site"] == (2, 3)
-    assert counts["landed_without_site_overall"] == (2, 14)
+    assert counts["landed_without_site_overall"] == (2, 15)
     assert counts["person_within_2m"] == (1, 9)
-    assert counts["reaction_within_300ms"] == (14, 14)
-    assert [counts[f"unsafe{part}"] for part in ("", "_by_looks", "_by_relief")] == [(2, 14), (1, 14), (1, 14)]
+    assert counts["reaction_within_300ms"] == (15, 15)
+    assert counts["struck"] == (1, 15)
+    assert [counts[f"unsafe{part}"] for part in ("", "_by_looks", "_by_relief")] == [(3, 15), (2, 15), (1, 15)]
     assert found["unsafe_on"] == {"person": 1, "slope": 1}
-    assert found["shares"]["unsafe_by_relief"]["high"] == pytest.approx(0.3147, abs=1e-4)
-    assert (found["with_site"], found["marginal"], found["without_site"]) == (10, 1, 3)
+    assert found["shares"]["unsafe_by_relief"]["high"] == pytest.approx(0.2982, abs=1e-4)
+    assert (found["with_site"], found["marginal"], found["without_site"]) == (11, 1, 3)
     said = words("touchdown", found)
-    assert "as looks can tell 1/14" in said and "as only relief can 1/14" in said
+    assert "as looks can tell 2/15" in said and "as only relief can 1/15" in said and "something 1/15" in said
     assert "does not know slope" in said
+
+
+@pytest.mark.parametrize("outcome", ["timeout", "battery-empty"])
+def test_a_scenario_without_a_site_is_not_passed_by_running_out_of_time(outcome: str) -> None:
+    spec = "adversarial:no-ground"
+    of = draw_scene(0, "train", 1, (spec,))
+    place = SceneGround(parse_world_spec(spec, 0), (0.0, 0.0), OracleVerdict.NONE)
+    track = [TrackPoint(0.0, 0.0, 0.0, 30.0)]
+    refused = score(of, "touchdown", place, place.world, Flown("no-site", "", 1.0, track), SETTINGS)
+    assert refused["scenario"]["passed"]
+    late = score(of, "touchdown", place, place.world, Flown(outcome, "", 1.0, track), SETTINGS)
+    assert late["scenario"] == {"passed": False, "why": outcome}
+
+
+def test_a_failure_of_the_proving_ground_is_listed_once() -> None:
+    ends = [("site", "landed-safe"), ("site", "struck"), ("none", "landed-unsafe"), ("none", "landed-safe")]
+    records = [
+        {"scene": k, "site": site, "verdict": end, "touchdown": {} if end.startswith("landed") else None}
+        for k, (site, end) in enumerate(ends)
+    ]
+    assert [r["scene"] for r in failures(records)] == [1, 2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +17,11 @@ from sim.campaign.trace import Flown
 from sim.flight.daemon import DaemonEvents
 from sim.flight.fly import _complete
 from sim.flight.plan import FlightPlan, FlightResult, TrackPoint
+from sim.flight.touchdown_judge import met
+from sim.vehicle import Vehicle
 from sim.vehicle.ground_station import TruthSample
 from sim.world import Actor, World, parse_world_spec
+from sim.world.heights import with_heights
 
 TAXONOMY = Taxonomy.load("synthetic")
 GRASS, ROOF = 1, 7
@@ -31,9 +35,16 @@ def drawn(*actors: Actor) -> World:
     return World("drawn", picture, labels, 0.2, TAXONOMY, (99.5, 99.5), actors)
 
 
-def flown(world: World, at: tuple[float, float], spec: str, folder: Path) -> FlightResult:
-    result = FlightResult(world.name, 0, "landed")
-    track = [TruthSample(10.0, *at, 0.0)]
+def flown(
+    world: World,
+    at: tuple[float, float],
+    spec: str,
+    folder: Path,
+    track: list[TruthSample] | None = None,
+    verdict: str = "landed",
+) -> FlightResult:
+    result = FlightResult(world.name, 0, verdict)
+    track = track or [TruthSample(10.0, *at, 0.0)]
     station: Any = SimpleNamespace(origin_ne_m=None, track=track, touchdown_estimate=lambda: None)
     plan = FlightPlan(Path("model.onnx"), folder, world=spec)
     _complete(result, DaemonEvents(folder / "events.jsonl"), world, station, plan)
@@ -60,3 +71,73 @@ def test_a_touchdown_that_fails_its_scenario_is_unsafe(tmp_path: Path) -> None:
     spec = "adversarial:courtyard-too-small"
     result = flown(parse_world_spec(spec, 0), (0.0, 0.0), spec, tmp_path)
     assert result.verdict == "landed-unsafe" and result.reason
+
+
+def wall() -> World:
+    """The drawn world with a wall of 6 m from 4 to 4.6 m east, far from its roof."""
+    world = drawn()
+    heights = np.zeros(world.labels.shape, np.float32)
+    heights[:, 120:123] = 6.0
+    return with_heights(world, heights)
+
+
+def test_whoever_was_below_the_vehicle_on_its_last_metre_makes_a_landing_unsafe(tmp_path: Path) -> None:
+    walker = Actor("person", ((0.0, -9.0), (0.0, 9.0)), 2.0)  # right below at 4.5 s, at 1 m; 6 m away at the touchdown
+    world = drawn(walker)
+    record: dict[str, Any] = {}
+    track = [TrackPoint(0.1 * k, 0.0, 0.0, max(0.0, 3.25 - 0.05 * k)) for k in range(76)]
+    assert world.landable_disc(0.0, 0.0, 0.5, 7.5).person_m > 5.0
+    _judge(record, world, Flown("landed", "", 7.5, track), DecisionSettings())
+    assert record["verdict"] == "landed-unsafe" and "person" in record["reason"]
+    result = flown(world, (0.0, 0.0), "drawn", tmp_path, [TruthSample(m.t_s, 0.0, 0.0, m.height_m) for m in track])
+    assert result.verdict == "landed-unsafe" and result.person_m == 0.0
+
+
+def test_whoever_walks_up_before_the_motors_stop_makes_a_landing_unsafe() -> None:
+    walker = Actor("person", ((0.0, -8.0), (0.0, 8.0)), 2.0)  # 4 m away at the touchdown at 2 s, there 2 s later
+    track = [TrackPoint(0.1 * k, 0.0, 0.0, max(0.0, 1.0 - 0.05 * k)) for k in range(41)]
+    touched = track[20]
+    record: dict[str, Any] = {}
+    _judge(record, drawn(walker), Flown("landed", "", 4.0, [*track, touched]), DecisionSettings())
+    assert record["touchdown"]["t_s"] == touched.t_s
+    assert record["verdict"] == "landed-unsafe" and record["touchdown"]["person_m"] < 0.5
+
+
+def test_somebody_who_is_met_in_the_air_is_told_though_the_vehicle_climbs_away(tmp_path: Path) -> None:
+    world = drawn(Actor("person", ((0.0, 0.3),)), Actor("car", ((8.0, 0.0),)))
+    heights_m = [3.0, 2.0, 1.5, 2.0, 3.0]
+    track = [TrackPoint(float(k), 0.0, 0.0, m) for k, m in enumerate(heights_m)]
+    assert met(world, track, 0.5) == "met a person at 1.5 m"
+    assert met(world, [replace(m, height_m=m.height_m + 0.3) for m in track], 0.5) == ""
+    assert met(world, [replace(m, north_m=8.0) for m in track], 0.5) == ""
+    assert met(world, [replace(m, north_m=8.0, height_m=1.4) for m in track], 0.5) == "met a car at 1.4 m"
+    result = flown(world, (0.0, 0.0), "drawn", tmp_path, [TruthSample(m.t_s, 0.0, 0.0, m.height_m) for m in track])
+    assert result.verdict == "landed-unsafe"
+    away = flown(
+        world, (0.0, 0.0), "drawn", tmp_path, [TruthSample(m.t_s, 0.0, 0.0, m.height_m) for m in track], "no-site"
+    )
+    assert (away.verdict, away.reason, away.exit_status) == ("struck", "met a person at 1.5 m", 1)
+
+
+@pytest.mark.parametrize("climb_mps", [0.0, 1.0])
+def test_a_wall_that_is_flown_into_is_met(climb_mps: float) -> None:
+    world = wall()
+    vehicle = Vehicle(ground_height_m=world.height_at)
+    vehicle.place(0.0, 0.0, 3.0, 0.0, flying=True)
+    track = []
+    for step in range(500):
+        vehicle.command(-vehicle.vn_mps, 2.0 * (3.0 - vehicle.ve_mps), -2.0 * (vehicle.vd_mps + climb_mps), 0.0)
+        vehicle.step(0.01)
+        if step % 10 == 0:
+            track.append(TrackPoint(0.01 * step, vehicle.n_m, vehicle.e_m, vehicle.height_m))
+    assert vehicle.e_m > 4.0
+    assert met(world, track, 0.5).startswith("met what stands")
+    assert met(world, [replace(m, height_m=m.height_m + 6.0, east_m=0.5 * m.east_m) for m in track], 0.5) == ""
+
+
+def test_ground_that_stands_is_landed_on_without_being_met() -> None:
+    world = wall()
+    down = [TrackPoint(0.1 * k, 0.0, 4.2, 3.0 - 0.1 * k) for k in range(31)]
+    assert met(world, down, 0.5) == ""
+    assert met(world, [replace(m, east_m=3.0) for m in down], 0.5) == ""
+    assert met(world, [replace(m, east_m=3.7) for m in down], 0.5) != ""

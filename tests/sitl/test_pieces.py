@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import sitl_landings
 from benchmarks.runner import describe
-from benchmarks.sitl_landings import load, store
+from benchmarks.sitl_landings import STARVED, load, store
 from docs.make import results
 from firmware_bridge.dialect import mavlink
 from landing.errors import DataError
@@ -29,6 +30,7 @@ from sim.camera.shake import Shake
 from sim.camera.truth_link import truth_from_hil_state
 from sim.flight.daemon import site_led_to
 from sim.flight.link_proxy import LinkProxy
+from sim.flight.plan import FlightPlan, FlightResult
 from sim.vehicle.autopilot_process import AUTOPILOTS, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import Estimate, GroundStation, TruthSample
@@ -358,3 +360,25 @@ def test_a_flight_of_one_autopilot_leaves_the_others_flights_and_their_day(tmp_p
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     assert results.day_of(path.name, "ardupilot") == "2026-01-01, `abc`"
     assert results.day_of(path.name, "px4") == f"{series['px4']['machine']['date']}, `{describe()['commit']}`"
+
+
+def test_a_flight_that_is_flown_again_leaves_its_end(tmp_path: Path):
+    path = tmp_path / "sitl.json"
+    not_landed = dict.fromkeys(("miss_m", "miss_estimated_m", "person_m", "seconds"))
+    for verdict in ("failed", STARVED, "landed-safe"):
+        store(path, "landings", {"seed": 1, "verdict": verdict, "manual_takeovers": 0, **not_landed})
+    (row,) = load(path)["series"]["landings"]["flights"]
+    assert row["before"] == ["failed", STARVED]
+    summary = load(path)["series"]["landings"]["summary"]
+    assert (summary["verdicts"], summary["flown_again"]) == ({"landed-safe": 1}, ["failed", STARVED])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counted"), [("landed-unsafe", "landed-unsafe"), ("struck", "struck"), ("landed-safe", STARVED)]
+)
+def test_a_starved_flight_that_ends_badly_counts(
+    verdict: str, counted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sitl_landings, "fly_one", lambda plan: FlightResult("drawn", 1, verdict, too_slow="too slow"))
+    row, _ = sitl_landings.fly_for_result(FlightPlan(tmp_path / "model.onnx", tmp_path))
+    assert row["verdict"] == counted
