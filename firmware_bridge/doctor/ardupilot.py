@@ -214,6 +214,8 @@ LINK = (
 )
 
 RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *DESCENT, *LOST_LINK, *LINK)
+# In every build of ArduCopter; of the others a board or a build may have fewer
+ALWAYS: tuple[Rule, ...] = (*PRECISION, *DESCENT, *LOST_LINK)
 
 # The gimbal, where the daemon points it down
 GIMBAL: tuple[Rule, ...] = (

@@ -21,13 +21,14 @@ from firmware_bridge.doctor.pitfalls import find_pitfalls, timesync_pitfall
 from firmware_bridge.doctor.quality import Quality, measure, quality_findings
 from firmware_bridge.doctor.rules import Rule, judge_all, names_of, number
 from firmware_bridge.doctor.session import Session
-from firmware_bridge.doctor.versions import names_version, renamed_findings, version_finding
+from firmware_bridge.doctor.versions import names_version, renamed_findings, unread_findings, version_finding
 from firmware_bridge.identity import Identity
 from landing.errors import LinkError
 from landing.problems import Problem
 from landing.vehicle import Autopilot
 
 RULES: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.RULES, Autopilot.PX4: px4.RULES}
+ALWAYS: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.ALWAYS, Autopilot.PX4: px4.ALWAYS}
 # Beside them, where the daemon points a gimbal down
 GIMBALS: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.GIMBAL, Autopilot.PX4: px4.GIMBAL}
 LISTEN_S = 5.0
@@ -128,6 +129,7 @@ def examine(
     else:
         found(judge_all(rules, report.parameters, asked))
         found(renamed_findings(identity, report.values))
+        found(unread_findings(identity, ALWAYS[identity.autopilot], report.values))
     found(find_pitfalls(identity, report.values))
     if report.quality is not None:
         quality = report.quality

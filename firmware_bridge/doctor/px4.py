@@ -56,15 +56,19 @@ PRECISION = (
     Rule("PLD_SRCH_TOUT", within(0, 60, "s", 10)).because("it waits there for so long, then lands in place"),
     Rule("PLD_MAX_SRCH", within(0, 10), Level.NOTE).because("it goes back to search so often"),
     Rule("RTL_PLD_MD", anything(names=RTL_MODES)).because("what RTL does about a target; see 'pitfalls'"),
+    Rule("RTL_TYPE", anything(names=_RTL_TYPES)).because(
+        "where RTL lands by a mission's own landing, RTL_PLD_MD does not count: the item's param2 does"
+    ),
+)
+
+# Other sources of targets; not every build has them
+ESTIMATORS = (
     Rule("LTEST_MODE", anything(names={0: "moving target", 1: "target stands still"})).because(
         "of landing_target_estimator, which our targets do not need"
     ),
     Rule("VTE_EN", one_of((0,), _NO_YES), Level.ERROR, reboot=True, since=V1_18).because(
         "the vision target estimator publishes a landing target too, from a mission's land point if need be: it and "
         "ours take turns"
-    ),
-    Rule("RTL_TYPE", anything(names=_RTL_TYPES)).because(
-        "where RTL lands by a mission's own landing, RTL_PLD_MD does not count: the item's param2 does"
     ),
 )
 
@@ -127,7 +131,9 @@ LINK = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*PRECISION, *DESCENT, *HEIGHT, *LINK)
+RULES: tuple[Rule, ...] = (*PRECISION, *ESTIMATORS, *DESCENT, *HEIGHT, *LINK)
+# In every build for multicopters; of the others a board or a build may have fewer
+ALWAYS: tuple[Rule, ...] = (*PRECISION, *DESCENT)
 
 
 def _on_servos(values: Values) -> bool:

@@ -7,12 +7,12 @@ named as not judged. The sources are linked in docs/setup/versions.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from firmware_bridge.doctor.findings import DoctorFinding, Level
-from firmware_bridge.doctor.rules import Values
+from firmware_bridge.doctor.rules import Rule, Values
 from firmware_bridge.identity import Identity, Version
 from landing.vehicle import Autopilot
 
@@ -130,6 +130,27 @@ def renamed_findings(identity: Identity, values: Values) -> list[DoctorFinding]:
             why = "it is not judged: this version has another name for it, or was built without it"
             found.append(DoctorFinding("parameters", one.names[-1], Level.WARNING, value, why=why))
     return found
+
+
+def unread_findings(identity: Identity, always: Sequence[Rule], values: Values) -> list[DoctorFinding]:
+    """Name the parameters of `always` that were not read: lost on the way, or under a name that is not known here.
+
+    Of a version that is not known, those are expected whose name never changed so far.
+    """
+    version, oldest = names_version(identity), KNOWN[identity.autopilot][0].series
+    renamed = {name for one in RENAMED[identity.autopilot] for name in one.names}
+    unread = [
+        rule.parameter
+        for rule in always
+        if rule.parameter not in values and rule.parameter not in renamed and rule.missing is None and rule.when(values)
+        # Without a version, what every known one has by this name
+        and (rule.belongs_to(version) if version is not None else rule.before is None and rule.since[:2] <= oldest)
+    ]
+    if not unread:
+        return []
+    value = f"{len(unread)} parameters were not read: {', '.join(unread)}"
+    why = "they are not judged: the link lost them, or this version has other names for them; run the doctor again"
+    return [DoctorFinding("parameters", "not read", Level.WARNING, value, "all read", why)]
 
 
 def series_text(series: Series) -> str:

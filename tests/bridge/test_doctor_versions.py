@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.doctor import ardupilot
-from firmware_bridge.doctor.examination import RULES
+from firmware_bridge.doctor.examination import ALWAYS, RULES
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.parameters import AutopilotParameter
 from firmware_bridge.doctor.pitfalls import find_pitfalls
 from firmware_bridge.doctor.rules import judge_all, names_of
-from firmware_bridge.doctor.versions import KNOWN, RENAMED, known_text, names_version, renamed_findings, version_finding
+from firmware_bridge.doctor.versions import (
+    KNOWN,
+    RENAMED,
+    known_text,
+    names_version,
+    renamed_findings,
+    unread_findings,
+    version_finding,
+)
 from firmware_bridge.identity import Identity
 from landing.vehicle import Autopilot
 from tests.bridge.fake_px4 import FakePx4
@@ -62,6 +70,8 @@ class TestEveryList:
 
     def test_is_judged_whole(self, name):
         assert not [n for n, finding in judged(name).items() if "neither" in finding.value]
+        identity = identity_of_list(name)
+        assert not unread_findings(identity, ALWAYS[identity.autopilot], LISTS[name]["parameters"])
 
     def test_from_the_factory_lacks_only_what_switches_precision_landing_on(self, name):
         wrong = {n for n, f in judged(name).items() if f.level > Level.NOTE and f.section == "parameters"}
@@ -194,3 +204,15 @@ def test_a_lost_link_that_breaks_a_landing_off_is_told(name):
     assert judged(name)["FS_OPTIONS"].level is Level.NOTE
     assert judged(name, FS_OPTIONS=16 + 8)["FS_OPTIONS"].level is Level.OK
     assert "FS_OPTIONS" not in judged(name, FS_THR_ENABLE=0, FS_GCS_ENABLE=0)
+
+
+def test_what_the_link_lost_or_a_version_renamed_again_is_told_as_not_judged():
+    """A parameter that leads elsewhere, and was not read, must not be passed over."""
+    identity = identity_of_list("arducopter-4.6.2")
+    values = {**LISTS["arducopter-4.6.2"]["parameters"]}
+    del values["PLND_YAW_ALIGN"]
+    (finding,) = unread_findings(identity, ardupilot.ALWAYS, values)
+    assert finding.level is Level.WARNING and "PLND_YAW_ALIGN" in finding.value
+    never_met = Identity(ARDUPILOT, 2, (9, 1, 0))
+    (finding,) = unread_findings(never_met, ardupilot.ALWAYS, values)
+    assert finding.value.endswith("PLND_YAW_ALIGN"), "and nothing of the other versions' names"
