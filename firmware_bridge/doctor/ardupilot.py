@@ -217,6 +217,18 @@ RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *DESCENT, *LOST_LINK, *LINK
 # In every build of ArduCopter; of the others a board or a build may have fewer
 ALWAYS: tuple[Rule, ...] = (*PRECISION, *DESCENT, *LOST_LINK)
 
+
+def sticks(channels: tuple[int, int, int, int]) -> tuple[Rule, ...]:
+    """Rules of the pilot's sticks, where the daemon may command; `channels` as in `LinkExpert.stick_channels`."""
+    return tuple(
+        Rule(f"RCMAP_{stick}", one_of((channel,), mend=False), Level.ERROR, missing=Level.WARNING).because(
+            "expert.link.stick_channels says where this stick is: the pilot's hand on it is not seen, or another "
+            "channel is taken for it; make both alike"
+        )
+        for stick, channel in zip(("ROLL", "PITCH", "THROTTLE", "YAW"), channels, strict=True)
+    )
+
+
 # The gimbal, where the daemon points it down
 GIMBAL: tuple[Rule, ...] = (
     Rule("MNT1_TYPE", within(1, math.inf), Level.ERROR, reboot=True, missing=Level.ERROR).because(

@@ -142,7 +142,10 @@ def unread_findings(identity: Identity, always: Sequence[Rule], values: Values) 
     unread = [
         rule.parameter
         for rule in always
-        if rule.parameter not in values and rule.parameter not in renamed and rule.missing is None and rule.when(values)
+        if rule.parameter not in values
+        and rule.parameter not in renamed
+        and rule.missing is None
+        and rule.when(values)
         # Without a version, what every known one has by this name
         and (rule.belongs_to(version) if version is not None else rule.before is None and rule.since[:2] <= oldest)
     ]

@@ -78,6 +78,7 @@ BAD = [
     ("width_px = 640", 'width_px = "wide"', r"camera\.width_px = 'wide': input should be a valid"),
     ("width_px = 640", "", r"camera\.width_px is missing"),
     ("udpin:127.0.0.1:14550", "carrier-pigeon", r"\[link\] .*carrier-pigeon"),
+    ("[link]", "[expert.authority]\nstart_modes = []\n[link]", r"authority\.start_modes = \[\]: .*at least 1 item"),
     ("[link]", "[decision]\nvehicle_radius = 1\n[link]", "did you mean 'vehicle_radius_m'"),
     (
         "[link]",
