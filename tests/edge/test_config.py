@@ -71,6 +71,22 @@ BAD = [
     ("[link]", "[linc]\na=1\n[link]", r"unknown key linc; did you mean 'link'\?"),
     ("hfov_deg = 70", "hfov_deg = 0", r"camera\.hfov_deg = 0: input should be greater than 1"),
     ("hfov_deg = 70", "hfov_deg = 250", r"camera\.hfov_deg = 250: .*less than 170"),
+    (
+        "hfov_deg = 70",
+        "hfov_deg = 1.2217",
+        r"camera\.hfov_deg = 1\.2217: looks like radians: in degrees it would be 70\.0",
+    ),
+    (
+        "hfov_deg = 70",
+        "[expert.camera]\nfx = 500\ncx = 960",
+        r"principal point \(960, 239\.5\) px is far from the middle",
+    ),
+    ("hfov_deg = 70", "[expert.camera]\nfx = 500\nfy = 5", r"focal lengths 500 and 5 px: expected nearly the same"),
+    (
+        "hfov_deg = 70",
+        "[expert.camera]\nfx = 400\ndistortion = [-0.6, 0.0, 0.0, 0.0, 0.0]",
+        r"\[camera\] distortion \[-0\.6, .* folds the picture at its edge",
+    ),
     ("hfov_deg = 70", "", r"exactly one of hfov_deg, calibration or fx; got none"),
     ("[link]", "[expert.camera]\nfx = 500\n[link]", r"got hfov_deg and fx"),
     ("hfov_deg = 70", "[expert.camera]\nfx = 2.0", r"field of view of 179"),
