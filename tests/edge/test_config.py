@@ -87,6 +87,21 @@ BAD = [
         "[expert.camera]\nfx = 400\ndistortion = [-0.6, 0.0, 0.0, 0.0, 0.0]",
         r"\[camera\] distortion \[-0\.6, .* folds the picture at its edge",
     ),
+    (
+        "[link]",
+        "[camera.mount]\nforward_m = 10.0\n[link]",
+        r"camera\.mount is 10 m forward, 0 m right and 0 m down, off the vehicle of decision\.vehicle_radius_m = 0\.5",
+    ),
+    (
+        "[link]",
+        "[expert.link]\nrangefinder_offset_frd_m = [0, 0, 5]\n[link]",
+        r"rangefinder_offset_frd_m is 0 m forward, 0 m right and 5 m down, off the vehicle",
+    ),
+    (
+        "[link]",
+        '[depth]\nsource = "images://d"\nwidth_px = 64\nheight_px = 48\nhfov_deg = 60\nmount = { right_m = -2 }\n[link]',
+        r"depth\.mount is 0 m forward, -2 m right and 0 m down, off the vehicle",
+    ),
     ("hfov_deg = 70", "", r"exactly one of hfov_deg, calibration or fx; got none"),
     ("[link]", "[expert.camera]\nfx = 500\n[link]", r"got hfov_deg and fx"),
     ("hfov_deg = 70", "[expert.camera]\nfx = 2.0", r"field of view of 179"),
