@@ -99,7 +99,7 @@ BAD = [
     ),
     (
         "[link]",
-        '[depth]\nsource = "images://d"\nwidth_px = 64\nheight_px = 48\nhfov_deg = 60\nmount = { right_m = -2 }\n[link]',
+        '[depth]\nsource = "images://d"\nwidth_px = 64\nheight_px = 48\nhfov_deg = 60\nmount.right_m = -2\n[link]',
         r"depth\.mount is 0 m forward, -2 m right and 0 m down, off the vehicle",
     ),
     ("hfov_deg = 70", "", r"exactly one of hfov_deg, calibration or fx; got none"),
