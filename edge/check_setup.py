@@ -35,7 +35,7 @@ def view(camera: CameraModel) -> Finding | None:
         f"{camera.mount.pitch_deg:g}, roll_deg = {camera.mount.roll_deg:g}): nobody below it would be seen; a camera "
         "that looks straight down has pitch_deg = -90, in degrees, and roll_deg = 0"
     )
-    return Finding("view", False, text, problem=Problem.VIEW)
+    return Finding("view", False, text, problem=Problem.GIMBAL)
 
 
 def kept(config: EdgeConfig, flight: ResolvedFlight) -> Finding | None:

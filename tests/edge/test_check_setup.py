@@ -97,4 +97,4 @@ def test_the_command_fails_on_them(tmp_path: Path, model_path: Path) -> None:
     result = call("edge", "check", "--config", path, "--skip-link", "--skip-camera", "--json")
     report = json.loads(result.stdout)
     assert result.returncode == 2 and not report["ok"]
-    assert report["view"]["code"] == "TD-404" and not report["start"]["ok"]
+    assert report["view"]["code"] == "TD-407" and not report["start"]["ok"]
