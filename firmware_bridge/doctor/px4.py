@@ -79,7 +79,11 @@ DESCENT = (
     ),
     Rule("MPC_LAND_CRWL", within(0.1, 0.5, "m/s")).because("speed near the ground, with a range sensor"),
     Rule("MPC_LAND_ALT1", anything("m")).because("height at which it slows down"),
-    Rule("MPC_LAND_ALT2", anything("m")).because("height from which it comes at MPC_LAND_SPEED"),
+    Rule("MPC_LAND_ALT2", within(3, 50, "m")).because("height from which it comes at MPC_LAND_SPEED"),
+    Rule("MPC_Z_V_AUTO_DN", within(0.3, 2, "m/s")).because("speed above MPC_LAND_ALT1"),
+    Rule("RTL_LAND_DELAY", within(0, 600, "s"), Level.NOTE).because(
+        "RTL hovers for so long before it lands; below 0 it hovers, and lands nowhere"
+    ),
     Rule("MPC_LAND_RC_HELP", one_of((1,), _NO_YES, mend=False), Level.NOTE, before=V1_18).because(
         "1 lets the pilot's stick move it during LAND"
     ),
