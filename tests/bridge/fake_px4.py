@@ -23,6 +23,8 @@ DEFAULTS = {
     "MPC_LAND_CRWL": 0.3,
     "MPC_LAND_ALT1": 10.0,
     "MPC_LAND_ALT2": 5.0,
+    "MPC_Z_V_AUTO_DN": 1.5,
+    "RTL_LAND_DELAY": 0.0,
     "MPC_LAND_RC_HELP": 0,
     "COM_RC_OVERRIDE": 1,
     "MAV_SYS_ID": 1,
