@@ -42,6 +42,9 @@ def stamp_of(camera: CameraModel, latency_ms: float) -> str:
     mount = camera.mount
     numbers = [camera.fx / camera.width_px, camera.fy / camera.width_px, *camera.distortion, latency_ms]
     numbers += [mount.roll_deg, mount.pitch_deg, mount.yaw_deg, float(mount.gimbal)]
+    middle = ((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    if (camera.cx, camera.cy) != middle:
+        numbers += [(camera.cx - middle[0]) / camera.width_px, (camera.cy - middle[1]) / camera.width_px]
     return hashlib.sha256(json.dumps([round(number, 4) for number in numbers]).encode()).hexdigest()[:8]
 
 
@@ -153,7 +156,7 @@ class FlightCalibration:
         camera = self.result.camera
         if self._by_angle():
             return CameraModel.from_hfov(camera.width_px, camera.height_px, round(camera.hfov_deg, 2), camera.mount)
-        return replace(camera, fx=round(camera.fx, 2), fy=round(camera.fy, 2))
+        return replace(camera, **{name: round(getattr(camera, name), 2) for name in ("fx", "fy", "cx", "cy")})
 
     def toml(self) -> list[str]:
         """Lines for edge.toml: only what the flight told."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from edge import check_setup
 from edge.calibrate import stamp_of
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
 from edge.claims import claims_of, held_by
@@ -103,9 +104,10 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
     """
     findings: list[Finding] = []
 
-    def found(finding: Finding) -> None:
-        findings.append(finding)
-        if not as_json:
+    def found(finding: Finding | None) -> None:
+        if finding is not None:
+            findings.append(finding)
+        if finding is not None and not as_json:
             say(redact(finding.line))
 
     try:
@@ -118,14 +120,17 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
     lens = config.camera.model()
     found(Finding("config", True, f"{path}; lens {lens.hfov_deg:.1f} degrees wide", {"hfov_deg": lens.hfov_deg}))
     found(_calibrated(config))
+    found(check_setup.view(lens))
+    found(check_setup.start(config))
     flights: list[ResolvedFlight] = []
     model = _guarded("model", lambda c: _check_model(c, flights), config)
     found(_authority(config, flights))
     found(model)
-    if "frame_ms" in model.data and (forms := forms_beside(config.model, model.data["frame_ms"])) is not None:
-        found(forms)
+    if "frame_ms" in model.data:
+        found(forms_beside(config.model, model.data["frame_ms"]))
     found(_flight(flights))
     if flights:
+        found(check_setup.kept(config, flights[0]))
         found(_scale(flights[0]))
     held = held_by(claims_of(path, config))
     parts: tuple[tuple[str, bool, Callable[[EdgeConfig], Finding]], ...] = (
@@ -142,9 +147,7 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
         found(part)
         if name == "camera" and "frame_ms" in model.data:
             fps = part.data.get("fps") or config.camera.fps
-            speed = speed_finding(flights[0], config.model.threads_of_one, model.data["frame_ms"], fps)
-            if speed is not None:
-                found(speed)
+            found(speed_finding(flights[0], config.model.threads_of_one, model.data["frame_ms"], fps))
     ok = all(f.ok for f in findings)
     if as_json:
         report: dict[str, Any] = {"ok": ok}

@@ -5,6 +5,7 @@ Unknown keys are refused with the nearest valid name; relative paths start from 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class EdgeConfig(Section):
             raise ValueError("depth.on_gimbal needs camera.gimbal, whose attitude is read")
         check_together({"decision": self.decision, "director": self.director, "authority": self.authority})
         self._relief_is_seen_before_it_is_asked_for()
+        self._sensors_are_on_the_vehicle()
         rates = (
             ("camera.fps", camera.fps, "camera.stall_timeout_ms", camera.stall_timeout_ms, 1e3),
             ("camera.fps", camera.fps, "health.camera_timeout_ms", self.health.camera_timeout_ms, 1e3),
@@ -77,6 +79,21 @@ class EdgeConfig(Section):
                 f"decision.relief.known_below_m = {relief.known_below_m:g} must be at most authority.look_height_m = "
                 f"{look_m:g}, where the step aside shows the relief, or depth.source must show it from higher up"
             )
+
+    def _sensors_are_on_the_vehicle(self) -> None:
+        """Refuse a sensor outside of the circle that holds the vehicle: its place moves every site, or every height."""
+        radius_m, mounts = self.decision.vehicle_radius_m, {"camera.mount": self.camera.mount}
+        if self.depth.source is not None:
+            mounts["depth.mount"] = self.depth.mount
+        places = {name: (m.forward_m, m.right_m, m.down_m) for name, m in mounts.items()}
+        places["expert.link.rangefinder_offset_frd_m"] = self.expert.link.rangefinder_offset_frd_m
+        for name, (forward_m, right_m, down_m) in places.items():
+            if math.hypot(forward_m, right_m) > radius_m or abs(down_m) > 2 * radius_m:
+                raise ValueError(
+                    f"{name} is {forward_m:g} m forward, {right_m:g} m right and {down_m:g} m down, off the vehicle of "
+                    f"decision.vehicle_radius_m = {radius_m:g}: write metres, or the radius of the circle that holds "
+                    "all of it"
+                )
 
     def link_settings(self) -> LinkSettings:
         """Settings of the link, which asks for more where something may be commanded, or of a gimbal.

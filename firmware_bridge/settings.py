@@ -103,6 +103,15 @@ class LinkExpert(BaseModel):
         default=None, description="file that keeps the signing stamp; the key's name + .stamp by default"
     )
 
+    @model_validator(mode="after")
+    def _every_stick_is_seen(self) -> LinkExpert:
+        if len(set(self.stick_channels)) < len(self.stick_channels):
+            raise ValueError(
+                f"stick_channels {list(self.stick_channels)} has a channel twice, so a stick of the pilot would not be "
+                "seen; expected four, of roll, pitch, throttle and yaw"
+            )
+        return self
+
 
 def anchored(table: Table, folder: Path) -> Table:
     """Make the relative paths of a table start at the folder of its file."""
@@ -207,6 +216,10 @@ class _CameraTable(BaseModel):
     gimbal_down: bool = False
 
 
+class _AuthorityTable(BaseModel):
+    level: str = "advise"
+
+
 class ToolConfig(BaseModel):
     """The tables of ``edge.toml`` that doctor and monitor share; the others are the daemon's."""
 
@@ -214,6 +227,7 @@ class ToolConfig(BaseModel):
     expert: _ExpertTable = _ExpertTable()
     log: _LogTable = _LogTable()
     camera: _CameraTable = _CameraTable()
+    authority: _AuthorityTable = _AuthorityTable()
 
     def settings(self, connection: str | None, baud: int | None, component_id: int) -> LinkSettings:
         """Return the settings of a tool's own link; the command line wins over the file.
@@ -228,6 +242,7 @@ class ToolConfig(BaseModel):
             raise ConfigError("no link: give --link (e.g. /dev/ttyACM0 or udpin:0.0.0.0:14550) or --config")
         gimbal = self.camera.gimbal != "none"
         values.update(gimbal=gimbal, gimbal_down=gimbal and self.camera.gimbal_down)
+        values.update(commands=self.authority.level != "advise")
         # The tool shares the key but not the stamp of its signatures, and announces no video.
         return LinkSettings(**{**values, "component_id": component_id, "video": None})
 
@@ -258,4 +273,5 @@ def load_tool_config(path: Path | None) -> ToolConfig:
         expert=_ExpertTable(link=anchored(config.expert.link, folder)),
         log=anchored(config.log, folder),
         camera=config.camera,
+        authority=config.authority,
     )

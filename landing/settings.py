@@ -346,6 +346,7 @@ class AuthoritySettings(Frozen):
     )
     start_modes: tuple[str, ...] = Field(
         default=("GUIDED", "AUTO.LOITER"),
+        min_length=1,
         description="land: modes in which it may begin, once the pilot enters one in the air, on PX4 from one flown by "
         "hand; RTL or AUTO.RTL may be added",
     )

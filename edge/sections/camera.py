@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge.cameras.contract import CameraRequest
-from edge.lens import camera_for_size
+from edge.lens import camera_for_size, in_degrees, possible
 from edge.sections.base import Section
 from landing.camera import CameraModel, Mount
 from landing.command.pointing import ARRIVED_DEG
@@ -91,6 +91,8 @@ class CameraSection(Section):
     )
     loop: bool = Field(default=False, description="recordings start again at their end")
 
+    _hfov_in_degrees = field_validator("hfov_deg")(in_degrees)
+
     @model_validator(mode="after")
     def _one_lens(self) -> CameraSection:
         given = [name for name in ("hfov_deg", "calibration", "fx") if getattr(self, name) is not None]
@@ -150,14 +152,16 @@ class CameraSection(Section):
         if self.hfov_deg is not None:
             return CameraModel.from_hfov(*size, self.hfov_deg, mount)
         if self.calibration is not None:
-            return camera_for_size(CameraModel.from_calibration(self.calibration, mount), *size)
+            return possible(camera_for_size(CameraModel.from_calibration(self.calibration, mount), *size))
         assert self.fx is not None
-        return CameraModel(
-            *size,
-            self.fx,
-            self.fy if self.fy is not None else self.fx,
-            self.cx if self.cx is not None else (self.width_px - 1) / 2,
-            self.cy if self.cy is not None else (self.height_px - 1) / 2,
-            self.distortion,
-            mount,
+        return possible(
+            CameraModel(
+                *size,
+                self.fx,
+                self.fy if self.fy is not None else self.fx,
+                self.cx if self.cx is not None else (self.width_px - 1) / 2,
+                self.cy if self.cy is not None else (self.height_px - 1) / 2,
+                self.distortion,
+                mount,
+            )
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge.cameras.contract import CameraRequest
-from edge.lens import camera_for_size
+from edge.lens import camera_for_size, in_degrees, possible
 from edge.sections.camera import MountSection
 from landing.camera import CameraModel
 from landing.relief.depth_image import DepthLens, DepthSettings
@@ -32,6 +32,8 @@ class DepthSection(DepthSettings):
         default=0.0, ge=0, le=1000, description="from exposure to arrival, ms; taken off the stamp"
     )
 
+    _hfov_in_degrees = field_validator("hfov_deg")(in_degrees)
+
     @model_validator(mode="after")
     def _whole(self) -> DepthSection:
         if self.source is None:
@@ -54,7 +56,7 @@ class DepthSection(DepthSettings):
         mount = self.mount.mount(self.on_gimbal)
         if self.calibration is not None:
             loaded = CameraModel.from_calibration(self.calibration, mount)
-            camera = camera_for_size(loaded, self.width_px, self.height_px)
+            camera = possible(camera_for_size(loaded, self.width_px, self.height_px))
         else:
             assert self.hfov_deg is not None
             camera = CameraModel.from_hfov(self.width_px, self.height_px, self.hfov_deg, mount)

@@ -50,7 +50,3 @@ class ModelSection(Section):
         return RuntimeOptions(
             self.runtime, self.providers, self.threads, self.allow_failed_gate, precision=self.precision
         )
-
-
-GIMBAL_TURN_DEG = 45.0
-"""A camera turned farther against its gimbal is a fixed mount's angles left in by mistake."""

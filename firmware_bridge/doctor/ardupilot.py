@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from firmware_bridge.doctor.findings import Level
-from firmware_bridge.doctor.rules import Rule, Values, anything, bits, one_of, within
+from firmware_bridge.doctor.rules import ExpectedValue, Rule, Values, anything, bits, one_of, within
 
 V4_1, V4_2, V4_5, V4_7 = (4, 1, 0), (4, 2, 0), (4, 5, 0), (4, 7, 0)
 
@@ -46,12 +48,13 @@ def _fitted(name: str) -> Callable[[Values], bool]:
     return lambda values: values.get(f"RNGFND{name}_TYPE", 0) != 0
 
 
-def _first_looks_down(values: Values) -> bool:
-    return looks_down(values, RANGEFINDERS[0])
-
-
 def _speaks_mavlink(port: int) -> Callable[[Values], bool]:
     return lambda values: values.get(f"SERIAL{port}_PROTOCOL") in (1, 2)
+
+
+def _fast() -> ExpectedValue:
+    """Accept 115200 baud and more; above 2000 the number is the baud itself, not thousands of it."""
+    return replace(within(115, math.inf), accepts=lambda value: value >= (115_000 if value > 2000 else 115))
 
 
 _NO_FORWARDING = {1 << 10: "passes no MAVLink on"}  # Of SERIALn_OPTIONS; bit 1 of MAVn_OPTIONS from 4.7 on
@@ -130,6 +133,21 @@ PRECISION = (
     ),
 )
 
+
+def _range_of(name: str) -> tuple[Rule, ...]:
+    """Rules of the range of a rangefinder that looks down."""
+    near = "nearer readings count as none: no height for the last decimetres"
+    far = "farther readings count as none; PLND_ALT_MAX and a slow final descent need it"
+    metres = "metres from 4.7 on, not centimetres"
+    down = partial(looks_down, name=name)
+    return (
+        Rule(f"RNGFND{name}_MIN_CM", within(0, 50, "cm"), before=V4_7, when=down).because(near),
+        Rule(f"RNGFND{name}_MAX_CM", within(500, 20_000, "cm"), before=V4_7, when=down).because(far),
+        Rule(f"RNGFND{name}_MIN", within(0, 0.5, "m"), since=V4_7, when=down).because(f"{near}; {metres}"),
+        Rule(f"RNGFND{name}_MAX", within(5, 200, "m"), since=V4_7, when=down).because(f"{far}; {metres}"),
+    )
+
+
 # The sensor that looks down
 RANGEFINDER = (
     *(Rule(f"RNGFND{n}_TYPE", anything()).because("0 is none") for n in RANGEFINDERS),
@@ -137,20 +155,15 @@ RANGEFINDER = (
         Rule(f"RNGFND{n}_ORIENT", anything(names=_ORIENTATIONS), when=_fitted(n)).because("25 looks down")
         for n in RANGEFINDERS
     ),
-    Rule("RNGFND1_MIN_CM", within(0, 50, "cm"), before=V4_7, when=_first_looks_down).because(
-        "nearer readings count as none: no height for the last decimetres"
-    ),
-    Rule("RNGFND1_MAX_CM", within(500, 20_000, "cm"), before=V4_7, when=_first_looks_down).because(
-        "farther readings count as none; PLND_ALT_MAX and a slow final descent need it"
-    ),
-    Rule("RNGFND1_MIN", within(0, 0.5, "m"), since=V4_7, when=_first_looks_down).because(
-        "nearer readings count as none: no height for the last decimetres; metres from 4.7 on, not centimetres"
-    ),
-    Rule("RNGFND1_MAX", within(5, 200, "m"), since=V4_7, when=_first_looks_down).because(
-        "farther readings count as none; PLND_ALT_MAX and a slow final descent need it; metres from 4.7 on, not "
-        "centimetres"
-    ),
+    *(rule for n in RANGEFINDERS for rule in _range_of(n)),
 )
+
+
+def _lands_as_it_navigates(values: Values) -> bool:
+    return values.get("LAND_SPEED_HIGH", values.get("LAND_SPD_HIGH_MS", 0)) == 0
+
+
+_HOVERS = "the height at which RTL ends in a hover, and lands nowhere; 0 lands"
 
 # The descent, and the pilot's right to stop it
 DESCENT = (
@@ -164,8 +177,16 @@ DESCENT = (
         "speed above the last metres; 0 takes WPNAV_SPEED_DN"
     ),
     Rule("LAND_SPD_HIGH_MS", within(0, 2, "m/s"), since=V4_7).because("speed above the last metres; 0 takes WP_SPD_DN"),
+    Rule("WPNAV_SPEED_DN", within(0, 200, "cm/s"), before=V4_7, when=_lands_as_it_navigates).because(
+        "speed above the last metres, as LAND_SPEED_HIGH is 0"
+    ),
+    Rule("WP_SPD_DN", within(0, 2, "m/s"), since=V4_7, when=_lands_as_it_navigates).because(
+        "speed above the last metres, as LAND_SPD_HIGH_MS is 0"
+    ),
     Rule("LAND_ALT_LOW", within(300, 5000, "cm"), before=V4_7).because("height at which it slows down"),
     Rule("LAND_ALT_LOW_M", within(3, 50, "m"), since=V4_7).because("height at which it slows down"),
+    Rule("RTL_ALT_FINAL", one_of((0,), mend=False), Level.NOTE, before=V4_7).because(_HOVERS),
+    Rule("RTL_ALT_FINAL_M", one_of((0,), mend=False), Level.NOTE, since=V4_7).because(_HOVERS),
     Rule("LAND_REPOSITION", one_of((1,), _NO_YES)).because("the pilot's stick must be able to move it during LAND"),
 )
 
@@ -190,7 +211,7 @@ LINK = (
         for n in range(1, 5)
     ),
     *(
-        Rule(f"SERIAL{n}_BAUD", within(115, math.inf), Level.NOTE, when=_speaks_mavlink(n)).because(
+        Rule(f"SERIAL{n}_BAUD", _fast(), Level.NOTE, when=_speaks_mavlink(n)).because(
             "slower than 115200 does not carry 50 attitudes a second"
         )
         for n in range(1, 5)
@@ -214,6 +235,20 @@ LINK = (
 )
 
 RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *DESCENT, *LOST_LINK, *LINK)
+# In every build of ArduCopter; of the others a board or a build may have fewer
+ALWAYS: tuple[Rule, ...] = (*PRECISION, *DESCENT, *LOST_LINK)
+
+
+def sticks(channels: tuple[int, int, int, int]) -> tuple[Rule, ...]:
+    """Rules of the pilot's sticks, where the daemon may command; `channels` as in `LinkExpert.stick_channels`."""
+    return tuple(
+        Rule(f"RCMAP_{stick}", one_of((channel,), mend=False), Level.ERROR, missing=Level.WARNING).because(
+            "expert.link.stick_channels says where this stick is: the pilot's hand on it is not seen, or another "
+            "channel is taken for it; make both alike"
+        )
+        for stick, channel in zip(("ROLL", "PITCH", "THROTTLE", "YAW"), channels, strict=True)
+    )
+
 
 # The gimbal, where the daemon points it down
 GIMBAL: tuple[Rule, ...] = (

@@ -21,13 +21,15 @@ from firmware_bridge.doctor.pitfalls import find_pitfalls, timesync_pitfall
 from firmware_bridge.doctor.quality import Quality, measure, quality_findings
 from firmware_bridge.doctor.rules import Rule, judge_all, names_of, number
 from firmware_bridge.doctor.session import Session
-from firmware_bridge.doctor.versions import names_version, renamed_findings, version_finding
+from firmware_bridge.doctor.versions import names_version, renamed_findings, unread_findings, version_finding
 from firmware_bridge.identity import Identity
+from firmware_bridge.settings import LinkSettings
 from landing.errors import LinkError
 from landing.problems import Problem
 from landing.vehicle import Autopilot
 
 RULES: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.RULES, Autopilot.PX4: px4.RULES}
+ALWAYS: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.ALWAYS, Autopilot.PX4: px4.ALWAYS}
 # Beside them, where the daemon points a gimbal down
 GIMBALS: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.GIMBAL, Autopilot.PX4: px4.GIMBAL}
 LISTEN_S = 5.0
@@ -100,14 +102,12 @@ def examine(
     """
     session.connect(timeout_s)
     identity = session.identify()
-    rules = RULES.get(identity.autopilot)
-    if rules is None:
+    if identity.autopilot not in RULES:
         raise LinkError(
             f"{session.settings.connection}: the autopilot is neither ArduPilot nor PX4; none else is supported",
             Problem.PITFALL,
         )
-    if session.settings.gimbal_down:
-        rules = (*rules, *GIMBALS[identity.autopilot])
+    rules = rules_for(identity, session.settings)
     report = Examination(identity)
 
     def found(findings: Sequence[DoctorFinding | None]) -> None:
@@ -128,6 +128,7 @@ def examine(
     else:
         found(judge_all(rules, report.parameters, asked))
         found(renamed_findings(identity, report.values))
+        found(unread_findings(identity, ALWAYS[identity.autopilot], report.values))
     found(find_pitfalls(identity, report.values))
     if report.quality is not None:
         quality = report.quality
@@ -139,6 +140,16 @@ def examine(
             known = replace(known, pose_to_send_ms=measured_ms)
         found(latency_findings(known, quality, identity.autopilot, report.values))
     return report
+
+
+def rules_for(identity: Identity, settings: LinkSettings) -> tuple[Rule, ...]:
+    """Return the rules of an autopilot, with those of a gimbal and of the sticks where the daemon needs them."""
+    rules = RULES[identity.autopilot]
+    if settings.gimbal_down:
+        rules = (*rules, *GIMBALS[identity.autopilot])
+    if settings.commands and identity.autopilot is Autopilot.ARDUPILOT:
+        rules = (*rules, *ardupilot.sticks(settings.stick_channels))
+    return rules
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,11 @@ from landing.errors import LinkError
 from landing.problems import Problem
 
 WINDOW = 10  # Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded
-# Requests for each parameter in each round. Only silence tells of one that does not exist, so the rounds
-# end soon for a quick autopilot and late for a slow one.
+# Requests for each parameter in each round. Only silence tells of one that does not exist, so the rounds end soon for a
+# quick autopilot and late for a slow one.
 REPEATS = (1, 2, 2)
+# Where a later round still found some, requests were lost: further rounds follow until one finds none
+MORE_REPEATS, MORE_ROUNDS = 4, 6
 PATIENCE_S = 0.7  # Wait for answers until the speed of the autopilot is known
 LEAST_PATIENCE_S = 0.15
 SLOWER_THAN_SEEN = 5.0  # The slowest answer so far, this many times, is waited for
@@ -96,6 +98,8 @@ def encode_value(value: float, kind: int, encoding: ParameterEncoding) -> float:
 def read_parameters(session: Session, names: Iterable[str]) -> dict[str, AutopilotParameter | None]:
     """Read parameters by name; None for one that the autopilot does not have (it stays silent about it).
 
+    A link that lost requests is asked until a whole round finds no more.
+
     Raises:
         LinkError: The autopilot is not heard.
     """
@@ -112,9 +116,9 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Autopil
             answered.append(now_ns)
 
     session.listeners.append(on_message)
-    patience_s = PATIENCE_S
+    patience_s, lost = PATIENCE_S, False
     try:
-        for repeats in REPEATS:
+        for number, repeats in enumerate((*REPEATS, *[MORE_REPEATS] * MORE_ROUNDS)):
             for start in range(0, len(open_names), WINDOW):
                 batch = open_names[start : start + WINDOW]
                 asked_ns = time.monotonic_ns()
@@ -125,8 +129,10 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Autopil
                 if answered:
                     slowest_s = (max(answered) - asked_ns) / NS_PER_S
                     patience_s = min(max(SLOWER_THAN_SEEN * slowest_s, LEAST_PATIENCE_S), PATIENCE_S)
-            open_names = [name for name in open_names if found[name] is None]
-            if not open_names:
+            asked, open_names = len(open_names), [name for name in open_names if found[name] is None]
+            came_late = number > 0 and len(open_names) < asked
+            lost = came_late or (lost and number < len(REPEATS))
+            if not open_names or (number >= len(REPEATS) - 1 and not lost):
                 break
     finally:
         session.listeners.remove(on_message)

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.ardupilot import RANGEFINDERS, has_rangefinder, looks_down
 from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.rules import Values, number
 from firmware_bridge.identity import Identity, Version, version_text
 from firmware_bridge.target import LOCAL_FRD_SINCE
+from firmware_bridge.vehicle import WINGLESS_TYPES
 from landing.vehicle import Autopilot
 
 PX4_TRIGGERS = (
@@ -126,12 +128,29 @@ _RTL_OWN_LANDING = (0, 5)  # RTL_TYPE: goes to home or a rally point, and lands 
 
 def find_pitfalls(identity: Identity, values: Values) -> list[DoctorFinding]:
     """Return all pitfalls of this autopilot with these parameters."""
-    found = [pitfall.finding(identity) for pitfall in PITFALLS]
+    found = [_vehicle(identity), *(pitfall.finding(identity) for pitfall in PITFALLS)]
     if identity.autopilot is Autopilot.ARDUPILOT:
         found += [_rangefinder(values), _reach(values), _no_retry(values)]
     elif identity.autopilot is Autopilot.PX4:
         found += [_rtl(identity, values)]
     return [finding for finding in found if finding is not None]
+
+
+def _vehicle(identity: Identity) -> DoctorFinding | None:
+    """A vehicle that flies otherwise than those that were flown here."""
+    kind = identity.vehicle_type
+    if kind in WINGLESS_TYPES and kind != mavlink.MAV_TYPE_HELICOPTER:
+        return None
+    winged = identity.autopilot is Autopilot.ARDUPILOT and kind not in WINGLESS_TYPES
+    if winged:
+        value = (
+            f"a {identity.vehicle}: ArduPilot's plane follows no target by itself, QLAND and QRTL land straight below"
+        )
+        why = "its script plane_precland.lua follows one, and was not flown here"
+        return _pitfall("vehicle", Level.ERROR, value, "a multicopter", why)
+    value = f"a {identity.vehicle}: only multicopters were flown here"
+    why = "it is led while it hovers; fly it in simulation first"
+    return _pitfall("vehicle", Level.WARNING, value, "a multicopter", why)
 
 
 def _rangefinder(values: Values) -> DoctorFinding:
@@ -146,9 +165,11 @@ def _rangefinder(values: Values) -> DoctorFinding:
 
 def _reach(values: Values) -> DoctorFinding | None:
     """A rangefinder that ends below PLND_ALT_MAX: between the two, and above, a lost target is not tried again."""
-    reach_m = values.get("RNGFND1_MAX", values.get("RNGFND1_MAX_CM", math.nan) / 100.0)
+    # Of several that look down ArduPilot reads the first
+    name = next((n for n in RANGEFINDERS if looks_down(values, n)), "")
+    reach_m = values.get(f"RNGFND{name}_MAX", values.get(f"RNGFND{name}_MAX_CM", math.nan) / 100.0)
     highest_m = values.get("PLND_ALT_MAX", math.nan)
-    if not looks_down(values, RANGEFINDERS[0]) or not reach_m < highest_m:
+    if not reach_m < highest_m:
         return None
     value = f"the rangefinder ends at {number(reach_m)} m, PLND_ALT_MAX is {number(highest_m)} m"
     why = "above the lower of the two a lost target is not tried again: the vehicle goes on down and looks no more"

@@ -56,15 +56,19 @@ PRECISION = (
     Rule("PLD_SRCH_TOUT", within(0, 60, "s", 10)).because("it waits there for so long, then lands in place"),
     Rule("PLD_MAX_SRCH", within(0, 10), Level.NOTE).because("it goes back to search so often"),
     Rule("RTL_PLD_MD", anything(names=RTL_MODES)).because("what RTL does about a target; see 'pitfalls'"),
+    Rule("RTL_TYPE", anything(names=_RTL_TYPES)).because(
+        "where RTL lands by a mission's own landing, RTL_PLD_MD does not count: the item's param2 does"
+    ),
+)
+
+# Other sources of targets; not every build has them
+ESTIMATORS = (
     Rule("LTEST_MODE", anything(names={0: "moving target", 1: "target stands still"})).because(
         "of landing_target_estimator, which our targets do not need"
     ),
     Rule("VTE_EN", one_of((0,), _NO_YES), Level.ERROR, reboot=True, since=V1_18).because(
         "the vision target estimator publishes a landing target too, from a mission's land point if need be: it and "
         "ours take turns"
-    ),
-    Rule("RTL_TYPE", anything(names=_RTL_TYPES)).because(
-        "where RTL lands by a mission's own landing, RTL_PLD_MD does not count: the item's param2 does"
     ),
 )
 
@@ -75,7 +79,11 @@ DESCENT = (
     ),
     Rule("MPC_LAND_CRWL", within(0.1, 0.5, "m/s")).because("speed near the ground, with a range sensor"),
     Rule("MPC_LAND_ALT1", anything("m")).because("height at which it slows down"),
-    Rule("MPC_LAND_ALT2", anything("m")).because("height from which it comes at MPC_LAND_SPEED"),
+    Rule("MPC_LAND_ALT2", within(3, 50, "m")).because("height from which it comes at MPC_LAND_SPEED"),
+    Rule("MPC_Z_V_AUTO_DN", within(0.3, 2, "m/s")).because("speed above MPC_LAND_ALT1"),
+    Rule("RTL_LAND_DELAY", within(0, 600, "s"), Level.NOTE).because(
+        "RTL hovers for so long before it lands; below 0 it hovers, and lands nowhere"
+    ),
     Rule("MPC_LAND_RC_HELP", one_of((1,), _NO_YES, mend=False), Level.NOTE, before=V1_18).because(
         "1 lets the pilot's stick move it during LAND"
     ),
@@ -127,7 +135,9 @@ LINK = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*PRECISION, *DESCENT, *HEIGHT, *LINK)
+RULES: tuple[Rule, ...] = (*PRECISION, *ESTIMATORS, *DESCENT, *HEIGHT, *LINK)
+# In every build for multicopters; of the others a board or a build may have fewer
+ALWAYS: tuple[Rule, ...] = (*PRECISION, *DESCENT)
 
 
 def _on_servos(values: Values) -> bool:

@@ -7,12 +7,13 @@ named as not judged. The sources are linked in docs/setup/versions.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from firmware_bridge.doctor.ardupilot import RANGEFINDERS, looks_down
 from firmware_bridge.doctor.findings import DoctorFinding, Level
-from firmware_bridge.doctor.rules import Values
+from firmware_bridge.doctor.rules import Rule, Values
 from firmware_bridge.identity import Identity, Version
 from landing.vehicle import Autopilot
 
@@ -36,7 +37,7 @@ class Renamed:
     names: tuple[str, str]  # Old and new
     since: Version  # First version with the new name
     units: tuple[str, str] = ("", "")  # Of the old and the new value; empty where it has none
-    fitted: str = ""  # A parameter that is 0 where the subject does not exist
+    of_rangefinder: bool = False  # Of each that looks down; the names are the first one's
 
 
 KNOWN: Mapping[Autopilot, tuple[KnownVersion, ...]] = {
@@ -62,14 +63,14 @@ RENAMED: Mapping[Autopilot, tuple[Renamed, ...]] = {
             ("RNGFND1_MIN_CM", "RNGFND1_MIN"),
             _SI_UNITS,
             ("cm", "m"),
-            "RNGFND1_TYPE",
+            of_rangefinder=True,
         ),
         Renamed(
             "farthest reading of the rangefinder",
             ("RNGFND1_MAX_CM", "RNGFND1_MAX"),
             _SI_UNITS,
             ("cm", "m"),
-            "RNGFND1_TYPE",
+            of_rangefinder=True,
         ),
         Renamed("speed of the last metres", ("LAND_SPEED", "LAND_SPD_MS"), _SI_UNITS, ("cm/s", "m/s")),
         Renamed("speed above the last metres", ("LAND_SPEED_HIGH", "LAND_SPD_HIGH_MS"), _SI_UNITS, ("cm/s", "m/s")),
@@ -123,13 +124,40 @@ def version_finding(identity: Identity) -> DoctorFinding | None:
 def renamed_findings(identity: Identity, values: Values) -> list[DoctorFinding]:
     """Name each subject that could not be judged, because its parameter has no name that is known here."""
     found = []
+    why = "it is not judged: this version has another name for it, or was built without it"
     for one in RENAMED[identity.autopilot]:
-        absent = not any(name in values for name in one.names)
-        if absent and (not one.fitted or values.get(one.fitted, 0) != 0):
-            value = f"{one.subject}: neither {' nor '.join(one.names)} is there"
-            why = "it is not judged: this version has another name for it, or was built without it"
-            found.append(DoctorFinding("parameters", one.names[-1], Level.WARNING, value, why=why))
+        down = [n for n in RANGEFINDERS if looks_down(values, n)]
+        for n in down if one.of_rangefinder else RANGEFINDERS[:1]:
+            names = [name.replace(f"RNGFND{RANGEFINDERS[0]}_", f"RNGFND{n}_") for name in one.names]
+            if not any(name in values for name in names):
+                value = f"{one.subject}: neither {' nor '.join(names)} is there"
+                found.append(DoctorFinding("parameters", names[-1], Level.WARNING, value, why=why))
     return found
+
+
+def unread_findings(identity: Identity, always: Sequence[Rule], values: Values) -> list[DoctorFinding]:
+    """Name the parameters of `always` that were not read: lost on the way, or under a name that is not known here.
+
+    Of a version newer than the known ones those are expected that the newest of them has; of a development build, and
+    without a version, those whose name never changed.
+    """
+    version, oldest = names_version(identity), KNOWN[identity.autopilot][0].series
+    since = oldest if identity.version is None or identity.stage else identity.version[:2]
+    renamed = {name for one in RENAMED[identity.autopilot] for name in one.names}
+    unread = [
+        rule.parameter
+        for rule in always
+        if rule.parameter not in values
+        and rule.parameter not in renamed
+        and rule.missing is None
+        and rule.when(values)
+        and (rule.belongs_to(version) if version is not None else rule.before is None and rule.since[:2] <= since)
+    ]
+    if not unread:
+        return []
+    value = f"{len(unread)} parameters were not read: {', '.join(unread)}"
+    why = "they are not judged: the link lost them, or this version has other names for them; run the doctor again"
+    return [DoctorFinding("parameters", "not read", Level.WARNING, value, "all read", why)]
 
 
 def series_text(series: Series) -> str:

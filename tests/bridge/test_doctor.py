@@ -10,8 +10,13 @@ from click.testing import CliRunner
 from firmware_bridge.cli import cli
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor import Level, ParameterError, Session, examine, repair, tool_settings
-from firmware_bridge.doctor.examination import repair_findings
+from firmware_bridge.doctor.examination import repair_findings, rules_for
+from firmware_bridge.doctor.parameters import AutopilotParameter
+from firmware_bridge.doctor.rules import judge_all
+from firmware_bridge.doctor.session import TOOL_COMPONENT
 from firmware_bridge.doctor.trial import try_target
+from firmware_bridge.identity import Identity
+from firmware_bridge.settings import load_tool_config
 from landing.errors import LinkError
 from landing.vehicle import Autopilot
 from tests.bridge.fake_px4 import FakePx4
@@ -76,6 +81,20 @@ def test_what_leads_elsewhere_is_told_and_mended(name, value, level, mended):
     finding = by_name(report)[name]
     assert finding.level is level and finding.why and finding.expected
     assert report.changes().get(name) == mended
+
+
+@pytest.mark.parametrize("level", ["advise", "guard"])
+def test_where_the_daemon_may_command_its_sticks_and_streams_are_the_autopilots(tmp_path, level):
+    """A pilot's stick on a channel that is not looked at takes nothing over."""
+    config = tmp_path / "edge.toml"
+    config.write_text(f'[authority]\nlevel = "{level}"\n[expert.link]\nstick_channels = [2, 1, 3, 4]\n')
+    mapped = {f"RCMAP_{stick}": float(n) for n, stick in enumerate(("ROLL", "PITCH", "THROTTLE", "YAW"), 1)}
+    settings = load_tool_config(config).settings("tcp:127.0.0.1:1", None, TOOL_COMPONENT)
+    assert ("GLOBAL_POSITION_INT" in settings.asked_rates_hz()) is (level == "guard")
+    rules = rules_for(Identity(Autopilot.ARDUPILOT, 2, (4, 6, 2)), settings)
+    read = {name: AutopilotParameter(name, value, 9) for name, value in mapped.items()}
+    wrong = {f.name for f in judge_all(rules, read, (4, 6, 2)) if f.level is Level.ERROR and f.name in mapped}
+    assert wrong == ({"RCMAP_ROLL", "RCMAP_PITCH"} if level == "guard" else set())
 
 
 def test_nothing_is_mended_while_armed():

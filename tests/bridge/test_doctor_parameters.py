@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,24 @@ def test_lost_requests_are_asked_again():
         px4.lose_every = 2
         names = ["PLD_BTOUT", "PLD_HACC_RAD", "PLD_SRCH_ALT", "PLD_SRCH_TOUT", "MAV_SYS_ID"]
         assert all(read_parameters(session, names).values())
+
+
+def test_a_way_up_that_loses_two_thirds_of_all_requests_hides_no_parameter():
+    """Loss on the way up is counted nowhere else, and what is silent counts as absent: nothing would judge it."""
+
+    class LossyPx4(FakePx4):
+        lost = random.Random(1)
+
+        def _answer(self, message):
+            if message.get_type() != "PARAM_REQUEST_READ" or self.lost.random() >= 0.65:
+                super()._answer(message)
+
+    there = {f"HERE_{n}": n for n in range(40)}
+    with LossyPx4(UdpOutgoingPeer(), parameters=there) as px4, Session(tool_settings(px4.peer.connection)) as session:
+        session.identify()
+        found = read_parameters(session, [*there, *(f"ABSENT_{n}" for n in range(10))])
+        assert sum(found[name] is None for name in there) <= 1
+        assert not any(found[f"ABSENT_{n}"] for n in range(10))
 
 
 def test_another_components_parameter_of_the_same_name_is_not_taken_for_it():

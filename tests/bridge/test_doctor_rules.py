@@ -18,6 +18,7 @@ from firmware_bridge.doctor.parameters import AutopilotParameter
 from firmware_bridge.doctor.pitfalls import PITFALLS, find_pitfalls
 from firmware_bridge.doctor.rules import bits, judge_all, names_of, one_of, within
 from firmware_bridge.doctor.trial import _cause_of_silence
+from firmware_bridge.doctor.versions import renamed_findings
 from firmware_bridge.identity import Identity, ParameterEncoding, identity_of
 from firmware_bridge.texts import TextAssembler
 from landing.vehicle import Autopilot
@@ -56,7 +57,8 @@ def test_the_defaults_of_copter_4_6_need_nothing_but_precision_landing_and_its_f
 @pytest.mark.parametrize("fitted", [*"123456789A", None])
 def test_a_rangefinder_that_looks_down_is_seen_whichever_it_is(fitted):
     held = {f"RNGFND{n}_{end}": 0.0 for n in "123456789A" for end in ("TYPE", "ORIENT")}
-    held |= {"RNGFND1_TYPE": 10.0, "RNGFND1_MAX_CM": 300.0, "PLND_ALT_MAX": 8.0}  # looks ahead, and not far
+    held |= {f"RNGFND{n}_MAX_CM": 300.0 for n in "123456789A"}
+    held |= {"RNGFND1_TYPE": 10.0, "PLND_ALT_MAX": 8.0}  # looks ahead, and not far
     if fitted is not None:
         held |= {f"RNGFND{fitted}_TYPE": 8.0, f"RNGFND{fitted}_ORIENT": 25.0}
     asked = names_of(ardupilot.RULES, (4, 6, 2))
@@ -64,9 +66,49 @@ def test_a_rangefinder_that_looks_down_is_seen_whichever_it_is(fitted):
     values = {name: parameter.value for name, parameter in read.items()}
     found = {f.name: f for f in find_pitfalls(Identity(Autopilot.ARDUPILOT, 2, (4, 6, 2)), values)}
     assert (found["rangefinder"].level is Level.OK) is (fitted is not None)
-    assert ("reach" in found) is (fitted == "1"), "the reach of one that looks ahead is none of a landing's"
-    judged = {f.name for f in judge_all(ardupilot.RULES, read, (4, 6, 2))}
-    assert ("RNGFND1_MAX_CM" in judged) is (fitted == "1")
+    assert ("reach" in found) is (fitted is not None), "the reach of one that looks ahead is none of a landing's"
+    judged = {f.name: f.level for f in judge_all(ardupilot.RULES, read, (4, 6, 2))}
+    ranges = {name: level for name, level in judged.items() if name.endswith("_MAX_CM")}
+    assert ranges == ({} if fitted is None else {f"RNGFND{fitted}_MAX_CM": Level.WARNING}), "whichever looks down"
+    del values[f"RNGFND{fitted or 1}_MAX_CM"]
+    absent = {f.name for f in renamed_findings(Identity(Autopilot.ARDUPILOT, 2, (4, 6, 2)), values)}
+    assert (f"RNGFND{fitted}_MAX" in absent) is (fitted is not None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "values", "expected"),
+    [
+        (ardupilot.RULES, {"LAND_SPEED_HIGH": 0, "WPNAV_SPEED_DN": 500}, {"WPNAV_SPEED_DN": Level.WARNING}),
+        (ardupilot.RULES, {"LAND_SPD_HIGH_MS": 0, "WP_SPD_DN": 5}, {"WP_SPD_DN": Level.WARNING}),
+        (ardupilot.RULES, {"LAND_SPEED_HIGH": 100, "WPNAV_SPEED_DN": 500}, {}),
+        (ardupilot.RULES, {"RTL_ALT_FINAL": 1000}, {"RTL_ALT_FINAL": Level.NOTE}),
+        (px4.RULES, {"MPC_Z_V_AUTO_DN": 4, "MPC_LAND_ALT2": 0.5}, {"MPC_Z_V_AUTO_DN": 2, "MPC_LAND_ALT2": 2}),
+        (px4.RULES, {"RTL_LAND_DELAY": -1}, {"RTL_LAND_DELAY": Level.NOTE}),
+        (ardupilot.RULES, {"SERIAL2_PROTOCOL": 2, "SERIAL2_BAUD": 57_600}, {"SERIAL2_BAUD": Level.NOTE}),
+        (ardupilot.RULES, {"SERIAL2_PROTOCOL": 2, "SERIAL2_BAUD": 115}, {}),
+        (ardupilot.RULES, {"SERIAL2_PROTOCOL": 2, "SERIAL2_BAUD": 921_600}, {}),
+    ],
+)
+def test_a_descent_too_fast_by_another_parameter_and_a_return_that_does_not_land_are_told(rules, values, expected):
+    read = {name: AutopilotParameter(name, value, REAL32) for name, value in values.items()}
+    found = {f.name: f.level for f in judge_all(rules, read, None) if f.level > Level.OK and f.name in values}
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("autopilot", "kind", "level"),
+    [
+        (Autopilot.ARDUPILOT, mavlink.MAV_TYPE_QUADROTOR, None),
+        (Autopilot.PX4, mavlink.MAV_TYPE_HEXAROTOR, None),
+        (Autopilot.ARDUPILOT, mavlink.MAV_TYPE_FIXED_WING, Level.ERROR),
+        (Autopilot.ARDUPILOT, mavlink.MAV_TYPE_VTOL_TILTROTOR, Level.ERROR),
+        (Autopilot.ARDUPILOT, mavlink.MAV_TYPE_HELICOPTER, Level.WARNING),
+        (Autopilot.PX4, mavlink.MAV_TYPE_VTOL_QUADROTOR, Level.WARNING),
+    ],
+)
+def test_what_is_no_multicopter_is_told(autopilot, kind, level):
+    found = {f.name: f.level for f in find_pitfalls(Identity(autopilot, kind, (4, 6, 2)), {})}
+    assert found.get("vehicle") is level
 
 
 def test_renamed_parameters_are_asked_for_by_the_name_of_the_version():

@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.doctor import ardupilot
-from firmware_bridge.doctor.examination import RULES
+from firmware_bridge.doctor.examination import ALWAYS, RULES
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.parameters import AutopilotParameter
 from firmware_bridge.doctor.pitfalls import find_pitfalls
 from firmware_bridge.doctor.rules import judge_all, names_of
-from firmware_bridge.doctor.versions import KNOWN, RENAMED, known_text, names_version, renamed_findings, version_finding
+from firmware_bridge.doctor.versions import (
+    KNOWN,
+    RENAMED,
+    known_text,
+    names_version,
+    renamed_findings,
+    unread_findings,
+    version_finding,
+)
 from firmware_bridge.identity import Identity
 from landing.vehicle import Autopilot
 from tests.bridge.fake_px4 import FakePx4
@@ -57,11 +65,16 @@ class TestEveryList:
         missing.discard("MAV4_OPTIONS")  # One for each MAVLink channel, and the simulator has three
         # Firmware is built with room for more or fewer rangefinders; the lists hold the first two.
         missing -= {f"RNGFND{n}_{end}" for n in ardupilot.RANGEFINDERS[2:] for end in ("TYPE", "ORIENT")}
+        ends = ("MIN", "MAX", "MIN_CM", "MAX_CM")
+        missing -= {f"RNGFND{n}_{end}" for n in ardupilot.RANGEFINDERS[1:] for end in ends}
         # 4.7 got its last new names in January 2026, after the development build of the list.
-        assert missing == ({"LAND_SPD_MS", "LAND_SPD_HIGH_MS", "LAND_ALT_LOW_M"} if identity.stage else set())
+        late = {"LAND_SPD_MS", "LAND_SPD_HIGH_MS", "LAND_ALT_LOW_M", "WP_SPD_DN", "RTL_ALT_FINAL_M"}
+        assert missing == (late if identity.stage else set())
 
     def test_is_judged_whole(self, name):
         assert not [n for n, finding in judged(name).items() if "neither" in finding.value]
+        identity = identity_of_list(name)
+        assert not unread_findings(identity, ALWAYS[identity.autopilot], LISTS[name]["parameters"])
 
     def test_from_the_factory_lacks_only_what_switches_precision_landing_on(self, name):
         wrong = {n for n, f in judged(name).items() if f.level > Level.NOTE and f.section == "parameters"}
@@ -194,3 +207,14 @@ def test_a_lost_link_that_breaks_a_landing_off_is_told(name):
     assert judged(name)["FS_OPTIONS"].level is Level.NOTE
     assert judged(name, FS_OPTIONS=16 + 8)["FS_OPTIONS"].level is Level.OK
     assert "FS_OPTIONS" not in judged(name, FS_THR_ENABLE=0, FS_GCS_ENABLE=0)
+
+
+def test_what_the_link_lost_or_a_version_renamed_again_is_told_as_not_judged():
+    """A parameter that leads elsewhere, and was not read, must not be passed over."""
+    never_met = Identity(ARDUPILOT, 2, (9, 1, 0))
+    for name, identity in (("arducopter-4.6.2", None), ("arducopter-4.7.0", None), ("arducopter-4.7.0", never_met)):
+        values = {**LISTS[name]["parameters"]}
+        del values["PLND_YAW_ALIGN"]
+        (finding,) = unread_findings(identity or identity_of_list(name), ardupilot.ALWAYS, values)
+        assert finding.level is Level.WARNING
+        assert finding.value.endswith("PLND_YAW_ALIGN"), "and nothing of the other versions' names"

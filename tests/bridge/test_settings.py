@@ -25,6 +25,7 @@ LINK = '[link]\nconnection = "udpin:127.0.0.1:0"\n'
         (LINK + "attitude_rate_hz = 30.0\n", "is an expert's key: write it as [expert.link] attitude_rate_hz"),
         (LINK + '[expert.link]\ntarget_frame = "bodi"\n', "expert.link.target_frame = 'bodi'"),
         ("[link]\nsystem_id = 1\n", "link.connection is missing"),
+        (LINK + "[expert.link]\nstick_channels = [1, 2, 3, 1]\n", "[1, 2, 3, 1] has a channel twice"),
     ],
 )
 def test_tools_and_daemon_refuse_in_the_same_words(tmp_path, text, words):

@@ -160,6 +160,12 @@ def test_check_warns_until_a_flight_told_the_set_up() -> None:
     assert changed.warning and "changed since" in changed.text
 
 
+def test_another_principal_point_is_another_set_up() -> None:
+    lens = CameraModel(1280, 720, 900.0, 900.0, 639.5, 359.5)
+    assert stamp_of(lens, 40.0) == stamp_of(CameraModel.from_hfov(1280, 720, lens.hfov_deg), 40.0)
+    assert len({stamp_of(replace(lens, **off), 40.0) for off in ({}, {"cx": 560.0}, {"cy": 560.0})}) == 3
+
+
 @lru_cache(maxsize=1)
 def looks_alone() -> LookCollector:
     found = LookCollector(WRONG)

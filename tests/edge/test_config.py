@@ -71,6 +71,37 @@ BAD = [
     ("[link]", "[linc]\na=1\n[link]", r"unknown key linc; did you mean 'link'\?"),
     ("hfov_deg = 70", "hfov_deg = 0", r"camera\.hfov_deg = 0: input should be greater than 1"),
     ("hfov_deg = 70", "hfov_deg = 250", r"camera\.hfov_deg = 250: .*less than 170"),
+    (
+        "hfov_deg = 70",
+        "hfov_deg = 1.2217",
+        r"camera\.hfov_deg = 1\.2217: looks like radians: in degrees it would be 70\.0",
+    ),
+    (
+        "hfov_deg = 70",
+        "[expert.camera]\nfx = 500\ncx = 960",
+        r"principal point \(960, 239\.5\) px is far from the middle",
+    ),
+    ("hfov_deg = 70", "[expert.camera]\nfx = 500\nfy = 5", r"focal lengths 500 and 5 px: expected nearly the same"),
+    (
+        "hfov_deg = 70",
+        "[expert.camera]\nfx = 400\ndistortion = [-0.6, 0.0, 0.0, 0.0, 0.0]",
+        r"\[camera\] distortion \[-0\.6, .* folds the picture at its edge",
+    ),
+    (
+        "[link]",
+        "[camera.mount]\nforward_m = 10.0\n[link]",
+        r"camera\.mount is 10 m forward, 0 m right and 0 m down, off the vehicle of decision\.vehicle_radius_m = 0\.5",
+    ),
+    (
+        "[link]",
+        "[expert.link]\nrangefinder_offset_frd_m = [0, 0, 5]\n[link]",
+        r"rangefinder_offset_frd_m is 0 m forward, 0 m right and 5 m down, off the vehicle",
+    ),
+    (
+        "[link]",
+        '[depth]\nsource = "images://d"\nwidth_px = 64\nheight_px = 48\nhfov_deg = 60\nmount.right_m = -2\n[link]',
+        r"depth\.mount is 0 m forward, -2 m right and 0 m down, off the vehicle",
+    ),
     ("hfov_deg = 70", "", r"exactly one of hfov_deg, calibration or fx; got none"),
     ("[link]", "[expert.camera]\nfx = 500\n[link]", r"got hfov_deg and fx"),
     ("hfov_deg = 70", "[expert.camera]\nfx = 2.0", r"field of view of 179"),
@@ -78,6 +109,7 @@ BAD = [
     ("width_px = 640", 'width_px = "wide"', r"camera\.width_px = 'wide': input should be a valid"),
     ("width_px = 640", "", r"camera\.width_px is missing"),
     ("udpin:127.0.0.1:14550", "carrier-pigeon", r"\[link\] .*carrier-pigeon"),
+    ("[link]", "[expert.authority]\nstart_modes = []\n[link]", r"authority\.start_modes = \[\]: .*at least 1 item"),
     ("[link]", "[decision]\nvehicle_radius = 1\n[link]", "did you mean 'vehicle_radius_m'"),
     (
         "[link]",
