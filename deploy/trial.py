@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +17,7 @@ from deploy.errors import InstallError, disk_words
 from deploy.layout import Root, Verdict
 from deploy.release import Reached, Say
 from deploy.service import Patience, Probe, ProbeResult, Service, watch
+from deploy.unpack import changed
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def rollback(
         raise InstallError(f"--root {root_path} holds no releases: `touchdown deploy install` first")
     with root.locked():
         current = root.current()
-        target = to if to is not None else root.last_good()
+        target = to if to is not None else _whole(root, root.good(), steps)
         if target is None:
             raise InstallError(
                 f"--root {root_path}: there is no earlier healthy release; `touchdown deploy list` "
@@ -104,6 +105,8 @@ def rollback(
             )
         if target == current:
             raise InstallError(f"--to {target}: it flies already")
+        if bad := changed(root, target):
+            raise InstallError(f"--to {target}: {bad} of it is not what was proven: install its bundle again")
         if current is not None:
             _note(root, current, "rejected", f"deploy rollback to {target}", steps)
         reached("rejected")
@@ -171,21 +174,36 @@ def _note(root: Root, release: str, verdict: Verdict, why: str, say: Say) -> Non
         say(f"{release} is {verdict}, which cannot be noted: {disk_words(error)}")
 
 
+def _whole(root: Root, releases: Iterable[str], say: Say) -> str | None:
+    """The first of some releases that is still what was signed and proven; None where none is."""
+    for name in releases:
+        bad = changed(root, name)
+        if not bad:
+            return name
+        say(f"{name} is passed over: {bad} of it is not what was proven")
+    return None
+
+
 def _go_back(
     root: Root, failed: str, before: str | None, why: str, supervision: Supervision, say: Say, reached: Reached
 ) -> NoReturn:
     """Leaves an unhealthy release."""
     _note(root, failed, "failed", why, say)
     reached("failed")
-    usable = before is not None and before != failed and root.record(before) is not None
-    target = before if usable else root.last_good()
+    earlier = list(root.good())
+    if before is not None and before != failed:
+        earlier.insert(0, before)
+    target = _whole(root, earlier, say)
     if target is None:
         root.switch_off()
         root.end_trial()
         reached("switched back")
         if supervision.service is not None:
             supervision.service.stop()
-        raise InstallError(f"release {failed} is not healthy: {why}. There is no earlier release: nothing flies now")
+        whole = " that is whole" if earlier else ""
+        raise InstallError(
+            f"release {failed} is not healthy: {why}. There is no earlier release{whole}: nothing flies now"
+        )
     root.switch(target)
     root.end_trial()
     say(f"rolled back: current -> {target}")

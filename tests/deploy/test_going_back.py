@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ from tests.deploy.rig import Drone, Kit, Verdicts, quiet
 @pytest.fixture(scope="module")
 def second(kit: Kit) -> Path:
     return kit.pack(out=kit.folder / "second.tar.zst", sample_height_m=11.0)
+
+
+@pytest.fixture(scope="module")
+def third(kit: Kit) -> Path:
+    return kit.pack(out=kit.folder / "third.tar.zst", sample_height_m=10.0)
 
 
 def no_space(*_: object) -> None:
@@ -126,3 +132,67 @@ def test_a_terminal_that_goes_away_does_not_stop_an_installation(
         assert told == [signal.SIGHUP], "afterwards it is as before"
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def blinder(drone: Drone, name: str) -> None:
+    """Somebody, or the disk, changes what a release flies with."""
+    path = drone.root.release(name) / "edge.toml"
+    path.write_text(path.read_text() + "[decision]\nlandable_probability = 0.5\n")
+
+
+def rotten(drone: Drone, name: str) -> None:
+    path = drone.root.release(name) / "bundle" / "model" / "colours.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+
+
+@pytest.mark.parametrize(("spoil", "named"), [(blinder, r"edge\.toml"), (rotten, r"model/colours\.onnx")])
+def test_nothing_goes_back_to_what_is_no_longer_what_was_proven(
+    drone: Drone, second: Path, third: Path, spoil: Callable[[Drone, str], None], named: str
+) -> None:
+    oldest, old = drone.install(), drone.install(second)
+    spoil(drone, old)
+    with pytest.raises(InstallError, match=rf"not healthy.*{oldest} flies again"):
+        drone.install(third, False, True)
+    assert drone.root.current() == oldest
+    with pytest.raises(InstallError, match=rf"--to {old}: {named} of it is not what was proven"):
+        rollback(drone.folder, old, drone.supervision(), quiet)
+    assert drone.root.current() == oldest
+    spoil(drone, oldest)
+    with pytest.raises(InstallError, match="There is no earlier release that is whole: nothing flies now"):
+        drone.install(third, False)
+    assert drone.root.current() is None
+
+
+def test_rollback_passes_over_what_is_damaged(drone: Drone, second: Path, third: Path) -> None:
+    oldest, old = drone.install(), drone.install(second)
+    drone.install(third)
+    blinder(drone, old)
+    said: list[str] = []
+    assert rollback(drone.folder, None, drone.supervision(), said.append) == oldest
+    assert any(f"{old} is passed over: edge.toml" in line for line in said)
+
+
+def test_a_changed_configuration_is_not_installed_again_as_it_lies_there(drone: Drone, second: Path) -> None:
+    first = drone.install()
+    path = drone.root.release(first) / "edge.toml"
+    good = path.read_bytes()
+    drone.install(second)
+    blinder(drone, first)
+    assert drone.install() == first and path.read_bytes() == good
+
+
+def test_what_flies_is_not_made_anew_under_itself(drone: Drone) -> None:
+    name = drone.install()
+    (drone.root.release(name) / "release.json").write_text("{")
+    with pytest.raises(InstallError, match=r"flies, and release\.json of it is damaged"):
+        drone.install()
+    assert (drone.root.release(name) / "edge.toml").is_file() and drone.root.current() == name
+
+
+def test_a_release_of_a_newer_version_is_complete(drone: Drone, second: Path) -> None:
+    """After a step back the older software must not take the newer release for one that was cut off."""
+    name = drone.install()
+    path = drone.root.release(name) / "release.json"
+    path.write_text(path.read_text().replace("{", '{"invented_later": 1,', 1))
+    drone.install(second)
+    assert drone.root.last_good() == name
