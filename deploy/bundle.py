@@ -236,7 +236,14 @@ def _add_samples(
             target = f"{SAMPLE_FOLDER}/{path.name}"
             contents.add_bytes(target, read_picture_bytes(path, "sample", BundleError))
             expected.append(expectation.model_copy(update={"path": target}))
-    say(f"self-test: {len(expected)} pictures, {sum(e.site for e in expected)} with a site")
+    sites = sum(e.site for e in expected)
+    if sites in (0, len(expected)):
+        which = f"{'none' if not sites else 'each'} of {len(expected)} pictures has a site"
+        raise BundleError(
+            f"the self-test would prove nothing: {which}, so a network that says the same of everything would pass. "
+            "Give both kinds: --samples FOLDER --sample-height-m H"
+        )
+    say(f"self-test: {len(expected)} pictures, {sites} with a site")
     return expected
 
 

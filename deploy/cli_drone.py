@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,11 +56,18 @@ _WATCHING = {
 
 
 def watching(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options of a command that restarts the daemon; the command gets them in one dict, `watch`."""
+    """Adds the options of a command that restarts the daemon; the command gets them in one dict, `watch`.
+
+    It goes on where the terminal it was typed in goes away.
+    """
 
     @functools.wraps(command)
     def gathered(**values: Any) -> None:
-        command(watch={name: values.pop(name) for name in _WATCHING}, **values)
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            command(watch={name: values.pop(name) for name in _WATCHING}, **values)
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     for option in reversed(_WATCHING.values()):
         gathered = option(gathered)

@@ -9,11 +9,11 @@ from pathlib import Path
 from deploy.environment import python_version
 from deploy.errors import InstallError
 from deploy.keys import PublicKey, load_public
-from deploy.layout import BUNDLE_FOLDER, Root
+from deploy.layout import Root
 from deploy.manifest import release_name
 from deploy.release import Reached, ReleasePlan, Say, make_release
 from deploy.trial import Steps, Supervision, judge
-from deploy.unpack import damaged, require_fitting, require_space, verify_bundle
+from deploy.unpack import changed, require_fitting, require_space, verify_bundle
 from deploy.wheels import this_machine
 from landing.distribution import VERSION
 from landing.model.manifest import Precision
@@ -78,15 +78,12 @@ def install(request: InstallRequest, supervision: Supervision, say: Say, reached
 
 
 def _is_here(root: Root, plan: ReleasePlan, current: str | None) -> bool:
-    """Return True for a release that is complete and still what was signed.
+    """Return True for a release that is complete and still what was signed and proven.
 
     Raises:
         InstallError: It is damaged, and it flies, so it cannot be made anew.
     """
-    if root.record(plan.name) is None:
-        return False
-    bundle = root.release(plan.name) / BUNDLE_FOLDER
-    bad = damaged(bundle, plan.manifest, plan.manifest_bytes)
+    bad = changed(root, plan.name)
     if bad and plan.name == current:
         raise InstallError(
             f"{plan.name} flies, and {bad} of it is damaged on this disk: install another bundle "

@@ -56,7 +56,7 @@ class ReleaseRecord(BaseModel):
         checked: Lines of `edge check` and the self-test.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)  # a newer version may say more
 
     format: Literal[1] = 1
     name: str
@@ -176,17 +176,17 @@ class Root:
         """The last word on a release; None when it was never switched to."""
         return next((e for e in reversed(self.history()) if e.release == release), None)
 
-    def last_good(self) -> str | None:
-        """The release to go back to: the newest one found healthy that is not the current one."""
-        current = self.current()
-        seen: set[str] = set()
+    def good(self) -> Iterator[str]:
+        """Complete releases to go back to: those found healthy, the newest first, without the current one."""
+        seen = {self.current()}
         for entry in reversed(self.history()):
-            if entry.release in seen or entry.release == current:
-                continue
+            if entry.release not in seen and entry.verdict == "healthy" and self.record(entry.release) is not None:
+                yield entry.release
             seen.add(entry.release)
-            if entry.verdict == "healthy" and self.record(entry.release) is not None:
-                return entry.release
-        return None
+
+    def last_good(self) -> str | None:
+        """The release to go back to."""
+        return next(self.good(), None)
 
     def lender(self, release: str) -> str | None:
         """The release whose software a release without any runs with; None when it needs none."""

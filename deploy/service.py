@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import time
 import urllib.error
@@ -143,8 +144,8 @@ class ReadyPage:
         except urllib.error.HTTPError as error:
             reason = error.read(200).decode("utf-8", "replace").strip()
             return ProbeResult(False, False, f"{self._url}: {error.code} {reason}")
-        except OSError as error:
-            return ProbeResult(False, False, f"{self._url}: {error}")
+        except (OSError, http.client.HTTPException) as error:
+            return ProbeResult(False, False, f"{self._url}: {error!r}")
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ what to do next, so a power cut between any two lines here costs a watch, never 
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.errors import InstallError
-from deploy.layout import Root
+from deploy.errors import InstallError, disk_words
+from deploy.layout import Root, Verdict
 from deploy.release import Reached, Say
 from deploy.service import Patience, Probe, ProbeResult, Service, watch
+from deploy.unpack import changed
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Supervision:
 
 @dataclass
 class Steps:
-    """Says each step with the time since the one before."""
+    """Says each step with the time since the one before; that nobody listens any more stops nothing."""
 
     say: Say
     last_s: float = field(default_factory=time.monotonic)
@@ -47,7 +49,8 @@ class Steps:
     def __call__(self, text: str) -> None:
         """Says that a step is done."""
         now_s = time.monotonic()
-        self.say(f"{now_s - self.last_s:6.1f} s  {text}")
+        with contextlib.suppress(OSError):
+            self.say(f"{now_s - self.last_s:6.1f} s  {text}")
         self.last_s = now_s
 
 
@@ -89,7 +92,7 @@ def rollback(
         raise InstallError(f"--root {root_path} holds no releases: `touchdown deploy install` first")
     with root.locked():
         current = root.current()
-        target = to if to is not None else root.last_good()
+        target = to if to is not None else _whole(root, root.good(), steps)
         if target is None:
             raise InstallError(
                 f"--root {root_path}: there is no earlier healthy release; `touchdown deploy list` "
@@ -102,8 +105,10 @@ def rollback(
             )
         if target == current:
             raise InstallError(f"--to {target}: it flies already")
+        if bad := changed(root, target):
+            raise InstallError(f"--to {target}: {bad} of it is not what was proven: install its bundle again")
         if current is not None:
-            root.note(current, "rejected", f"deploy rollback to {target}")
+            _note(root, current, "rejected", f"deploy rollback to {target}", steps)
         reached("rejected")
         root.switch(target)
         root.end_trial()  # whatever was under trial was turned away
@@ -111,10 +116,10 @@ def rollback(
         reached("switched")
         health = _restart_and_watch(supervision, steps, reached)
         if not health.ready:
-            root.note(target, "failed", health.text)
+            _note(root, target, "failed", health.text, steps)
             reached("failed")
             raise InstallError(f"{target} flies now, but is not healthy: {health.text}")
-        root.note(target, "healthy", health.text)
+        _note(root, target, "healthy", health.text, steps)
         reached("healthy")
     return target
 
@@ -143,6 +148,7 @@ def judge(root: Root, release: str, before: str | None, supervision: Supervision
 
 
 def _restart_and_watch(supervision: Supervision, say: Say, reached: Reached) -> ProbeResult:
+    """Return how the release is; whatever keeps it from being judged counts as not healthy."""
     try:
         supervision.place_units()
         reached("placed")
@@ -150,29 +156,54 @@ def _restart_and_watch(supervision: Supervision, say: Say, reached: Reached) -> 
             return ProbeResult(True, False, "not watched: no service")
         supervision.service.restart()
         reached("restarted")
+        say("restarted; watching")
+        health = supervision.watcher(supervision.probes, supervision.patience)
     except InstallError as error:
-        return ProbeResult(False, True, str(error))
-    say("restarted; watching")
-    health = supervision.watcher(supervision.probes, supervision.patience)
+        health = ProbeResult(False, True, str(error))
+    except Exception as error:  # noqa: BLE001 - a release that nobody could judge must not stay
+        health = ProbeResult(False, True, f"it cannot be watched: {error!r}")
     say(health.text)
     return health
+
+
+def _note(root: Root, release: str, verdict: Verdict, why: str, say: Say) -> None:
+    """Notes a verdict on the way back, which a full disk must not bar."""
+    try:
+        root.note(release, verdict, why)
+    except OSError as error:
+        say(f"{release} is {verdict}, which cannot be noted: {disk_words(error)}")
+
+
+def _whole(root: Root, releases: Iterable[str], say: Say) -> str | None:
+    """The first of some releases that is still what was signed and proven; None where none is."""
+    for name in releases:
+        bad = changed(root, name)
+        if not bad:
+            return name
+        say(f"{name} is passed over: {bad} of it is not what was proven")
+    return None
 
 
 def _go_back(
     root: Root, failed: str, before: str | None, why: str, supervision: Supervision, say: Say, reached: Reached
 ) -> NoReturn:
     """Leaves an unhealthy release."""
-    root.note(failed, "failed", why)
+    _note(root, failed, "failed", why, say)
     reached("failed")
-    usable = before is not None and before != failed and root.record(before) is not None
-    target = before if usable else root.last_good()
+    earlier = list(root.good())
+    if before is not None and before != failed:
+        earlier.insert(0, before)
+    target = _whole(root, earlier, say)
     if target is None:
         root.switch_off()
         root.end_trial()
         reached("switched back")
         if supervision.service is not None:
             supervision.service.stop()
-        raise InstallError(f"release {failed} is not healthy: {why}. There is no earlier release: nothing flies now")
+        whole = " that is whole" if earlier else ""
+        raise InstallError(
+            f"release {failed} is not healthy: {why}. There is no earlier release{whole}: nothing flies now"
+        )
     root.switch(target)
     root.end_trial()
     say(f"rolled back: current -> {target}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +20,61 @@ from landing.model.artefact import GateReport
 from landing.model.operating import thresholds_in_force
 from landing.model.spec import ModelSpec
 from landing.reading import sha256_of
-from landing.settings import DecisionSection
+from landing.settings import DecisionSection, DecisionSettings
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
+from trainer.metrics import Scores
 
 Mask = npt.NDArray[np.bool_]
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 
 
+@dataclass(frozen=True)
+class Side:
+    """Settings and taxonomy that one of the two flies with by default; bytes from which a plane counts."""
+
+    settings: DecisionSettings
+    taxonomy: Taxonomy
+    landable: int
+    hazards: tuple[int, ...]
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> Side:
+        """Return those of a model: its own thresholds, clearances and preferences."""
+        settings = thresholds_in_force(DecisionSection(), spec.operating)[0].single_look()
+        hazards = tuple(math.ceil(settings.hazard_thresholds[role] * 255) for role in HAZARD_ROLES)
+        return cls(settings, spec.taxonomy, math.ceil(settings.landable_probability * 255), hazards)
+
+    def safe(self, seen: Segmentation) -> Mask:
+        """Pixels that one frame takes for landable: landable enough, and no hazard at its own."""
+        safe: Mask = seen.landable >= self.landable
+        for plane, threshold in zip(seen.hazards, self.hazards, strict=True):
+            safe &= plane < threshold
+        return safe
+
+
 class Comparison:
     """Counts over frames. A is the reference, B is judged; both have the same classes and roles.
 
+    Each decides by its own thresholds, clearances and preferences, as it flies.
+
     Args:
-        spec: Of A: its taxonomy, and its operating point if it has one.
+        spec: Of A.
         height_agl_m: Height of the level camera that the sites are chosen from.
         hfov_deg: Its horizontal field of view.
+        judged: Of B; A's where None.
     """
 
-    def __init__(self, spec: ModelSpec, height_agl_m: float = HEIGHT_AGL_M, hfov_deg: float = HFOV_DEG) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        height_agl_m: float = HEIGHT_AGL_M,
+        hfov_deg: float = HFOV_DEG,
+        judged: ModelSpec | None = None,
+    ) -> None:
         self.taxonomy = spec.taxonomy
-        settings, self.thresholds = thresholds_in_force(DecisionSection(), spec.operating)
-        self._settings = settings.single_look()
-        self._landable = self._settings.landable_probability
-        self._hazard = [getattr(settings, f"{role.value}_probability") for role in HAZARD_ROLES]
+        self._sides = (Side.of(spec), Side.of(judged or spec))
         self._view = (height_agl_m, hfov_deg)
         self.frames = self.labelled = 0
         self._worst = 0
@@ -68,18 +100,11 @@ class Comparison:
         self._values += steps.size
         self._pixels += a.class_id.size
         self._other_class += int(np.count_nonzero(a.class_id != b.class_id))
-        safe_a, safe_b = self.safe(a), self.safe(b)
+        safe_a, safe_b = (side.safe(seen) for side, seen in zip(self._sides, (a, b), strict=True))
         self._flips += int(np.count_nonzero(~safe_a & safe_b))
         self._lost += int(np.count_nonzero(safe_a & ~safe_b))
         if labels is not None:
             self._judge((a, b), (safe_a, safe_b), labels)
-
-    def safe(self, seen: Segmentation) -> Mask:
-        """Pixels that one frame takes for landable: landable enough, and no hazard at its own."""
-        safe: Mask = seen.landable >= math.ceil(self._landable * 255)
-        for plane, threshold in zip(seen.hazards, self._hazard, strict=True):
-            safe &= plane < math.ceil(threshold * 255)
-        return safe
 
     def _judge(self, seen: tuple[Segmentation, Segmentation], safe: tuple[Mask, Mask], labels: ByteArray) -> None:
         rows, columns = seen[0].shape
@@ -93,7 +118,7 @@ class Comparison:
             bad |= here
             self._of_role[r] += int(np.count_nonzero(here))
             for i, one in enumerate(seen):
-                found = one.hazards[r] >= math.ceil(self._hazard[r] * 255)
+                found = one.hazards[r] >= self._sides[i].hazards[r]
                 self._recalled[i, r] += int(np.count_nonzero(found & here))
         self._truly_bad += int(np.count_nonzero(bad))
         for i, one in enumerate(seen):
@@ -106,8 +131,8 @@ class Comparison:
         camera = CameraModel.from_hfov(*image_wh, hfov_deg)
         pose = Pose(0, LEVEL, (0.0, 0.0, -height_m), height_m)
         chosen = []
-        for seen in (a, b):
-            decider = Decider(self._settings, self.taxonomy, camera)
+        for side, seen in zip(self._sides, (a, b), strict=True):
+            decider = Decider(side.settings, side.taxonomy, camera)
             once = Segmentation(seen.class_id, seen.landable, seen.hazards, 0)
             selection = decider.observe(once, pose, 0).selection
             chosen.append(selection if isinstance(selection, LandingSite) else None)
@@ -141,7 +166,8 @@ class Comparison:
             "false_safe_b": None,
         }
         if self.labelled:
-            miou = [_mean_iou(matrix) for matrix in self._confusion]
+            scores = (Scores.of(matrix, self.taxonomy, self.labelled) for matrix in self._confusion)
+            miou = [one.miou_in_truth for one in scores]
             found.update(miou_a=miou[0], miou_b=miou[1], miou_drop=miou[0] - miou[1])
             bad = max(1, self._truly_bad)
             found.update(false_safe_a=self._false_safe[0] / bad)
@@ -201,11 +227,3 @@ def _same_size(a: Segmentation, b: Segmentation) -> tuple[Segmentation, Segmenta
         return Segmentation(scaled(seen.class_id), scaled(seen.landable), hazards, seen.captured_at_ns)
 
     return fitted(a), fitted(b)
-
-
-def _mean_iou(matrix: npt.NDArray[np.int64]) -> float:
-    """Mean over the classes that are in truth or prediction."""
-    right = np.diag(matrix)
-    union = matrix.sum(0) + matrix.sum(1) - right
-    there = union > 0
-    return float(np.mean(right[there] / union[there])) if there.any() else 0.0

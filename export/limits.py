@@ -21,7 +21,7 @@ class Limits(BaseModel):
     max_difference: float = Field(description="of any probability at any pixel")
     mean_difference: float = Field(description="of probabilities, over all pixels and roles")
     class_disagreement: float = Field(description="share of pixels with another class")
-    miou_drop: float = Field(description="mIoU of A less that of B, where labels exist")
+    miou_drop: float = Field(description="mIoU of A less that of B over the classes in the labels, where there are any")
     hazard_recall_drop: float = Field(description="recall of the worst role, A less B, with labels")
     false_safe_flips: float = Field(description="share of pixels that only B takes for landable")
     site_differs: float = Field(description="share of frames whose site is another one")

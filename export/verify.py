@@ -86,7 +86,7 @@ def verify(a: Path, b: Path, options: VerifyOptions) -> GateReport:
         one = stack.enter_context(opened(a, spec_b, how_a))
         other = stack.enter_context(opened(b, one.spec, how_b))
         _comparable(one, other)
-        comparison = Comparison(one.spec, options.height_agl_m, options.hfov_deg)
+        comparison = Comparison(one.spec, options.height_agl_m, options.hfov_deg, other.spec)
         truth = None
         if options.labels is not None:
             truth = LabelFolder.of_pictures(options.labels, pictures, one.spec.taxonomy, options.labels_as)

@@ -23,11 +23,12 @@ from deploy import release
 from deploy.archive import header
 from deploy.bundle import BundleRequest, make_bundle
 from deploy.install import InstallRequest, install
-from deploy.keys import generate, load_private
+from deploy.keys import generate, load_private, load_public
 from deploy.layout import ReleaseRecord, Root
 from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME
 from deploy.service import Patience, Probe, ProbeResult
 from deploy.trial import Supervision
+from deploy.unpack import unpack, verify_bundle
 from landing.distribution import DISTRIBUTION, VERSION
 from tests.edge import fake_model
 
@@ -235,18 +236,22 @@ class Drone:
         return install(self.request(bundle, **changes), self.supervision(*ready), quiet)
 
     def pretend(self, name: str) -> None:
-        """A complete, healthy, current release without content."""
+        """A complete, healthy, current release with the files of the kit's bundle, and no software."""
         folder = self.root.release(name)
         folder.mkdir(parents=True)
+        trusted = (load_public(self.kit.public),)
+        _, signed = verify_bundle(self.kit.bundle, trusted)
+        unpack(self.kit.bundle, trusted, signed, folder / "bundle")
+        (folder / "edge.toml").touch()
         record = ReleaseRecord(
             name=name,
-            manifest_sha256="0" * 64,
+            manifest_sha256=hashlib.sha256(signed).hexdigest(),
             signed_by="k",
             environment="installed",
             python=sys.executable,
             touchdown="0.1.0",
             model="m",
-            config_sha256="0" * 64,
+            config_sha256=hashlib.sha256(b"").hexdigest(),
         )
         self.root.complete(record)
         self.root.switch(name)

@@ -402,3 +402,14 @@ def test_a_large_file_is_streamed(kit: Kit, tmp_path: Path) -> None:
     bundle = kit.pack(out=tmp_path / "l.tar.zst", wheels=wheels)
     manifest = manifest_of(kit, bundle)
     assert manifest.total_bytes > 9 * 2**20
+
+
+@pytest.mark.parametrize(("kept", "words"), [("pond", "none of 1 pictures has a site"), ("car", "each of 1 pictures has a site")])
+def test_samples_that_prove_nothing_are_refused(kit: Kit, tmp_path: Path, kept: str, words: str) -> None:
+    """With the pond alone a release that finds nothing would pass, with the lawn one that takes all for landable."""
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    shutil.copy(kit.samples / f"{kept}.png", samples)
+    with pytest.raises(BundleError, match=rf"{words}.*--samples"):
+        kit.pack(out=tmp_path / "x.tar.zst", samples=samples)
+    assert not (tmp_path / "x.tar.zst").exists()

@@ -14,7 +14,7 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.openvino import has_bf16
 from export.cli import cli
 from export.comparison import Comparison
-from export.files import gate_of, read_model, write_model
+from export.files import gate_of, read_model, redescribe, spec_of, write_model
 from export.limits import LIMITS
 from export.pictures import LabelFolder
 from export.verify import VerifyOptions, kind_of, verify
@@ -22,7 +22,8 @@ from landing.errors import DataError, InvalidValueError, ModelError
 from landing.ground.merge import segmentation_from_labels
 from landing.labels.reading import voc_colour
 from landing.model.artefact import BF16_GATE_KEY
-from landing.taxonomy import Taxonomy
+from landing.model.spec import OperatingPoint
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from tests.edge import fake_model
 from tests.export import tiny
 
@@ -76,6 +77,49 @@ def test_a_site_elsewhere_and_a_site_out_of_nothing(comparison):
     found = comparison.measured()
     assert found["site_only_in_b"] == pytest.approx(1 / 3)
     assert found["miou_drop"] is None and found["hazard_recall_drop"] is None
+
+
+def test_a_class_that_is_not_there_hides_no_loss(comparison):
+    """A stray pixel of A, of a class that no label has, counted as a whole class for A alone."""
+    truth = labels(("car", (0, 0, 16, 16)))
+    stray = seen(("car", (0, 0, 16, 16)), ("pool", (60, 60, 1, 1)))
+    comparison.add(stray, seen(("car", (0, 0, 12, 16))), truth, (640, 640))
+    found = comparison.measured()
+    assert found["miou_a"] == pytest.approx(1, abs=1e-3)
+    assert found["miou_drop"] == pytest.approx((0.25 + 64 / (4096 - 192)) / 2, abs=1e-3)
+
+
+def test_each_is_judged_as_it_flies():
+    """B has the same numbers, but by its thresholds it takes for free where A sees a person."""
+    spec = fake_model.spec_of(SYNTHETIC)
+    point = OperatingPoint(landable=0.6, obstacle=0.2, water=0.2, person=0.1, vehicle=0.2)
+    wary = spec.model_copy(update={"operating": point})
+    maps = seen()
+    maps.hazards[HAZARD_ROLES.index(Role.PERSON), 32:, :] = 40  # .16: above .1, below the default of flight
+    for judged, flips in ((spec, 0.5), (wary, 0.0), (None, 0.0)):
+        comparison = Comparison(wary, judged=judged)
+        comparison.add(maps, maps, None, (640, 640))
+        found = comparison.measured()
+        assert found["max_difference"] == 0 and found["false_safe_flips"] == pytest.approx(flips)
+        assert bool(LIMITS["exact"].failures(found)) == bool(flips)
+
+
+def test_thresholds_of_both_files_are_compared(model, folder, tmp_path, monkeypatch):
+    """Thresholds that were chosen anew for the original do not reach the forms made of it before."""
+    graph = read_model(model)
+    wary = OperatingPoint(landable=0.89, obstacle=0.05, water=0.05, person=0.05, vehicle=0.05)
+    redescribe(graph, spec_of(graph, model).model_copy(update={"operating": wary}))
+    write_model(graph, tmp_path / "wary.onnx")
+    told = []
+    made = Comparison
+
+    def noting(*arguments):
+        told.append([spec.operating for spec in arguments if hasattr(spec, "operating")])
+        return made(*arguments)
+
+    monkeypatch.setattr("export.verify.Comparison", noting)
+    verify(tmp_path / "wary.onnx", model, VerifyOptions(folder))
+    assert told == [[wary, None]]
 
 
 def test_other_resolutions_are_compared_square_by_square(comparison):
