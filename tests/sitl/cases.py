@@ -105,6 +105,13 @@ CASES = (
     ordered("lands-by-gcs-loss", Failsafe.GCS_LOSS),
     ordered("lands-by-battery", Failsafe.BATTERY_LOW, authority="guard", settings=IN_FAILSAFE),
     ordered(
+        "ends-in-a-hold",
+        Failsafe.GCS_LOSS,
+        authority="guard",
+        settings=IN_FAILSAFE,
+        faults=(PlannedFault(Fault.DAEMON_END, LOW_M),),
+    ),
+    ordered(
         "lands-by-gcs-loss-person",
         Failsafe.GCS_LOSS,
         authority="guard",

@@ -11,6 +11,7 @@ import math
 
 import pytest
 
+from edge.daemon import LAND_S
 from tests.sitl.cases import BOUNDS, BY_NAME
 from tests.sitl.conftest import START_NE_M, Flown
 
@@ -26,6 +27,9 @@ POSE_GATE_S = 0.3
 
 GOES_ON_IN = {"ardupilot": ("RTL", "LAND"), "px4": ("AUTO.PRECLAND", "AUTO.PRECLAND")}
 """Mode at the end after a failsafe that flies home, and after one that lands: PX4's precision landing goes on."""
+
+ENDS_IN = {"ardupilot": "LAND", "px4": "AUTO.PRECLAND"}
+"""Mode of a landing that a daemon which ends orders."""
 
 STARVED_S = 1.5
 """What a loaded machine may add to a reaction."""
@@ -157,6 +161,21 @@ class TestEveryAutopilot:
         assert held and all("failsafe, at most" in reason for reason in held), flown.after(0, "authority")
         assert result.verdict == "landed-safe", result.reason
         assert result.person_m is not None and result.person_m > 2.0
+
+    @cases("ends-in-a-hold")
+    def test_a_daemon_that_ends_in_a_hold_lets_the_failsafes_landing_go_on(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        result, bounds = flown.result, BOUNDS[autopilot]
+        assert [h["fault"] for h in result.happened] == ["daemon-end"], flown.after(0, "authority")
+        orders = [e["command"] for e in flown.after(flown.happened_ns, "command")]
+        assert orders == ["Land"], orders
+        # It ends once the autopilot has told that it lands, not when its time to wait for that is over.
+        [stop] = flown.after(flown.happened_ns, "stop")
+        assert (stop["mono_ns"] - flown.happened_ns) * 1e-9 < LAND_S
+        assert result.modes[-1][1] == ENDS_IN[autopilot], result.modes
+        assert result.touchdown_ne_m is not None, result.reason
+        assert result.miss_m is not None and result.miss_m < bounds.miss_m + 1.5
 
     def _landed_on_its_site(self, flown: Flown, autopilot: str) -> None:
         result = flown.result
