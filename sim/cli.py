@@ -117,9 +117,9 @@ def seeds_of(text: str) -> list[int]:
     "faults",
     multiple=True,
     metavar="NAME@HEIGHT_M[:SECONDS]",
-    help="A fault below a height: camera-stall, link-cut, daemon-kill, autopilot-restart, intruder, or a failsafe of "
-    "ArduPilot's: rc-loss, gcs-loss, battery-low, fence; without seconds for the rest of the flight. May be given "
-    "several times.",
+    help="A fault below a height: camera-stall, link-cut, daemon-kill, daemon-end (once it holds the vehicle up), "
+    "autopilot-restart, intruder, or a failsafe of ArduPilot's: rc-loss, gcs-loss, battery-low, fence; without "
+    "seconds for the rest of the flight. May be given several times.",
 )
 @click.option(
     "--pad",

@@ -301,6 +301,13 @@ def _apart(series: dict[str, Any]) -> str:
     return "".join(f"; {word}" for word in words)
 
 
+def flown_by(name: str, series: str) -> str:
+    """Return the day of a series' last flight, and the commit that flew it all, or how many did."""
+    commits = {flight["commit"] for flight in figures(name)["series"][series]["flights"]}
+    day = day_of(name, series).partition(",")[0]
+    return f"{day}, `{commits.pop()}`" if len(commits) == 1 else f"{day}, {len(commits)} commits"
+
+
 def autopilots() -> str:
     """Write the table of the landings on the autopilots' own simulators."""
     rows = []
@@ -312,7 +319,7 @@ def autopilots() -> str:
         person = f"{s['person_m']['min']:.1f}" if s["person_m"] else ""
         miss = s["miss_m"]
         cells = [autopilot, words, safe, f"{miss['mean']:.2f}", f"{miss['max']:.2f}", person]
-        rows.append([*cells, day_of(name, series), f"[{name}](../benchmarks/results/{name})"])
+        rows.append([*cells, flown_by(name, series), f"[{name}](../benchmarks/results/{name})"])
     head = (
         "autopilot",
         "conditions",

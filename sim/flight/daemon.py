@@ -184,3 +184,8 @@ class DaemonProcess:
         self.killed = True
         self._process.kill()
         self._process.wait()
+
+    def end(self) -> None:
+        """SIGTERM."""
+        self.killed = True
+        self._process.terminate()

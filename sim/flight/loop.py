@@ -107,6 +107,7 @@ class SimulatedLoop:
 
     Attributes:
         exposures: Frames taken by the camera, lost ones included.
+        leaving: The daemon ends.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class SimulatedLoop:
         hardware: OnboardHardware,
     ) -> None:
         self.exposures = 0
+        self.leaving = False
         self._clock = clock
         self._link = link
         self._loop = loop
@@ -139,7 +141,7 @@ class SimulatedLoop:
         self._link.carry(now_ns)
         self._camera(now_ns, now_ms)
         self._pipeline(now_ns)
-        return None if now_ms % CONTROL_MS else self._loop.tick(now_ns)
+        return None if now_ms % CONTROL_MS else self._loop.tick(now_ns, leaving=self.leaving)
 
     def _camera(self, now_ns: int, now_ms: int) -> None:
         """Take a frame when one is due; it arrives some milliseconds later."""

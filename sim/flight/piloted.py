@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from firmware_bridge.dialect import mavlink
-from landing.command.authority import HOLDS_IN
+from landing.command.authority import HOLDS_IN, IN_THE_AIR
 from landing.command.authority_io import AuthorityState
 from landing.guidance.director import DirectorState
 from sim.camera.orders import Stall, give_order
@@ -36,7 +36,7 @@ class FollowedDaemon(Protocol):
 
     Attributes:
         tail: Its event log.
-        killed: It was.
+        killed: It was, or was told to end.
     """
 
     tail: DaemonEvents
@@ -51,6 +51,9 @@ class FollowedDaemon(Protocol):
 
     def kill(self) -> None:
         """End it at once."""
+
+    def end(self) -> None:
+        """Tell it to end, and do not wait for it."""
 
 
 class Cable(Protocol):
@@ -272,6 +275,8 @@ class PilotedFlight:
                 continue
             if planned.fault is Fault.INTRUDER and self._daemon.tail.site is None:
                 continue
+            if planned.fault is Fault.DAEMON_END and not self._held_up():
+                continue
             self._pending.remove(planned)
             self._result.happened.append(
                 {
@@ -286,6 +291,12 @@ class PilotedFlight:
                 return True
         return False
 
+    def _held_up(self) -> bool:
+        """Return True while the vehicle hovers on the daemon's word."""
+        change = self._daemon.tail.last("authority")
+        on_its_word = change is not None and AuthorityState(change["to_state"]) in IN_THE_AIR
+        return on_its_word and self._autopilot.hovering(self._station)
+
     def _happens(self, planned: PlannedFault) -> None:
         for_s = FOREVER_S if planned.for_s is None else planned.for_s
         if planned.fault is Fault.INTRUDER:
@@ -295,6 +306,8 @@ class PilotedFlight:
             give_order(self._plan.out / ORDERS, Stall(until_ns))
         elif planned.fault is Fault.DAEMON_KILL:
             self._daemon.kill()
+        elif planned.fault is Fault.DAEMON_END:
+            self._daemon.end()
         elif planned.fault is Fault.LINK_CUT:
             assert self._cable is not None
             self._cable.cut()

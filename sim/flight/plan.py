@@ -56,6 +56,8 @@ class Fault(str, Enum):
     """No frame comes for a while."""
     DAEMON_KILL = "daemon-kill"
     """The daemon is killed and stays away."""
+    DAEMON_END = "daemon-end"
+    """The daemon is told to end, as a service manager does it, while it holds the vehicle up, and stays away."""
     AUTOPILOT_RESTART = "autopilot-restart"
     """The autopilot is killed, starts anew and climbs to the start again."""
     RC_LOSS = Failsafe.RC_LOSS.value

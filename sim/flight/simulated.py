@@ -187,6 +187,9 @@ class SimulatedDaemon:
     def step(self, now_ns: int) -> None:
         """One tick of everything."""
         self._flight.step(now_ns)
+        if self._flight.leaving and not self._loop.holds_failsafe:
+            self.stop()
+            self.kill()
 
     def read_events(self) -> None:
         """See `sim.flight.piloted.FollowedDaemon`."""
@@ -195,6 +198,10 @@ class SimulatedDaemon:
     def kill(self) -> None:
         """See `sim.flight.piloted.FollowedDaemon`."""
         self.killed = self._link.cut = True
+
+    def end(self) -> None:
+        """See `sim.flight.piloted.FollowedDaemon`."""
+        self._flight.leaving = True
 
     def stop(self) -> None:
         """The end of its event log."""

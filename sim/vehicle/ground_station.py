@@ -190,7 +190,7 @@ class GroundStation:
         now_s = self.now_s
         if not self.silent and now_s - self._heartbeat_sent_s >= 1.0:
             self._heartbeat_sent_s = now_s
-            self._send(self._codec.heartbeat_encode(mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0))
+            self.send(self._codec.heartbeat_encode(mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0))
         self._report_battery(now_s)
         arrival = self._transport.read(timeout_s)
         for frame in self._peers.take(arrival, self.clock_ns()):
@@ -254,7 +254,7 @@ class GroundStation:
         """
         for _ in range(ATTEMPTS):
             self._parameters.pop(name, None)
-            self._send(
+            self.send(
                 self._codec.param_set_encode(self._system_id, 1, name.encode(), value, mavlink.MAV_PARAM_TYPE_REAL32)
             )
             deadline_s = self.now_s + ACK_TIMEOUT_S
@@ -281,7 +281,7 @@ class GroundStation:
         padded = [*parameters, *([0.0] * (7 - len(parameters)))]
         for attempt in range(ATTEMPTS):
             self._acks.pop(command, None)
-            self._send(self._codec.command_long_encode(self._system_id, 1, command, attempt, *padded))
+            self.send(self._codec.command_long_encode(self._system_id, 1, command, attempt, *padded))
             deadline_s = self.now_s + ACK_TIMEOUT_S
             while self.now_s < deadline_s:
                 self.poll(0.02)
@@ -290,7 +290,8 @@ class GroundStation:
                     return result
         return None
 
-    def _send(self, message: Any) -> None:
+    def send(self, message: Any) -> None:
+        """Sends a message as the ground station's."""
         frame = message.pack(self._codec)
         self._peers.send(self._transport, frame, None, self.clock_ns())
 

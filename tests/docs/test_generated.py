@@ -96,3 +96,10 @@ def test_attributes_of_a_docstring() -> None:
     found = attributes(Segmentation)
     assert set(found) == {"class_id", "landable", "hazards", "captured_at_ns"}
     assert found["captured_at_ns"] == "Capture time of the frame it was made from."
+
+
+def test_a_series_of_flights_names_no_commit_that_flew_none_of_it() -> None:
+    for name, series, _ in results.SITL:
+        commits = {flight["commit"] for flight in results.figures(name)["series"][series]["flights"]}
+        named = results.flown_by(name, series).rpartition(", ")[2]
+        assert named in (f"{len(commits)} commits", *(f"`{commit}`" for commit in commits if len(commits) == 1))

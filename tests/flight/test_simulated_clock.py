@@ -129,7 +129,7 @@ def test_a_daemon_with_authority_to_land_lands(tmp_path: Path, colour_model: Pat
 FAILSAFES = {failsafe.value for failsafe in Failsafe}
 
 
-@pytest.mark.parametrize("fault", [m for m in Fault if m is not Fault.INTRUDER])
+@pytest.mark.parametrize("fault", [m for m in Fault if m not in (Fault.INTRUDER, Fault.DAEMON_END)])
 def test_a_fault_happens_as_it_does_to_processes(tmp_path: Path, colour_model: Path, lawn: str, fault: Fault) -> None:
     lasts_s = None if fault is Fault.DAEMON_KILL else 2.0
     result = fly_one(
@@ -149,6 +149,27 @@ def test_a_fault_happens_as_it_does_to_processes(tmp_path: Path, colour_model: P
     # A cut link says nothing of itself: pose and heartbeat grow old.
     assert 0.0 < after_s < (1.0 if fault is Fault.CAMERA_STALL else 3.5)
     assert events(result, "target-start")[-1]["mono_ns"] > stops[0]["mono_ns"]
+
+
+def test_a_daemon_that_is_told_to_end_in_a_hold_lets_the_failsafes_landing_go_on(
+    tmp_path: Path, colour_model: Path, lawn: str
+) -> None:
+    ends = plan(
+        colour_model,
+        tmp_path / "out",
+        lawn,
+        authority="guard",
+        ordered_by=Failsafe.GCS_LOSS,
+        parameters={"BATT_MONITOR": 4},
+        settings={"authority": {"failsafe": "guard"}},
+        faults=(PlannedFault(Fault.DAEMON_END, below_m=8.0),),
+    )
+    result = fly_one(ends)
+    [ended] = result.happened
+    assert ended["fault"] == "daemon-end" and ended["height_m"] < 4.0
+    assert [e["command"] for e in events(result, "command") if e["mono_ns"] >= ended["mono_ns"]] == ["Land"]
+    assert len(events(result, "stop")) == 1 and result.modes[-1][1] == "LAND", result.modes
+    assert result.touchdown_ne_m is not None, result.reason
 
 
 def test_a_photo_flown_from_the_command_line_with_several_seeds(tmp_path: Path, colour_model: Path) -> None:

@@ -96,7 +96,9 @@ CASES = (
     Case("daemon-kill", {"faults": (PlannedFault(Fault.DAEMON_KILL, LOW_M),)}),
     Case("autopilot-restart", {"faults": (PlannedFault(Fault.AUTOPILOT_RESTART, LOW_M),)}),
     Case("gimbal", {"gimbal": True, "search_s": 3.0}),
+    Case("land", {"authority": "land"}, only=COPTER),
     failsafe("rc-loss", Fault.RC_LOSS, COPTER),
+    failsafe("rc-loss-goes-on", Fault.RC_LOSS, COPTER, authority="guard", parameters={"FS_OPTIONS": 8}),
     failsafe("gcs-loss", Fault.GCS_LOSS),
     failsafe("fence", Fault.FENCE),
     failsafe("battery-low", Fault.BATTERY_LOW, authority="guard"),
@@ -104,6 +106,13 @@ CASES = (
     held_up("fence-person", Fault.FENCE),
     ordered("lands-by-gcs-loss", Failsafe.GCS_LOSS),
     ordered("lands-by-battery", Failsafe.BATTERY_LOW, authority="guard", settings=IN_FAILSAFE),
+    ordered(
+        "ends-in-a-hold",
+        Failsafe.GCS_LOSS,
+        authority="guard",
+        settings=IN_FAILSAFE,
+        faults=(PlannedFault(Fault.DAEMON_END, LOW_M),),
+    ),
     ordered(
         "lands-by-gcs-loss-person",
         Failsafe.GCS_LOSS,

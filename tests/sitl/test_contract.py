@@ -11,6 +11,8 @@ import math
 
 import pytest
 
+from benchmarks.sitl_failsafes import bound_kept
+from edge.daemon import LAND_S
 from tests.sitl.cases import BOUNDS, BY_NAME
 from tests.sitl.conftest import START_NE_M, Flown
 
@@ -26,6 +28,9 @@ POSE_GATE_S = 0.3
 
 GOES_ON_IN = {"ardupilot": ("RTL", "LAND"), "px4": ("AUTO.PRECLAND", "AUTO.PRECLAND")}
 """Mode at the end after a failsafe that flies home, and after one that lands: PX4's precision landing goes on."""
+
+ENDS_IN = {"ardupilot": "LAND", "px4": "AUTO.PRECLAND"}
+"""Mode of a landing that a daemon which ends orders."""
 
 STARVED_S = 1.5
 """What a loaded machine may add to a reaction."""
@@ -123,15 +128,31 @@ class TestEveryAutopilot:
         assert not flown.after(0, "authority")
         self._landed_on_its_site(flown, autopilot)
 
+    @cases("rc-loss-goes-on")
+    def test_a_failsafe_that_lets_a_landing_go_on_ends_on_its_site(self, flown: Flown, autopilot: str, case: str):
+        assert {name for _, name in flown.result.modes} <= {"GUIDED", "LAND"}, flown.result.modes
+        assert any("Radio Failsafe" in text for text in flown.result.texts)
+        assert not flown.after(flown.happened_ns, "command")
+        self._landed_on_its_site(flown, autopilot)
+
+    @cases("land")
+    def test_with_authority_to_land_it_announces_flies_there_and_lands(self, flown: Flown, autopilot: str, case: str):
+        states = [e["to_state"] for e in flown.after(0, "authority")]
+        assert states[0] == "announce" and "guard" in states, states
+        commands = [e["command"] for e in flown.after(0, "command")]
+        assert commands[-1] == "Land", commands
+        self._landed_on_its_site(flown, autopilot)
+
     @cases("battery-low")
     def test_a_failsafe_that_lands_goes_on_to_the_site_and_is_not_commanded(
         self, flown: Flown, autopilot: str, case: str
     ):
         assert flown.result.modes[-1][1] == GOES_ON_IN[autopilot][1], flown.result.modes
         assert autopilot == "px4" or any("Battery Failsafe" in text for text in flown.result.texts)
-        [stood_back] = flown.after(flown.happened_ns, "authority")  # ended, where it had commanded before
+        # Ended, where it had commanded before. The battery takes its time to be low: a hold may go on until then.
+        stood_back = flown.after(flown.happened_ns, "authority")[-1]
         assert stood_back["to_state"] in ("ready", "ended") and "failsafe" in stood_back["reason"]
-        assert not flown.after(flown.happened_ns, "command")
+        assert not flown.after(stood_back["mono_ns"], "command")
         self._landed_on_its_site(flown, autopilot)
 
     @cases("rc-loss-person", "fence-person")
@@ -147,6 +168,7 @@ class TestEveryAutopilot:
 
     @cases("lands-by-gcs-loss", "lands-by-battery")
     def test_a_failsafe_with_nobody_at_the_sticks_lands_on_a_site(self, flown: Flown, autopilot: str, case: str):
+        assert not bound_kept(flown.result)["held_too_long"], flown.result.modes
         assert flown.result.modes[-1][1] in ("RTL", "LAND", "AUTO.RTL"), flown.result.modes
         self._landed_on_its_site(flown, autopilot)
 
@@ -155,8 +177,24 @@ class TestEveryAutopilot:
         result = flown.result
         held = [e["reason"] for e in flown.after(0, "authority") if e["to_state"] == "hold"]
         assert held and all("failsafe, at most" in reason for reason in held), flown.after(0, "authority")
+        assert not bound_kept(result)["held_too_long"], result.modes
         assert result.verdict == "landed-safe", result.reason
         assert result.person_m is not None and result.person_m > 2.0
+
+    @cases("ends-in-a-hold")
+    def test_a_daemon_that_ends_in_a_hold_lets_the_failsafes_landing_go_on(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        result, bounds = flown.result, BOUNDS[autopilot]
+        assert [h["fault"] for h in result.happened] == ["daemon-end"], flown.after(0, "authority")
+        orders = [e["command"] for e in flown.after(flown.happened_ns, "command")]
+        assert orders == ["Land"], orders
+        # It ends once the autopilot has told that it lands, not when its time to wait for that is over.
+        [stop] = flown.after(flown.happened_ns, "stop")
+        assert (stop["mono_ns"] - flown.happened_ns) * 1e-9 < LAND_S
+        assert result.modes[-1][1] == ENDS_IN[autopilot], result.modes
+        assert result.touchdown_ne_m is not None, result.reason
+        assert result.miss_m is not None and result.miss_m < bounds.miss_m + 1.5
 
     def _landed_on_its_site(self, flown: Flown, autopilot: str) -> None:
         result = flown.result
