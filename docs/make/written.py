@@ -1,4 +1,4 @@
-"""Write the parts of Hardware, Set up, Fly, Operate and the first day that come from code between their marks in the pages.
+"""Write the parts of the guide and of the first day that come from code, between their marks in the pages.
 
     python -m docs.make.written
 

@@ -404,7 +404,9 @@ def test_a_large_file_is_streamed(kit: Kit, tmp_path: Path) -> None:
     assert manifest.total_bytes > 9 * 2**20
 
 
-@pytest.mark.parametrize(("kept", "words"), [("pond", "none of 1 pictures has a site"), ("car", "each of 1 pictures has a site")])
+@pytest.mark.parametrize(
+    ("kept", "words"), [("pond", "none of 1 pictures has a site"), ("car", "each of 1 pictures has a site")]
+)
 def test_samples_that_prove_nothing_are_refused(kit: Kit, tmp_path: Path, kept: str, words: str) -> None:
     """With the pond alone a release that finds nothing would pass, with the lawn one that takes all for landable."""
     samples = tmp_path / "samples"
