@@ -360,6 +360,7 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
             position_wander_m=c.position_wander_m,
             attitude_noise_rad=math.radians(c.attitude_noise_deg),
             velocity_noise_mps=c.velocity_noise_mps,
+            compass_rad=math.radians(c.compass_deg),
         ),
         battery=BatteryPack() if emergency is None else emergency.battery,
     )

@@ -62,6 +62,7 @@ class SceneConditions:
     position_wander_m: float
     velocity_noise_mps: float
     attitude_noise_deg: float
+    compass_deg: float
     height_bias_m: float
     range_scale: float
     range_noise_m: float
@@ -91,6 +92,7 @@ RANGES: dict[str, Range] = {
     "position_wander_m": Range(0.0, 0.6, "low", "drift of the estimate, sd over 30 s, each axis"),
     "velocity_noise_mps": Range(0.0, 0.12, "low", "of the estimate"),
     "attitude_noise_deg": Range(0.1, 0.8, "low", "of the estimate"),
+    "compass_deg": Range(-5.0, 5.0, "uniform", "heading against the truth, all flight: iron on board, declination"),
     "height_bias_m": Range(-1.0, 1.0, "uniform", "local height against the ground, no rangefinder"),
     "range_scale": Range(0.98, 1.02, "uniform", "rangefinder's scale error"),
     "range_noise_m": Range(0.01, 0.10, "low", "rangefinder's noise"),

@@ -19,6 +19,7 @@ import pytest
 
 from firmware_bridge.dialect import mavlink
 from landing.errors import LinkError
+from landing.geometry import multiplied, quaternion_from_euler
 from sim.vehicle import Wind, rotate_back
 from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, FrameRules, Mode, StandInAutopilot
 from sim.vehicle.autopilot.parameters import TABLE
@@ -162,6 +163,16 @@ class TestStreams:
         assert estimate.n_m - vehicle.n_m == pytest.approx(1.0, abs=0.05)
         assert estimate.e_m - vehicle.e_m == pytest.approx(-2.0, abs=0.05)
         assert estimate.q != vehicle.q
+
+    def test_a_compass_that_errs_turns_the_whole_attitude_and_nothing_else(self) -> None:
+        right, wrong = hovering(), hovering(errors=EstimatorErrors(compass_rad=0.1))
+        for _ in range(50):
+            for autopilot in (right, wrong):
+                autopilot.step(0.01)
+        assert wrong.vehicle.q == right.vehicle.q
+        assert wrong.flight.estimate[1:] == right.flight.estimate[1:]
+        turned = multiplied(quaternion_from_euler(0.0, 0.0, 0.1), right.flight.estimate.q)
+        assert wrong.flight.estimate.q == pytest.approx(turned)
 
     def test_timesync_is_answered_in_nanoseconds_since_boot(self) -> None:
         autopilot = booted()

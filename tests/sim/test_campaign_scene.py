@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from itertools import combinations
 
 import numpy as np
 import pytest
 
+from sim.campaign.landing import autopilot_config
 from sim.campaign.ranges import RANGES, SceneConditions, draw_conditions, stream
 from sim.campaign.scene import SPLITS, CampaignError, draw_scene
 from sim.world import ADVERSARIAL, SEEDS
@@ -68,3 +70,10 @@ def test_a_trap_is_begun_where_its_maker_says_and_nobody_is_sent_into_it() -> No
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(CampaignError, match="train, val, test"):
         draw_scene(0, "exam", 1, WORLDS)
+
+
+def test_the_compass_of_a_scene_is_the_autopilots() -> None:
+    drawn = [draw_scene(k, "train", 1, WORLDS) for k in range(40)]
+    told = [autopilot_config(each, (0.0, 0.0), {}).errors.compass_rad for each in drawn]
+    assert told == [math.radians(each.conditions.compass_deg) for each in drawn]
+    assert min(told) < -0.04 and max(told) > 0.04

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from landing.geometry import multiplied, quaternion_from_euler
 from sim.vehicle import Quaternion, Vehicle
 from sim.vehicle.autopilot.parameters import ParameterStore
 
@@ -43,12 +44,14 @@ class EstimatorErrors:
         attitude_noise_rad: Standard deviation of a fast (0.2 s) error of roll and pitch, and of a slow (10 s) one of
             yaw, since gyroscopes carry the heading from one second to the next.
         velocity_noise_mps: Standard deviation of white noise on each velocity component.
+        compass_rad: Constant error of the heading, clockwise: what a compass that was calibrated by hand leaves.
     """
 
     position_bias_ned_m: Vector = (0.0, 0.0, 0.0)
     position_wander_m: float = 0.0
     attitude_noise_rad: float = 0.0
     velocity_noise_mps: float = 0.0
+    compass_rad: float = 0.0
 
 
 class StateEstimate(NamedTuple):
@@ -94,6 +97,8 @@ class StateEstimator:
             self._advance(self._lean, errors.attitude_noise_rad, LEAN_S, dt_s)
             self._advance(self._heading, errors.attitude_noise_rad, HEADING_S, dt_s)
             q = _tilted(q, self._lean[0], self._lean[1], self._heading[0])
+        if errors.compass_rad:
+            q = multiplied(quaternion_from_euler(0.0, 0.0, errors.compass_rad), q)
         w, bias = self._wander, errors.position_bias_ned_m
         return StateEstimate(q, v.n_m + bias[0] + w[0], v.e_m + bias[1] + w[1], v.d_m + bias[2] + w[2], vn, ve, vd)
 
