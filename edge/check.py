@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from enum import Enum
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -150,10 +149,7 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
             found(speed_finding(flights[0], config.model.threads_of_one, model.data["frame_ms"], fps))
     ok = all(f.ok for f in findings)
     if as_json:
-        report: dict[str, Any] = {"ok": ok}
-        for one in findings:
-            report[one.name] = plain(one.as_dict())
-        say(json.dumps(report))
+        say(json.dumps({"ok": ok, **{one.name: plain(one.as_dict()) for one in findings}}))
     return ok
 
 

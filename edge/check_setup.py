@@ -1,4 +1,4 @@
-"""What `edge check` says of the camera's view, of what ground stations set, and of what a start opens."""
+"""Findings of `edge check` on the camera's view, on what ground stations have set, and on what a start opens."""
 
 from __future__ import annotations
 
