@@ -214,6 +214,12 @@ def test_long_texts_are_joined_and_missing_chunks_are_marked():
     assert joiner.add(text(b"end", 8, 2), 6).text == "a" * 50 + "[...]end"
 
 
+def test_a_text_from_the_link_gives_a_terminal_no_orders():
+    """Whoever can send a STATUSTEXT must not clear the doctor's report or write lines into it."""
+    said = TextAssembler().add(text(b"PrecLand: Target Found\x1b[2J\rok   all", 0, 0), 1)
+    assert said.text == "PrecLand: Target Found\\x1b[2J\\rok   all"
+
+
 @given(st.lists(st.tuples(st.binary(max_size=50), st.integers(0, 65535), st.integers(0, 255))))
 def test_no_texts_break_the_joiner_or_fill_the_memory(chunks):
     joiner = TextAssembler()
