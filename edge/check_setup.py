@@ -22,8 +22,8 @@ from landing.problems import Problem
 from landing.types import ByteArray, Pose
 
 MOST_ROUGH = 2.0
-"""Change from row to row over that from column to column. 60 aerial photographs have 0.75 to 1.21, and at least 3.0 with
-width and height exchanged."""
+"""Change from row to row over that from column to column. 60 aerial photographs have 0.75 to 1.21, and 3.0 or more
+with width and height exchanged."""
 
 
 def is_exchanged(image: ByteArray) -> bool:
