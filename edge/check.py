@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from enum import Enum
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -150,10 +149,7 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
             found(speed_finding(flights[0], config.model.threads_of_one, model.data["frame_ms"], fps))
     ok = all(f.ok for f in findings)
     if as_json:
-        report: dict[str, Any] = {"ok": ok}
-        for one in findings:
-            report[one.name] = plain(one.as_dict())
-        say(json.dumps(report))
+        say(json.dumps({"ok": ok, **{one.name: plain(one.as_dict()) for one in findings}}))
     return ok
 
 
@@ -284,7 +280,8 @@ def _check_camera(config: EdgeConfig) -> Finding:
         until_ns = time.monotonic_ns() + round((wait_s + CAMERA_SECONDS) * 1e9)
         try:
             while len(stamps) < CAMERA_FRAMES and time.monotonic_ns() < until_ns:
-                stamps.append(camera.grab(wait_s).captured_at_ns)
+                frame = camera.grab(wait_s)
+                stamps.append(frame.captured_at_ns)
                 wait_s = config.camera.stall_timeout_ms / 1e3
         except EndOfStream:
             if not stamps:
@@ -297,6 +294,9 @@ def _check_camera(config: EdgeConfig) -> Finding:
     ok = len(stamps) < 2 or fps >= 0.7 * asked_fps
     if not ok:
         text += f"; {asked_fps:g} Hz expected"
+    if stamps and config.camera.source.startswith("pipe:") and check_setup.is_exchanged(frame.image_bgr):
+        ok = False
+        text += "; width_px and height_px are exchanged: its rows belong together only the other way round"
     if camera.skipped:
         text += f"; {len(camera.skipped)} unreadable pictures skipped"
     return Finding(

@@ -1,4 +1,4 @@
-"""What `edge check` says of the camera's view, of what ground stations set, and of what a start opens."""
+"""Findings of `edge check` on the camera's view, on what ground stations have set, and on what a start opens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,28 @@ from landing.camera import CameraModel
 from landing.distribution import install_command
 from landing.errors import TouchdownError
 from landing.problems import Problem
-from landing.types import Pose
+from landing.types import ByteArray, Pose
+
+MOST_ROUGH = 2.0
+"""Change from row to row over that from column to column. 60 aerial photographs have 0.75 to 1.21, and 3.0 or more
+with width and height exchanged."""
+
+
+def is_exchanged(image: ByteArray) -> bool:
+    """Tell whether raw pixels are read with width and height exchanged: rows belong together only the other way round.
+
+    Args:
+        image: Shape (height, width, 3).
+    """
+    height, width = image.shape[:2]
+    turned = np.ascontiguousarray(image).reshape(width, height, 3)
+    return _roughness(image) > MOST_ROUGH > _roughness(turned)
+
+
+def _roughness(image: ByteArray) -> float:
+    green = image[..., 1].astype(np.float32)
+    down, across = (float(np.abs(np.diff(green, axis=axis)).mean()) for axis in (0, 1))
+    return down / max(across, 1e-3)
 
 
 def view(camera: CameraModel) -> Finding | None:

@@ -13,6 +13,7 @@ from firmware_bridge.dialect import enum_names, enum_words, mavlink
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.streams import RateMeter
 from firmware_bridge.texts import TextAssembler
+from landing.terminal import printable
 from landing.vehicle import VehicleStatus
 
 LAST = 8  # Texts and events shown
@@ -173,7 +174,7 @@ class MonitorState:
         return news
 
     def _say(self, at_ns: int, who: str, text: str, bad: bool) -> None:
-        said = LogLine(at_ns, who, text, bad)
+        said = LogLine(at_ns, who, printable(text), bad)
         self.said.append(said)
         self.news.append(said)
         if bad or _REJECTION.search(text):

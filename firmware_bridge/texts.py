@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from landing.terminal import printable
+
 CHUNK = 50
 MAX_OPEN = 8  # Long texts under way at a time; a sender that never ends one must not fill the memory
 
@@ -17,7 +19,7 @@ class StatusText:
     system: int  # Ids of the sender
     component: int
     severity: int  # MAV_SEVERITY, 0 the worst
-    text: str
+    text: str  # One line; what a terminal would obey is written as an escape
 
 
 class TextAssembler:
@@ -34,13 +36,13 @@ class TextAssembler:
         text = text.partition("\0")[0]
         number = getattr(message, "id", 0)
         if number == 0:
-            return StatusText(at_ns, system, component, message.severity, text)
+            return StatusText(at_ns, system, component, message.severity, printable(text))
         key = (system, component, number)
         expected, so_far = self._open.pop(key, (0, ""))
         if message.chunk_seq != expected:
             so_far = "" if message.chunk_seq == 0 else f"{so_far}[...]"
         if len(text) < CHUNK:
-            return StatusText(at_ns, system, component, message.severity, so_far + text)
+            return StatusText(at_ns, system, component, message.severity, printable(so_far + text))
         if len(self._open) >= MAX_OPEN:
             del self._open[next(iter(self._open))]
         self._open[key] = (message.chunk_seq + 1, so_far + text)

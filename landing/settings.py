@@ -304,8 +304,7 @@ class AuthoritySettings(Frozen):
     # A camera of 80 degrees shows all of the two metres around the site from here, one of 55 from 6 m; higher up the
     # way down that nobody watches is longer.
     look_height_m: float = Field(default=3.5, ge=2.5, le=50, description="height of the look around, m")
-    # Who sets out for a vehicle that comes down is there within 5 to 30 s. Twice as long would find more of them, and
-    # costs battery and patience on every landing.
+    # Who sets out for a vehicle that comes down is there within 5 to 30 s; twice as long costs battery and patience.
     look_s: float = Field(default=10.0, ge=0, le=60, description="time it looks around, s; 0: it does not stop for it")
     # What disappoints low down is, from a little higher, the best in view again.
     climb_m: float = Field(

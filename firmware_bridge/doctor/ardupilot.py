@@ -158,6 +158,16 @@ RANGEFINDER = (
     *(rule for n in RANGEFINDERS for rule in _range_of(n)),
 )
 
+# Source of the height; EKF3 is the only one since 4.1
+_MOVES = "the local frame moves with the ground below: a target's height jumps"
+HEIGHT = (
+    Rule(
+        "EK3_SRC1_POSZ",
+        one_of((1, 3, 4, 6), {1: "barometer", 2: "rangefinder", 3: "GPS", 4: "beacon", 6: "vision"}, mend=False),
+    ).because(f"with the rangefinder as source {_MOVES}"),
+    Rule("EK3_RNG_USE_HGT", within(-1, 0, "%")).because(f"below this part of the rangefinder's reach {_MOVES}"),
+)
+
 
 def _lands_as_it_navigates(values: Values) -> bool:
     return values.get("LAND_SPEED_HIGH", values.get("LAND_SPD_HIGH_MS", 0)) == 0
@@ -234,7 +244,7 @@ LINK = (
     ),
 )
 
-RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *DESCENT, *LOST_LINK, *LINK)
+RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *HEIGHT, *DESCENT, *LOST_LINK, *LINK)
 # In every build of ArduCopter; of the others a board or a build may have fewer
 ALWAYS: tuple[Rule, ...] = (*PRECISION, *DESCENT, *LOST_LINK)
 

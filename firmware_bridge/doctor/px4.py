@@ -109,9 +109,9 @@ HEIGHT = (
         Level.NOTE,
         since=V1_14,
     ).because("the range sensor, if there is one, corrects the height above ground"),
-    Rule("EKF2_HGT_REF", anything(names={0: "barometer", 1: "GPS", 2: "range sensor", 3: "vision"})).because(
-        "range as reference moves the local frame with the ground below: a target's height jumps"
-    ),
+    Rule(
+        "EKF2_HGT_REF", one_of((1, 0, 3), {0: "barometer", 1: "GPS", 2: "range sensor", 3: "vision"}, mend=False)
+    ).because("range as reference moves the local frame with the ground below: a target's height jumps"),
 )
 
 # The link

@@ -83,13 +83,16 @@ def test_a_rangefinder_that_looks_down_is_seen_whichever_it_is(fitted):
         (ardupilot.RULES, {"LAND_SPEED_HIGH": 100, "WPNAV_SPEED_DN": 500}, {}),
         (ardupilot.RULES, {"RTL_ALT_FINAL": 1000}, {"RTL_ALT_FINAL": Level.NOTE}),
         (px4.RULES, {"MPC_Z_V_AUTO_DN": 4, "MPC_LAND_ALT2": 0.5}, {"MPC_Z_V_AUTO_DN": 2, "MPC_LAND_ALT2": 2}),
+        (px4.RULES, {"EKF2_HGT_REF": 2}, {"EKF2_HGT_REF": Level.WARNING}),
+        (ardupilot.RULES, {"EK3_SRC1_POSZ": 2, "EK3_RNG_USE_HGT": 70}, {"EK3_SRC1_POSZ": 2, "EK3_RNG_USE_HGT": 2}),
+        (ardupilot.RULES, {"EK3_SRC1_POSZ": 3, "EK3_RNG_USE_HGT": -1}, {}),
         (px4.RULES, {"RTL_LAND_DELAY": -1}, {"RTL_LAND_DELAY": Level.NOTE}),
         (ardupilot.RULES, {"SERIAL2_PROTOCOL": 2, "SERIAL2_BAUD": 57_600}, {"SERIAL2_BAUD": Level.NOTE}),
         (ardupilot.RULES, {"SERIAL2_PROTOCOL": 2, "SERIAL2_BAUD": 115}, {}),
         (ardupilot.RULES, {"SERIAL2_PROTOCOL": 2, "SERIAL2_BAUD": 921_600}, {}),
     ],
 )
-def test_a_descent_too_fast_by_another_parameter_and_a_return_that_does_not_land_are_told(rules, values, expected):
+def test_what_another_parameter_does_to_descent_return_and_height_is_told(rules, values, expected):
     read = {name: AutopilotParameter(name, value, REAL32) for name, value in values.items()}
     found = {f.name: f.level for f in judge_all(rules, read, None) if f.level > Level.OK and f.name in values}
     assert found == expected
@@ -209,6 +212,12 @@ def test_long_texts_are_joined_and_missing_chunks_are_marked():
     assert whole.text == "a" * 50 + "b" * 50 + "end" and whole.at_ns == 4
     joiner.add(text(b"a" * 50, 8, 0), 5)
     assert joiner.add(text(b"end", 8, 2), 6).text == "a" * 50 + "[...]end"
+
+
+def test_a_text_from_the_link_gives_a_terminal_no_orders():
+    """Whoever can send a STATUSTEXT must not clear the doctor's report or write lines into it."""
+    said = TextAssembler().add(text(b"PrecLand: Target Found\x1b[2J\rok   all", 0, 0), 1)
+    assert said.text == "PrecLand: Target Found\\x1b[2J\\rok   all"
 
 
 @given(st.lists(st.tuples(st.binary(max_size=50), st.integers(0, 65535), st.integers(0, 255))))

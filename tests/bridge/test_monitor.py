@@ -52,6 +52,13 @@ def text_message(text, severity=6):
     return mavlink.MAVLink_statustext_message(severity, text.encode(), 0, 0)
 
 
+def test_texts_and_events_give_a_terminal_no_orders():
+    state, now_ns = watched((text_message("hold\x1b]0;owned\x07\nok"), 1))
+    state.on_event({"event": "no-site", "reason": "\x1b[31mgood"}, now_ns)
+    lines = [monitor_view.told_as_text(said, 0) for said in state.take_news()]
+    assert lines and all(line.isprintable() for line in lines)
+
+
 def test_the_targets_on_the_wire_are_shown_with_their_sender_and_age():
     message = landing_target_message(TARGET, Autopilot.ARDUPILOT)
     state, now_ns = watched(*[(message, 191)] * 10)

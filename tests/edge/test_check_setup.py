@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
-from edge.check_setup import kept, start, view
+from edge.check_setup import is_exchanged, kept, start, view
 from edge.config import EdgeConfig, parse_config
 from edge.parameters import read_kept
 from edge.resolved import resolve_flight
 from tests.command import call
-from tests.edge.test_cli import write_config
+from tests.edge.test_cli import HEIGHT, WIDTH, write_config
 
 
 def config(folder: Path, **tables: dict[str, Any]) -> EdgeConfig:
@@ -46,6 +48,32 @@ def test_a_camera_that_does_not_show_what_is_below_is_told(
     assert (finding is None) is shown
     if finding is not None:
         assert not finding.ok and "pitch_deg = -90" in finding.text and finding.problem is not None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_raw_pixels_with_width_and_height_exchanged_are_told(seed: int) -> None:
+    noise = np.random.default_rng(seed).integers(0, 255, (72, 128, 3), np.uint8)
+    smooth = cv2.resize(noise, (1280, 720), interpolation=cv2.INTER_CUBIC)
+    assert not is_exchanged(smooth)
+    assert is_exchanged(smooth.reshape(1280, 720, 3))
+    assert not is_exchanged(noise) and not is_exchanged(np.zeros_like(noise))
+    stripes = np.repeat(np.arange(72, dtype=np.uint8)[:, None] % 2 * 200, 128, axis=1)  # a ploughed field
+    assert not is_exchanged(np.repeat(stripes[..., None], 3, axis=2))
+
+
+def test_the_command_fails_on_exchanged_width_and_height(tmp_path: Path, model_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (12, 16, 3), np.uint8)
+    path = write_config(tmp_path, model_path)
+    np.save(tmp_path / "ground.npy", cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
+    right = f"width_px = {WIDTH}\nheight_px = {HEIGHT}"
+    exchanged = f"width_px = {HEIGHT}\nheight_px = {WIDTH}"
+    text = path.read_text()
+    for shape, good in ((right, True), (exchanged, False)):
+        path.write_text(text.replace(right, shape))
+        result = call("edge", "check", "--config", path, "--skip-link")
+        (line,) = (one for one in result.stdout.splitlines() if "camera:" in one)
+        assert line.startswith("ok" if good else "FAIL"), line
+        assert ("exchanged" in line) is not good
 
 
 def test_a_gimbal_is_pointed_in_flight(tmp_path: Path) -> None:
