@@ -12,10 +12,11 @@ from landing.errors import DataError
 from landing.labels.files import LabelFiles, normal_name
 from landing.labels.maps import IGNORE, READINGS, decode_labels, read_mask_facts
 from landing.labels.reading import decide
-from landing.picture_files import decode, read_picture_bytes
+from landing.picture_files import decode, orientation_of, read_header, read_picture_bytes, size_of
 from landing.progress import tracked
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
+from trainer.data.samples import require_same_size
 from trainer.data.splitfile import read_split_file
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -90,13 +91,20 @@ class LabelFolder:
         """The label map of a picture, uint8 (H, W), `UNLABELLED` where it holds no class; None when there is none.
 
         Raises:
-            DataError: It cannot be read, or no pixel of it is of the taxonomy.
+            DataError: It cannot be read, does not lie on the picture for certain, or no pixel of it is of the taxonomy.
         """
         path = self._files.of(picture)
         if path is None:
             return None
+        header = read_header(picture, "picture", DataError)
+        if (turn := orientation_of(header)) != 1:
+            raise DataError(
+                f"{picture.name} has EXIF orientation {turn}, so it is not certain how its label map lies on it: write "
+                "the picture as its label map was drawn, without EXIF"
+            )
         data = read_picture_bytes(path, "label map", DataError)
         labels = decode_labels(data, path, self.taxonomy, self.reading.reading, "ignore")
+        require_same_size(picture, size_of(header), path, labels)
         if not (labels < len(self.taxonomy)).any():
             raise DataError(f"label map {path}: no pixel of it is of taxonomy {self.taxonomy.name!r}")
         return labels
