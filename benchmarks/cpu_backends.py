@@ -109,11 +109,11 @@ def row(way: Way, first: Way, reference: Path) -> dict[str, Any]:
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of pictures.")
 @click.option("--labels", type=click.Path(path_type=Path, exists=True), help="Folder of label maps.")
 @click.option("--split", type=click.Path(path_type=Path, exists=True))
-@click.option("--split-column", default="")
+@click.option("--split-column", default="split")
 @click.option("--frames", default=0, help="At most so many; all by default.")
 @click.option("--threads", default=2, show_default=True)
 def main(models: tuple[Path, ...], threads: int, frames: int, **options: Any) -> Figures:
-    verify = VerifyOptions(options["data"], options["labels"], options["split"], options["split_column"], frames=frames)
+    verify = VerifyOptions(frames=frames, **options)
     rows = measure(models, threads, verify)
     click.echo(table(rows, ("way", "median_ms", "times faster than the first", *SHOWN[1:4], "passed")))
     return {"threads": threads, "ways": rows}

@@ -63,7 +63,11 @@ def main(model: str, python: Path, frames: int, pictures: int, algorithm: str) -
         folder = calibration_of(model, Path(scratch))
         for chip, precision in asked:
             options = RknnOptions(
-                *(python, chip, folder, precision, algorithm),
+                python=python,
+                board=chip,
+                calibrate=folder,
+                precision=precision,
+                algorithm=algorithm,
                 labels=found.labels,
                 gate_data=found.paths[0].parent,
                 pictures=pictures,

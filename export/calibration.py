@@ -12,10 +12,12 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
 from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
 
-from export.pictures import pictures_in, read_picture, split_parts, spread
+from export.options import Calibrating
+from export.pictures import LabelFolder, part_by, pictures_in, read_picture, spread
 from landing.errors import DataError
 from landing.model.spec import Letterbox, ModelSpec
 from landing.progress import tracked
+from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 
 TRAINING, HELD_OUT = "train", ("val", "test")
@@ -30,9 +32,7 @@ class Chosen:
     note: str
 
 
-def choose(
-    folder: Path, split: Path | None, column: str, count: int, gate_folder: Path | None, gate_count: int
-) -> Chosen:
+def choose(options: Calibrating) -> Chosen:
     """Picks the pictures.
 
     With a split only its training part is calibrated on, and its `val` part judges; never `test`. Without one, every
@@ -41,8 +41,9 @@ def choose(
     Raises:
         DataError: No picture is left to calibrate on, or none to judge by.
     """
+    folder, split = options.calibrate, options.split
     pictures = pictures_in(folder)
-    others = pictures_in(gate_folder) if gate_folder is not None else None
+    others = pictures_in(options.gate_data) if options.gate_data is not None else None
     if split is None:
         kept = others if others is not None else pictures[::4]
         seen = {p.resolve() for p in kept}
@@ -51,12 +52,12 @@ def choose(
         if others is not None:
             note = "no --split: make sure that --calibrate holds no picture of val or test"
     else:
-        parts = split_parts(split, column)
-        left = [p for p in pictures if parts.get(p.stem) == TRAINING]
-        kept = [p for p in (others or pictures) if parts.get(p.stem) == HELD_OUT[0]]
+        part = part_by(split, options.split_column)
+        left = [p for p in pictures if part(p) == TRAINING]
+        kept = [p for p in (others or pictures) if part(p) == HELD_OUT[0]]
         note = f"{len(left)} of {len(pictures)} pictures are in part {TRAINING!r}"
         if not left:
-            held = [p for p in pictures if parts.get(p.stem) in HELD_OUT]
+            held = [p for p in pictures if part(p) in HELD_OUT]
             why = f"{len(held)} are in val or test" if held else "the split does not name them"
             raise DataError(
                 f"--calibrate {folder}: none of {len(pictures)} pictures is in the training part "
@@ -67,7 +68,18 @@ def choose(
             f"--calibrate {folder}: {len(left)} pictures to calibrate on and {len(kept)} to judge "
             "by; expected some of each: more pictures, or --gate-data FOLDER"
         )
-    return Chosen(spread(left, count), spread(kept, gate_count), note)
+    return Chosen(spread(left, options.pictures), spread(kept, options.gate_pictures), note)
+
+
+def truth_of(options: Calibrating, gate: list[Path], taxonomy: Taxonomy) -> LabelFolder | None:
+    """The label maps of the pictures that judge; None where there are none.
+
+    Raises:
+        DataError: None has the name of such a picture, or it is not certain how they are to be read.
+    """
+    if options.labels is None:
+        return None
+    return LabelFolder.of_pictures(options.labels, gate, taxonomy, options.labels_as)
 
 
 class PictureReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types

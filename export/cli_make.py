@@ -215,7 +215,7 @@ def range_command(
     type=click.Path(path_type=Path),
     help="Default: MODEL.int8.onnx, or MODEL.int8-trt.onnx.",
 )
-@calibrating_options(pictures=64, gate_pictures=64)
+@calibrating_options()
 @click.option("--tries", default=8, show_default=True, type=click.IntRange(1, 32))
 def int8_command(model: Path, out: Path | None, **choices: Any) -> None:
     """Quantise a model; layers stay in float until the gate passes. Exit 1 if it never does.

@@ -89,7 +89,7 @@ class Comparison:
         self._false_safe = [0, 0]
 
     def add(self, a: Segmentation, b: Segmentation, labels: ByteArray | None, image_wh: tuple[int, int]) -> None:
-        """Takes A's and B's maps of a frame, its label map at any size (or None), and the picture's size."""
+        """Takes A's and B's maps of a frame, its label map of that size (or None), and the picture's size."""
         self._sites(a, b, image_wh)
         a, b = _same_size(a, b)
         planes_a, planes_b = _planes(a), _planes(b)

@@ -17,7 +17,17 @@ from onnx import TensorProto, compose, helper
 
 from export.files import MAX_IR_VERSION, describe, read_model, write_model
 from export.graph_wrap import Builder, input_nodes, output_nodes, scores_nodes, shape_hw
-from export.onnx_probe import NUMPY_TYPES, ImportOptions, ProbedModel, ends, fix_input, look, modern, require_sound
+from export.onnx_probe import (
+    NUMPY_TYPES,
+    ImportOptions,
+    ProbedModel,
+    ends,
+    fix_input,
+    look,
+    modern,
+    require_kind,
+    require_sound,
+)
 from export.parity import Maps, Parity, compare, require_close, require_exact
 from export.reference import reference_maps, resized
 from export.runtime import open_session, run_session, runtime_maps
@@ -69,7 +79,7 @@ def import_onnx(source: str | Path, output: str | Path, options: ImportOptions) 
     adopted = _assembled(original, given, wanted, found, taxonomy, options)
     describe(adopted, spec)
     pictures = _pictures(found)
-    expected, ties = _reference(original, given, wanted, found, taxonomy, options, pictures)
+    expected, ties = _reference(original, given, wanted, found, taxonomy, options, pictures, source)
     parity = compare(expected, runtime_maps(adopted, pictures), ties)
     if given.type.tensor_type.elem_type == TensorProto.FLOAT16:
         require_close(parity, "the adopted graph", "Export it with float32 weights")
@@ -173,8 +183,13 @@ def _reference(
     taxonomy: Taxonomy,
     options: ImportOptions,
     pictures: list[ByteArray],
+    source: str | Path,
 ) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:
-    """The maps of the original, with all that is around it done in numpy, and its ties."""
+    """The maps of the original, with all that is around it done in numpy, and its ties.
+
+    Raises:
+        ModelError: It does not run, or gives another kind of output than is said.
+    """
     session = open_session(original)
     kind = NUMPY_TYPES[given.type.tensor_type.elem_type]
     scale, shift = _normalisation(options)
@@ -190,6 +205,7 @@ def _reference(
         fed = {given.name: np.ascontiguousarray(values.astype(kind))}
         scores = np.asarray(run_session(session, [wanted.name], fed, given.name)[0], np.float32)
         planes = _planes(scores, found)
+        require_kind(planes, options.activation, len(taxonomy), source)
         made, tie = reference_maps(planes, taxonomy, options.activation, options.temperature, found.single)
         maps.append(made)
         ties.append(tie)

@@ -22,13 +22,13 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
-from export.calibration import choose, letterboxed, ranges_of
+from export.calibration import choose, letterboxed, ranges_of, truth_of
 from export.comparison import Comparison, report_of
 from export.files import MAX_IR_VERSION, describe, read_model, spec_of, write_model
 from export.int8_bias import Means, channel_means, convolutions, correct_biases, shifts_of
 from export.int8_nodes import WEIGHTED, network_nodes, plain
-from export.options import HEIGHT_AGL_M, HFOV_DEG
-from export.pictures import LabelFolder, read_picture, spread
+from export.options import Calibrating
+from export.pictures import read_picture, spread
 from landing.errors import InvalidValueError, ModelError
 from landing.model.artefact import GateReport
 from landing.model.spec import ModelSpec
@@ -78,34 +78,18 @@ _EIGHT_BITS: dict[Target, RuntimeOptions] = {
 
 
 @dataclass(frozen=True)
-class Int8Options:
+class Int8Options(Calibrating):
     """Choices of a quantisation.
 
     Attributes:
-        calibrate: Folder of pictures.
         target: Runtime it is made for.
-        split, split_column: CSV that puts pictures into parts; only training pictures calibrate.
-        labels, labels_as: Folder of label maps, to judge by mIoU and recall too, and how to read them.
-        gate_data: Folder of pictures to judge by, when not that of calibration.
-        pictures, gate_pictures: At most so many calibrate, and judge.
         rank_pictures: So many rank the layers by what quantising each alone does.
         tries: At most so many models are judged.
-        height_agl_m, hfov_deg: Of the camera the sites are chosen from.
     """
 
-    calibrate: Path
     target: Target = "cpu"
-    split: Path | None = None
-    split_column: str = ""
-    labels: Path | None = None
-    labels_as: str = "auto"
-    gate_data: Path | None = None
-    pictures: int = 64
-    gate_pictures: int = 64
     rank_pictures: int = 2
     tries: int = 8
-    height_agl_m: float = HEIGHT_AGL_M
-    hfov_deg: float = HFOV_DEG
 
 
 @dataclass
@@ -166,18 +150,9 @@ class Quantisation:
         self.source, self.options, self.say = source, options, say
         model = plain(read_model(source), source)
         self.spec = spec_of(model, source)
-        self.chosen = chosen = choose(
-            options.calibrate,
-            options.split,
-            options.split_column,
-            options.pictures,
-            options.gate_data,
-            options.gate_pictures,
-        )
+        self.chosen = chosen = choose(options)
         spec = self.spec
-        self.truth: LabelFolder | None = None
-        if options.labels is not None:
-            self.truth = LabelFolder.of_pictures(options.labels, chosen.gate, spec.taxonomy, options.labels_as)
+        self.truth = truth_of(options, chosen.gate, spec.taxonomy)
         for i, node in enumerate(model.graph.node):
             node.name = node.name or f"node{i}"
         self.model = onnx.shape_inference.infer_shapes(model)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, inliner, version_converter
 
@@ -29,6 +30,8 @@ NUMPY_TYPES = {
     TensorProto.UINT8: np.uint8,
 }
 _GREATEST_STRIDE = 32
+_ROUNDING = 0.01
+"""By which probabilities of float16 may miss their limits."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,44 @@ def look(
             f"least every {_GREATEST_STRIDE}th pixel"
         )
     return ProbedModel(channels_first, width_px, height_px, shape, class_axis, stride, single)
+
+
+def require_kind(planes: npt.NDArray[np.float32], activation: str, classes: int, source: str | Path) -> None:
+    """Refuses an output that cannot be of the kind it is said to be.
+
+    Whatever is put behind the network would be right by the numbers and wrong in meaning, and so would its thresholds.
+
+    Args:
+        planes: What it gave of a picture, (K, h, w), or (1, h, w).
+        activation: Key of `ACTIVATIONS`.
+        classes: Of the taxonomy.
+        source: For the message.
+
+    Raises:
+        ModelError: Says what it looks like.
+    """
+    least, greatest = float(planes.min()), float(planes.max())
+    shares = least >= -_ROUNDING and greatest <= 1 + _ROUNDING
+    whole = shares and len(planes) > 1 and float(np.abs(planes.sum(0) - 1).max()) <= _ROUNDING
+    if activation == "labels":
+        if not (least >= 0 and greatest < classes and np.array_equal(planes, np.rint(planes))):
+            raise ModelError(
+                f"model {source}: gives class ids up to {greatest:g}, from {least:g}; expected whole numbers of the "
+                f"{classes} classes of the taxonomy"
+            )
+        return
+    if activation in ("softmax", "sigmoid"):
+        fits = whole if activation == "softmax" else shares
+        likely = "sigmoid" if shares else {"softmax": "logits", "sigmoid": "sigmoid-logits"}[activation]
+    else:
+        fits = not shares or greatest == least
+        likely = "softmax" if whole else "sigmoid"
+    if not fits:
+        raise ModelError(
+            f"model {source}: gives {least:.3g} to {greatest:.3g}"
+            f"{', which add up to 1' if whole else ''}: that is not {ACTIVATIONS[activation]}. Is it --activation "
+            f"{likely} ({ACTIVATIONS[likely]})?"
+        )
 
 
 def _axes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +18,46 @@ HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
 """The view that sites are compared from, where nothing else is said."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """Pictures that judge, beside their folder, and how they are seen: what `judging_options` adds to a command.
+
+    Attributes:
+        split, split_column: CSV that puts pictures into parts, and its column.
+        labels: Folder of label maps of the same names, to judge by mIoU and recall too; None without.
+        labels_as: How they are to be read, as `export.pictures.LabelFolder` takes it.
+        height_agl_m, hfov_deg: Of the camera the sites are chosen from.
+    """
+
+    split: Path | None = None
+    split_column: str = "split"
+    labels: Path | None = None
+    labels_as: str = "auto"
+    height_agl_m: float = HEIGHT_AGL_M
+    hfov_deg: float = HFOV_DEG
+
+
+@dataclass(frozen=True)
+class Calibrating(Judging):
+    """Pictures that calibrate 8 bits, and others that judge the result: what `calibrating_options` adds to a command.
+
+    Attributes:
+        calibrate: Folder of pictures; with a split only its training part calibrates, and its `val` part judges.
+        gate_data: Folder of pictures to judge by, when not that of `calibrate`.
+        pictures, gate_pictures: At most so many calibrate, and judge.
+    """
+
+    calibrate: Path
+    _: KW_ONLY
+    gate_data: Path | None = None
+    pictures: int = 64
+    gate_pictures: int = 64
+
+
 def split_options(command: F) -> F:
     """Adds the options that put pictures into parts."""
-    command = click.option("--split-column", default="", help="Column of the split.")(command)
+    column = click.option("--split-column", default="split", show_default=True, help="Column of --split.")
+    command = column(command)
     path = click.Path(path_type=Path)
     return click.option("--split", type=path, help="CSV of parts of the pictures, as train, val and test.")(command)
 
@@ -58,11 +96,12 @@ def judging_options(command: F) -> F:
     return command
 
 
-def calibrating_options(pictures: int, gate_pictures: int) -> Callable[[F], F]:
+def calibrating_options(
+    pictures: int = Calibrating.pictures, gate_pictures: int = Calibrating.gate_pictures
+) -> Callable[[F], F]:
     """Return what adds `judging_options`, and which pictures calibrate 8 bits; the numbers are the defaults."""
 
     def add(command: F) -> F:
-        path = click.Path(path_type=Path)
         many = click.IntRange(1, 100_000)
         for option in (
             click.option(
@@ -74,7 +113,7 @@ def calibrating_options(pictures: int, gate_pictures: int) -> Callable[[F], F]:
             click.option(
                 "--gate-data",
                 default=None,
-                type=path,
+                type=click.Path(path_type=Path),
                 help="Folder of pictures to judge by, when not that of --calibrate.",
             ),
         ):

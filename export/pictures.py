@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from landing.errors import DataError
-from landing.labels.files import LabelFiles
+from landing.labels.files import LabelFiles, normal_name
 from landing.labels.maps import IGNORE, READINGS, decode_labels, read_mask_facts
 from landing.labels.reading import decide
-from landing.picture_files import decode, read_picture_bytes
+from landing.picture_files import decode, orientation_of, read_header, read_picture_bytes, size_of
 from landing.progress import tracked
-from landing.reading import TABLE_BYTES, read_text
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
+from trainer.data.samples import require_same_size
+from trainer.data.splitfile import read_split_file
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -91,13 +91,20 @@ class LabelFolder:
         """The label map of a picture, uint8 (H, W), `UNLABELLED` where it holds no class; None when there is none.
 
         Raises:
-            DataError: It cannot be read, or no pixel of it is of the taxonomy.
+            DataError: It cannot be read, does not lie on the picture for certain, or no pixel of it is of the taxonomy.
         """
         path = self._files.of(picture)
         if path is None:
             return None
+        header = read_header(picture, "picture", DataError)
+        if (turn := orientation_of(header)) != 1:
+            raise DataError(
+                f"{picture.name} has EXIF orientation {turn}, so it is not certain how its label map lies on it: write "
+                "the picture as its label map was drawn, without EXIF"
+            )
         data = read_picture_bytes(path, "label map", DataError)
         labels = decode_labels(data, path, self.taxonomy, self.reading.reading, "ignore")
+        require_same_size(picture, size_of(header), path, labels)
         if not (labels < len(self.taxonomy)).any():
             raise DataError(f"label map {path}: no pixel of it is of taxonomy {self.taxonomy.name!r}")
         return labels
@@ -111,37 +118,28 @@ def spread(paths: list[Path], count: int) -> list[Path]:
     return [paths[i] for i in picks]
 
 
-def of_split(paths: list[Path], split: Path, column: str, part: str, id_column: str = "id") -> list[Path]:
+def of_split(paths: list[Path], split: Path, column: str, part: str) -> list[Path]:
     """The pictures that a split file puts into one part, told by the name without suffix.
 
     Raises:
-        DataError: The file or column does not exist, or none of the pictures is in that part.
+        DataError: As `part_by`, or none of the pictures is in that part.
     """
-    parts = split_parts(split, column, id_column)
-    chosen = [p for p in paths if parts.get(p.stem) == part]
+    part_of = part_by(split, column)
+    chosen = [p for p in paths if part_of(p) == part]
     if not chosen:
+        there = sorted({part_of(p) for p in paths} - {""})
         raise DataError(
             f"split {split}, column {column}: none of {len(paths)} pictures is in part {part!r}; "
-            f"parts are {', '.join(sorted(set(parts.values()))) or 'none'}"
+            f"they are in {', '.join(there) or 'none'}"
         )
     return chosen
 
 
-def split_parts(split: Path, column: str, id_column: str = "id") -> dict[str, str]:
-    """Part by picture name.
+def part_by(split: Path, column: str) -> Callable[[Path], str]:
+    """Return what tells the part of a picture by a split file, read as the trainer reads it; "" where it is in none.
 
     Raises:
-        DataError: The file or column does not exist.
+        DataError: The file or column does not exist, a part is unknown, or a picture is in two.
     """
-    text = read_text(split, "split", DataError, TABLE_BYTES)
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        names = list(reader.fieldnames or ())
-        if column not in names or id_column not in names:
-            wanted = column or "one that is named with --split-column"
-            raise DataError(
-                f"split {split} has the columns {', '.join(names) or 'none'}; expected {id_column} and {wanted}"
-            )
-        return {row[id_column]: row[column] for row in reader}
-    except csv.Error as error:
-        raise DataError(f"split {split} cannot be read: {error}") from error
+    parts = read_split_file(split, column).part_of
+    return lambda picture: parts.get(normal_name(picture.stem), "")

@@ -26,6 +26,7 @@ from trainer.evaluation.frames import ReportFrame, chosen, draw
 from trainer.evaluation.measure import Calibration, EvaluationSet, Measurement, SiteAssumptions, measure_maps
 from trainer.evaluation.results import Column
 from trainer.evaluation.scoring import Judged, score
+from trainer.evaluation.seen import warnings_of
 from trainer.evaluation.thresholds import Targets, choose
 from trainer.evaluation.view import view_of
 from trainer.recipe import DataChoice
@@ -48,8 +49,8 @@ class JudgingGround:
     hfov_deg: float | None = None
     settings: DecisionSettings = field(default_factory=DecisionSettings)
 
-    def open(self) -> tuple[EvaluationSet, SiteAssumptions]:
-        """Return the pictures, and the view of them.
+    def open(self) -> tuple[EvaluationSet, SiteAssumptions, Split]:
+        """Return the pictures, the view of them, and the split that they are a part of.
 
         Raises:
             DataError: The set cannot be read, or the part is empty.
@@ -61,7 +62,7 @@ class JudgingGround:
             raise DataError(f"the {self.part} part is empty ({split.describe()})")
         view = view_of(data, samples, data.taxonomy, self.height_m, self.hfov_deg)
         pictures = EvaluationSet(data, samples, self.part, split.describe(), column)
-        return pictures, SiteAssumptions(view, self.settings)
+        return pictures, SiteAssumptions(view, self.settings), split
 
 
 def _samples(data: LabeledSet, split: Split, part: str) -> tuple[Sample, ...]:
@@ -136,13 +137,15 @@ def evaluate_models(paths: Sequence[Path], ground: JudgingGround, out: Path) -> 
     for path in paths:
         if path.suffix.lower() == ".onnx":
             read_model(path)
-    pictures, assumptions = ground.open()
+    pictures, assumptions, split = ground.open()
     columns: list[Column] = []
     frames: dict[str, list[ReportFrame]] = {}
     for path in paths:
         with load_runtime(path) as runtime:
             looked = _look(path, runtime, pictures, assumptions)
             column = looked.column(_name(path, paths), pictures, looked.spec.operating)
+            origin = {"trained_on": looked.spec.provenance.trained_on, "recipe": looked.spec.provenance.recipe}
+            column["warnings"] = warnings_of(origin, ground.part, pictures.data.name, split, pictures.split_column)
             frames[column["id"]] = draw(_Eyes(runtime).classes, looked.spec.taxonomy, pictures, column, chosen(column))
         columns.append(column)
     report.write(out, columns, frames)
@@ -191,7 +194,7 @@ def write_thresholds(
         report.require_folder(out)
     model = read_model(source)
     spec = spec_of(model, source)
-    pictures, assumptions = ground.open()
+    pictures, assumptions, _ = ground.open()
     with load_runtime(source) as runtime:
         looked = _look(source, runtime, pictures, assumptions)
         if not looked.measured.tally.matrix.sum():

@@ -15,7 +15,7 @@ from edge.runtimes.forms import archive_kind
 from export.comparison import Comparison, report_of, same_meaning
 from export.files import gate_of, metadata_of, read_model, replacing, write_model
 from export.limits import Kind
-from export.options import HEIGHT_AGL_M, HFOV_DEG
+from export.options import Judging
 from export.pictures import LabelFolder, of_split, pictures_in, read_picture, spread
 from export.runtime import read_spec
 from landing.errors import InvalidValueError, ModelError
@@ -28,32 +28,23 @@ from landing.types import Frame
 
 
 @dataclass(frozen=True)
-class VerifyOptions:
+class VerifyOptions(Judging):
     """Pictures to compare on, and runtimes to compare with.
 
     Attributes:
         data: Folder of pictures.
-        labels: Folder of label maps of the same names; None without.
-        labels_as: How they are to be read, as `LabelFolder` takes it.
-        split, split_column, part: CSV that puts pictures into parts, its column, and the part to compare on.
+        part: Of the split, to compare on.
         frames: At most so many, spread evenly; 0 for all.
         kind: Row of the limits; None to see it from B.
-        height_agl_m, hfov_deg: Of the camera the sites are chosen from.
         threads: Of each runtime; 0 leaves it to them.
         runtime_a, runtime_b: Runtimes; auto chooses by file type.
         precision_a, precision_b: Of OpenVINO; auto is fp32 here, so that what is proven is said.
     """
 
     data: Path
-    labels: Path | None = None
-    labels_as: str = "auto"
-    split: Path | None = None
-    split_column: str = ""
     part: str = "val"
     frames: int = 0
     kind: Kind | None = None
-    height_agl_m: float = HEIGHT_AGL_M
-    hfov_deg: float = HFOV_DEG
     threads: int = 0
     runtime_a: str = "auto"
     runtime_b: str = "auto"

@@ -23,6 +23,7 @@ from export.files import read_model, replacing, require_onnx, spec_of
 from export.hailo.graph import HailoNetwork, for_compiler
 from export.hailo.operators import findings, require_taken
 from export.manifest import staging
+from export.options import Calibrating
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError, ModelError
 from landing.reading import MODEL_BYTES, MODEL_REMEDY, read_bytes, sha256_of
@@ -63,7 +64,7 @@ class HailoOptions:
     chip: HailoChip
     calibrate: Path
     split: Path | None = None
-    split_column: str = ""
+    split_column: str = "split"
     pictures: int = 64
 
 
@@ -86,7 +87,10 @@ def prepare(source: Path, folder: Path, options: HailoOptions, say: Callable[[st
     for one in found:
         say(one.describe())
     require_taken(found, source, options.chip)
-    chosen = choose(options.calibrate, options.split, options.split_column, options.pictures, None, options.pictures)
+    asked = Calibrating(
+        options.calibrate, split=options.split, split_column=options.split_column, pictures=options.pictures
+    )
+    chosen = choose(asked)
     say(f"{chosen.note}; {len(chosen.calibration)} calibrate")
     calibration = np.stack(list(letterboxed(chosen.calibration, spec)))
     texts = {

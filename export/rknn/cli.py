@@ -9,7 +9,7 @@ import click
 
 from edge.runtimes.rknn_file import CHIPS
 from export.options import calibrating_options
-from export.rknn import ALGORITHMS
+from export.rknn import ALGORITHMS, GATE_PICTURES, PICTURES
 
 
 @click.command(name="rknn")
@@ -37,7 +37,7 @@ from export.rknn import ALGORITHMS
     type=click.Choice(ALGORITHMS),
     help="Of 8 bits; mmse is the most exact and takes long.",
 )
-@calibrating_options(pictures=32, gate_pictures=40)
+@calibrating_options(PICTURES, GATE_PICTURES)
 def rknn_command(model: Path, out: Path | None, **choices: Any) -> None:
     """Compile a model for the NPU of a Rockchip chip, and judge it in the toolkit's simulator.
 

@@ -19,13 +19,14 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION, DecisionGraph
 from edge.runtimes.rknn_file import NETWORK, RKNN, SIMULATOR, Chip, RknnManifest
-from export.calibration import Chosen, choose, letterboxed
+from export.calibration import Chosen, choose, letterboxed, truth_of
 from export.comparison import Comparison, report_of
 from export.cut import cut
 from export.files import read_model, replacing, require_onnx, spec_of
 from export.limits import Kind
-from export.options import HEIGHT_AGL_M, HFOV_DEG
-from export.pictures import LabelFolder, read_picture
+from export.options import Calibrating
+from export.pictures import read_picture
+from export.rknn import GATE_PICTURES, PICTURES
 from export.rknn.toolkit import Job, SimulatedNetwork, run_toolkit
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError
@@ -40,37 +41,23 @@ SHARES = (0.0, 0.07, 0.15, 0.3)
 """Of the convolutions, at each end, that stay in float16: tried in this order."""
 
 
-@dataclass(frozen=True)
-class RknnOptions:
+@dataclass(frozen=True, kw_only=True)
+class RknnOptions(Calibrating):
     """Choices of a conversion.
 
     Attributes:
         python: Interpreter of the environment with Rockchip's toolkit.
         board: Chip.
-        calibrate: Folder of pictures: some calibrate 8 bits, others judge.
         precision: Of the network.
         algorithm: That chooses the steps of 8 bits, one of `export.rknn.ALGORITHMS`.
-        split, split_column: CSV that puts pictures into parts; only training pictures calibrate, `val` judges.
-        labels, labels_as: Folder of label maps, to judge by mIoU and recall too, and how to read them.
-        gate_data: Folder of pictures to judge by, when not that of `calibrate`.
-        pictures, gate_pictures: At most so many calibrate, and judge.
-        height_agl_m, hfov_deg: Of the camera the sites are chosen from.
     """
 
     python: Path
     board: Chip
-    calibrate: Path
     precision: Precision = "fp16"
     algorithm: str = "normal"
-    split: Path | None = None
-    split_column: str = ""
-    labels: Path | None = None
-    labels_as: str = "auto"
-    gate_data: Path | None = None
-    pictures: int = 32
-    gate_pictures: int = 40
-    height_agl_m: float = HEIGHT_AGL_M
-    hfov_deg: float = HFOV_DEG
+    pictures: int = PICTURES
+    gate_pictures: int = GATE_PICTURES
 
 
 @dataclass(frozen=True)
@@ -119,19 +106,8 @@ class _Conversion:
         model = read_model(source)
         self.spec: ModelSpec = spec_of(model, source)
         self.halves = cut(model, self.spec, source, "RKNN")
-        self.chosen: Chosen = choose(
-            options.calibrate,
-            options.split,
-            options.split_column,
-            options.pictures,
-            options.gate_data,
-            options.gate_pictures,
-        )
-        self.truth: LabelFolder | None = None
-        if options.labels is not None:
-            self.truth = LabelFolder.of_pictures(
-                options.labels, self.chosen.gate, self.spec.taxonomy, options.labels_as
-            )
+        self.chosen: Chosen = choose(options)
+        self.truth = truth_of(options, self.chosen.gate, self.spec.taxonomy)
         onnx.save(self.halves.network, str(folder / "network.onnx"))
         quantised = options.precision == "int8"
         self.calibration = self._written(self.chosen.calibration, "calibration") if quantised else ()

@@ -113,6 +113,31 @@ def test_what_does_not_fit_is_refused_with_the_way_out(tmp_path, made, options, 
     assert not (tmp_path / "m.onnx").exists()
 
 
+@pytest.mark.parametrize(
+    ("ends", "activation", "message"),
+    [
+        ("softmax", "logits", "--activation softmax"),
+        ("softmax", "sigmoid-logits", "--activation softmax"),
+        ("sigmoid", "logits", "--activation sigmoid"),
+        ("logits", "softmax", "--activation logits"),
+        ("logits", "sigmoid", "--activation sigmoid-logits"),
+        ("sigmoid", "softmax", "--activation sigmoid"),
+    ],
+)
+def test_an_output_of_another_kind_is_refused(tmp_path, ends, activation, message):
+    """Both sides of the parity would make the same mistake, and the thresholds of flight would mean nothing."""
+    source = foreign_models.save(tmp_path / "foreign.onnx", ends=ends)
+    with pytest.raises(ModelError, match=message):
+        import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes", activation=activation))
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_labels_beyond_the_taxonomy_are_refused(tmp_path):
+    source = foreign_models.save(tmp_path / "foreign.onnx", ends="labels")
+    with pytest.raises(ModelError, match=r"class ids up to \d+.*the 2 classes"):
+        import_onnx(source, tmp_path / "m.onnx", ImportOptions(binary(tmp_path), activation="labels"))
+
+
 def test_bad_options(tmp_path):
     source = foreign_models.save(tmp_path / "foreign.onnx")
     for options in ({"mean": (0.5,)}, {"std": (0.0, 1.0, 1.0)}, {"activation": "relu"}, {"temperature": 0.0}):

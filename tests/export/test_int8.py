@@ -200,7 +200,7 @@ def test_a_gate_that_never_passes_leaves_no_file(model, folder, tmp_path, monkey
 def test_only_training_pictures_calibrate(model, folder, tmp_path, forgiving):
     parts = {i: ("train", "train", "val", "test")[i % 4] for i in range(12)}
     table = tiny.split(tmp_path / "split.csv", parts)
-    chosen = int8.choose(folder, table, "column", 64, None, 64)
+    chosen = int8.choose(Int8Options(folder, split=table, split_column="column"))
     assert [int(p.stem) % 4 for p in chosen.calibration] == [0, 1] * 3
     assert [int(p.stem) % 4 for p in chosen.gate] == [2] * 3
     report, _, _ = made(model, folder, tmp_path, split=table, split_column="column")
@@ -215,8 +215,23 @@ def test_calibrating_on_what_judges_is_refused(model, folder, tmp_path):
         table = tiny.split(tmp_path / "split.csv", parts)
         with pytest.raises(DataError, match=why):
             made(model, folder, tmp_path, split=table, split_column="column")
-    with pytest.raises(DataError, match="expected id and other"):
+    with pytest.raises(DataError, match="expected 'id' and 'other'"):
         made(model, folder, tmp_path, split=table, split_column="other")
+
+
+def test_a_split_is_read_as_the_trainer_reads_it(folder, tmp_path):
+    """A picture in two parts would calibrate and be tested on; another word for a part would leave its pictures out."""
+    table = tmp_path / "split.csv"
+    for rows, why in (
+        ("000,train\n001,train\n002,val\n001,test\n", "001 is in 'train' and in 'test'"),
+        ("000,train\n001,validation\n", "part 'validation' is unknown"),
+    ):
+        table.write_text("id,split\n" + rows)
+        with pytest.raises(DataError, match=why):
+            int8.choose(Int8Options(folder, split=table))
+    table.write_text("name,split,group\n000,train,a\n001,val,b\n")
+    chosen = int8.choose(Int8Options(folder, split=table))
+    assert ([p.stem for p in chosen.calibration], [p.stem for p in chosen.gate]) == (["000"], ["001"])
 
 
 def test_bad_folders_and_models(model, folder, tmp_path, forgiving):

@@ -89,3 +89,4 @@ def test_labels_of_other_classes_are_compared_by_role_and_what_discs_hold_is_nam
     assert (held["class"], held["role"], held["alone"]) == ("vegetation", "obstacle", sites["sites"])
     assert "hedges and trees alike as vegetation" in (out / "results.md").read_text("utf-8")
     assert len(column["classes"]) == 6
+    assert any("val also chose" in warning for warning in column["warnings"])

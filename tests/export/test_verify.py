@@ -222,6 +222,7 @@ def test_labels_are_read_as_the_trainer_reads_them(tmp_path):
         picture = Image.fromarray(ids % 10, "P")
         picture.putpalette(colours)
         picture.save(tmp_path / name / "a.png")
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((60, 80, 3), np.uint8))
     np.testing.assert_array_equal(LabelFolder(tmp_path / "voc", SYNTHETIC).read(tmp_path / "a.jpg"), ids % 10)
     by_word = LabelFolder(tmp_path / "moved", SYNTHETIC, "index").read(tmp_path / "a.jpg")
     np.testing.assert_array_equal(by_word, ids % 10)
@@ -252,6 +253,27 @@ def test_labels_are_ids_or_colours(kind, tmp_path):
         verify(model, model, VerifyOptions(folder, labels=other))
     (truth / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"label map .*a\.png"):
+        verify(model, model, VerifyOptions(folder, labels=truth))
+
+
+def test_labels_that_do_not_lie_on_the_picture_are_refused(tmp_path):
+    """Both models would be wrong alike, and their difference nothing."""
+    model = fake_model.save(tmp_path / "m.onnx")
+    folder, truth = tmp_path / "pictures", tmp_path / "labels"
+    folder.mkdir()
+    truth.mkdir()
+    painted = fake_model.paint(128, 96, ("car", (0, 0, 40, 40)))
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(painted[..., ::-1].copy()).save(folder / "a.png", exif=exif)
+    ids = np.full((96, 128), ID["grass"], np.uint8)
+    ids[:40, :40] = ID["car"]
+    for lying in (ids, np.rot90(ids, -1)):
+        cv2.imwrite(str(truth / "a.png"), lying)
+        with pytest.raises(DataError, match=r"a\.png has EXIF orientation 6"):
+            verify(model, model, VerifyOptions(folder, labels=truth))
+    cv2.imwrite(str(folder / "a.png"), painted)
+    with pytest.raises(DataError, match=r"a\.png is 128x96 px but its label map a\.png is 96x128"):
         verify(model, model, VerifyOptions(folder, labels=truth))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -185,6 +186,28 @@ def test_earlier_results_stand_beside_and_scenes_first(report, toy, random_check
     assert any("another split than scene" in w for w in columns[0]["warnings"])
     text = (tmp_path / "o" / "report.html").read_text("utf-8")
     assert text.index("scene split") < text.index("(test)")
+
+
+def test_a_split_that_did_not_train_it_is_told(toy, random_checkpoint, tmp_path):
+    """By the names in train and val: a column of the same name, or patterns, say nothing."""
+    data, split = open_and_split(DataChoice(folders=(str(toy),)))
+    known = Checkpoint.load(random_checkpoint)
+    origin = {"trained_on": f"{data.name}: 9 pictures", "parts_sha256": split.digest()}
+    replace(known, provenance={**known.provenance, **origin}).save(tmp_path / "own.pt")
+    words = ("--data", toy, "--out", tmp_path / "o")
+    other = ("--val", split.train[0].name, "--test", split.test[0].name)
+
+    def warnings() -> str:
+        (column,) = json.loads((tmp_path / "o" / "results.json").read_text("utf-8"))["columns"]
+        return " ".join(column["warnings"])
+
+    run("evaluate", tmp_path / "own.pt", *words)
+    assert "another split" not in warnings()
+    run("evaluate", tmp_path / "own.pt", *words, *other)
+    assert "another split" in warnings()
+    said = run("calibrate", tmp_path / "own.pt", "--data", toy, *other[:2], "-o", tmp_path / "c.pt")
+    assert "another split" in said
+    assert "another split" not in run("calibrate", tmp_path / "own.pt", "--data", toy, "-o", tmp_path / "c.pt")
 
 
 def test_evaluate_refuses_what_it_cannot_judge(toy, random_checkpoint, tmp_path):

@@ -136,11 +136,7 @@ class FolderSet:
             image = upright(image, orientation_of(data))
         data = read_picture_bytes(sample.label, "label map", DataError)
         labels = decode_labels(data, sample.label, self.taxonomy, self.label_format, self.unknown)
-        if image.shape[:2] != labels.shape:
-            raise DataError(
-                f"{sample.image.name} is {image.shape[1]}x{image.shape[0]} px but its label map "
-                f"{sample.label.name} is {labels.shape[1]}x{labels.shape[0]}; they must agree"
-            )
+        require_same_size(sample.image, (image.shape[1], image.shape[0]), sample.label, labels)
         return image, labels
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:
@@ -165,6 +161,19 @@ class FolderSet:
                 raise DataError(f"{path}: {error.strerror}") from error
             facts += [path.name, stat.st_size, stat.st_mtime_ns]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def require_same_size(picture: Path, size_wh: tuple[int, int], label: Path, labels: ByteArray) -> None:
+    """Refuses a label map that is not as large as its picture.
+
+    Raises:
+        DataError: It is not.
+    """
+    if (labels.shape[1], labels.shape[0]) != size_wh:
+        raise DataError(
+            f"{picture.name} is {size_wh[0]}x{size_wh[1]} px but its label map {label.name} is "
+            f"{labels.shape[1]}x{labels.shape[0]}; they must agree"
+        )
 
 
 def read_image(path: Path) -> ByteArray:

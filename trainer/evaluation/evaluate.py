@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from landing.errors import DataError
 from landing.progress import say
 from landing.reading import sha256_of
 from landing.settings import DecisionSettings
+from landing.taxonomy import Taxonomy
 from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split
 from trainer.evaluation import report, results
@@ -19,6 +19,7 @@ from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calib
 from trainer.evaluation.predictor import Predictor, choose_device
 from trainer.evaluation.results import Column
 from trainer.evaluation.scoring import Judged, score, stored_calibration
+from trainer.evaluation.seen import warnings_of
 from trainer.evaluation.view import view_of
 from trainer.recipe import DataChoice
 
@@ -79,7 +80,10 @@ def evaluate(
             "id": f"{name} {part} {column_of_split}".strip(),
             "checkpoint": path.name,
             "sha256": sha256_of(path, "checkpoint"),
-            "warnings": _warnings(checkpoint, data.taxonomy, part, column_of_split),
+            "warnings": [
+                *warnings_of(checkpoint.provenance, part, data.name, split, column_of_split),
+                *_other_roles(checkpoint.taxonomy, data.taxonomy),
+            ],
             "seconds": round(time.monotonic() - started, 1),
         }
         frames[column["id"]] = draw(predictor.classes, checkpoint.taxonomy, pictures, column, chosen(column))
@@ -110,18 +114,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(p) for p in paths]
 
 
-def _warnings(checkpoint: Checkpoint, taxonomy: Any, part: str, split_column: str) -> list[str]:
-    found = []
-    recipe = checkpoint.provenance.get("recipe", "")
-    if split_column and "--split-column" in recipe and (f"--split-column {split_column}" not in recipe):
-        found.append(
-            f"it was trained on another split than {split_column}, so it may have seen these pictures in training"
-        )
-    if part in ("train", "all"):
-        found.append("pictures it was trained on are among these")
-    if part == "val":
-        found.append("val also chose the checkpoint, its temperature and its thresholds")
-    roles = [c.role for c in checkpoint.taxonomy.classes]
-    if roles != [c.role for c in taxonomy.classes]:
-        found.append("the data gives some classes other roles; the checkpoint's own are used")
-    return found
+def _other_roles(own: Taxonomy, labelled: Taxonomy) -> list[str]:
+    if [c.role for c in own.classes] == [c.role for c in labelled.classes]:
+        return []
+    return ["the data gives some classes other roles; the checkpoint's own are used"]
