@@ -111,7 +111,8 @@ CASES = (
         Failsafe.GCS_LOSS,
         authority="guard",
         settings=IN_FAILSAFE,
-        faults=(PlannedFault(Fault.DAEMON_END, LOW_M),),
+        # The person is gone again before the vehicle is down: nobody leads it any more.
+        faults=(PlannedFault(Fault.INTRUDER, 5.0, 3.0), PlannedFault(Fault.DAEMON_END, LOW_M)),
     ),
     ordered(
         "lands-by-gcs-loss-person",

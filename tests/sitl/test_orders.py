@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +24,7 @@ from landing.command.orders import AnswerKind, CommandRequest, FlightCommand, Fl
 from landing.geometry import heading_of
 from landing.types import Pose
 from landing.vehicle import FLIGHT_MODES
-from sim.vehicle.autopilot_process import StartConditions
+from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
@@ -41,7 +40,7 @@ ARRIVES_M, ARRIVES_S = 1.0, 30.0
 KEEPS_RAD = math.radians(10.0)
 """The nose of a vehicle that flies with a heading asked for; it leans, and PX4's estimate wanders."""
 
-ANSWERS_S, SETTLES_S, SWITCHES_S = 5.0, 4.0, 5.0
+KNOWN_S, ANSWERS_S, SETTLES_S, SWITCHES_S = 60.0, 5.0, 4.0, 5.0
 OURS = 191
 
 
@@ -67,19 +66,13 @@ class Switch:
 class Vehicle:
     """An autopilot that hovers in our hold, with a link that may command it."""
 
-    def __init__(self, kind: str, stack: ExitStack, folder: Path) -> None:
-        autopilot = make_autopilot(kind, StartConditions((0.0, 0.0), HEIGHT_M, 0.0), folder)
-        autopilot.start(stack)
-        self.station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home))
-        autopilot.hover(self.station)
-        self.station.watch()
-        self.switch = Switch()
-        self.link = stack.enter_context(
-            FlightLink(LinkSettings(autopilot.links.daemon, commands=True), None, self.switch)
-        )
+    def __init__(self, station: GroundStation, link: FlightLink, switch: Switch) -> None:
+        self.station = station
+        self.link = link
+        self.switch = switch
         self._beat_s = -math.inf
         self._number = 0
-        deadline_s = time.monotonic() + 60.0
+        deadline_s = time.monotonic() + KNOWN_S
         while self.link.global_fix() is None or not self.link.vehicle(time.monotonic_ns()).mode:
             assert time.monotonic() < deadline_s, self.link.status(time.monotonic_ns())
             self.poll()
@@ -161,7 +154,10 @@ def between(one_rad: float, other_rad: float) -> float:
 
 
 @pytest.fixture(scope="module", params=list(SIMULATORS))
-def vehicle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vehicle]:
+def hovering(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[AutopilotProcess, GroundStation]]:
+    """An autopilot in the air, in our hold."""
     kind: str = request.param
     try:
         find_simulator(kind)
@@ -171,7 +167,21 @@ def vehicle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         pytest.skip(str(error))
     with ExitStack() as stack:
         stack.enter_context(loopback_only())
-        yield Vehicle(kind, stack, tmp_path_factory.mktemp(kind))
+        autopilot = make_autopilot(kind, StartConditions((0.0, 0.0), HEIGHT_M, 0.0), tmp_path_factory.mktemp(kind))
+        autopilot.start(stack)
+        station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home))
+        autopilot.hover(station)
+        station.watch()
+        yield autopilot, station
+
+
+@pytest.fixture
+def vehicle(hovering: tuple[AutopilotProcess, GroundStation]) -> Iterator[Vehicle]:
+    """The same with a new link for each test."""
+    autopilot, station = hovering
+    switch = Switch()
+    with FlightLink(LinkSettings(autopilot.links.daemon, commands=True), None, switch) as link:
+        yield Vehicle(station, link, switch)
 
 
 def test_a_flight_to_the_side_keeps_the_nose_where_it_is(vehicle: Vehicle) -> None:
