@@ -141,3 +141,11 @@ def test_ground_that_stands_is_landed_on_without_being_met() -> None:
     assert met(world, down, 0.5) == ""
     assert met(world, [replace(m, east_m=3.0) for m in down], 0.5) == ""
     assert met(world, [replace(m, east_m=3.7) for m in down], 0.5) != ""
+
+
+def test_a_single_flights_heights_count_from_home_and_are_judged_above_the_ground(tmp_path: Path) -> None:
+    world = with_heights(drawn(Actor("person", ((0.0, 1.5),))), np.full((200, 200), 4.0, np.float32))
+    down = [TruthSample(float(k), 0.0, -6.0 + k, 7.0 - k) for k in range(4)] + [TruthSample(9.0, 0.0, -3.0, 4.0)]
+    assert flown(world, (0.0, -3.0), "drawn", tmp_path, down).verdict == "landed-safe"
+    beside = [replace(sample, east_m=sample.east_m + 3.2) for sample in down]
+    assert flown(world, (0.0, 0.2), "drawn", tmp_path, beside).verdict == "landed-unsafe"
