@@ -182,7 +182,11 @@ def _write(session: Session, before: AutopilotParameter, value: float) -> float:
         return parameter if parameter is not None and parameter.name == before.name else None
 
     session.ask(lambda: session.send(message), echo, tries=TRIES, timeout_s=PATIENCE_S)
-    after = read_parameters(session, [before.name])[before.name]
+    for _ in range(TRIES):
+        after = read_parameters(session, [before.name])[before.name]
+        if after is None or holds(after.value, value):
+            break
+        session.listen(PATIENCE_S)  # What came may be a late answer from before the write
     if after is None or not holds(after.value, value):
         now = "does not answer" if after is None else f"reads {after.value:g}"
         raise ParameterError(f"{before.name} was set to {value:g} but {now}; it may be read-only, or limited")

@@ -17,6 +17,10 @@ from firmware_bridge.supplement import timesync
 PROBE_PERIOD_NS = 100_000_000
 LOSS_WARNING = 0.01
 LOSS_ERROR = 0.10
+# Of probes there and back. Targets come at 20 Hz, and a landing on 2 Hz was flown; an order may be lost all the same.
+UNANSWERED_WARNING, UNANSWERED_ERROR = 0.05, 0.30
+LEAST_PROBES = 10
+ANSWER_NS = NS_PER_S  # A probe sent later than so long before the end may still be answered
 RTT_WARNING_MS = 60.0
 RTT_ERROR_MS = 250.0
 BITS_PER_BYTE = 10  # On a serial line: start bit, eight data bits, stop bit
@@ -46,6 +50,8 @@ class Quality:
     bytes_bad: int = 0  # Bytes that belonged to no good frame
     rtt_ms: list[float] = field(default_factory=list)  # Round trips by TIMESYNC, or PING where TIMESYNC is not answered
     rtt_by: str = ""  # TIMESYNC or PING; empty when neither is answered
+    probes: int = 0  # Probes that had time for an answer, of the kind that is answered
+    unanswered: int = 0  # Those of them that got none: lost on the way up or down
     rates_hz: dict[str, float] = field(default_factory=dict)  # Message name to rate
     asked_hz: dict[str, float] = field(default_factory=dict)  # Streams that the daemon asks for
     missing: tuple[str, ...] = ()  # Asked streams that do not come
@@ -69,6 +75,7 @@ class RoundTrip:
         self._session = session
         self._asked: set[int] = set()
         self._pings: dict[int, int] = {}
+        self._sent_ns: list[int] = []
         self._next_ns = 0
         self._sequence = 0
         self.timesync_ms: list[float] = []
@@ -81,12 +88,18 @@ class RoundTrip:
             return
         self._next_ns = now_ns + PROBE_PERIOD_NS
         self._asked.add(now_ns)
+        self._sent_ns.append(now_ns)
         self._session.send(timesync(0, now_ns, target.system, target.component))
         self._sequence += 1
         self._pings[self._sequence] = now_ns
         self._session.send(
             mavlink.MAVLink_ping_message(now_ns // 1000, self._sequence, target.system, target.component)
         )
+
+    def answered_of(self, until_ns: int) -> tuple[int, int]:
+        """Return how many probes were sent until then, and how many of them got no answer."""
+        left_ns = self._asked if self.timesync_ms else self._pings.values()
+        return sum(at_ns <= until_ns for at_ns in self._sent_ns), sum(at_ns <= until_ns for at_ns in left_ns)
 
     def on_message(self, message: Any, now_ns: int) -> None:
         """Take any message of the autopilot."""
@@ -148,6 +161,7 @@ def measure(session: Session, seconds: float) -> Quality:
     quality.bytes_bad = frames.bytes_bad - bad_before
     quality.rtt_ms = trips.timesync_ms or trips.ping_ms
     quality.rtt_by = "TIMESYNC" if trips.timesync_ms else "PING" if trips.ping_ms else ""
+    quality.probes, quality.unanswered = trips.answered_of(now_ns - ANSWER_NS)
     quality.rates_hz = streams.rates_hz(now_ns)
     quality.missing, quality.slow = streams.missing(now_ns), streams.slow(now_ns)
     return quality
@@ -155,7 +169,7 @@ def measure(session: Session, seconds: float) -> Quality:
 
 def quality_findings(quality: Quality, session: Session) -> list[DoctorFinding]:
     """Judge the measurement."""
-    found = [_loss(quality), _round_trip(quality), _load(quality, session)]
+    found = [_loss(quality), *_unanswered(quality), _round_trip(quality), _load(quality, session)]
     needed = session.settings.needed()
     for name, asked_hz in quality.asked_hz.items():
         rate_hz = quality.rates_hz.get(name) or quality.rates_hz.get(SUBSTITUTES.get(name, ""), 0.0)
@@ -176,6 +190,20 @@ def _loss(quality: Quality) -> DoctorFinding:
     why = "" if level is Level.OK else "check the cable, the antenna, flow control and the baud rate"
     data = {"loss": round(quality.loss, 4), "frames": quality.frames, "bytes_bad": quality.bytes_bad}
     return _link("loss", level, value, f"at most {100 * LOSS_WARNING:g} %", why, data=data)
+
+
+def _unanswered(quality: Quality) -> list[DoctorFinding]:
+    """Judge the way up and down together; empty where nothing answers, or too little was asked."""
+    if not quality.rtt_by or quality.probes < LEAST_PROBES:
+        return []
+    share = quality.unanswered / quality.probes
+    level = _level(share, UNANSWERED_WARNING, UNANSWERED_ERROR)
+    value = f"{100 * share:.0f} % of {quality.probes} probes got no answer"
+    why = (
+        "" if level is Level.OK else "targets and orders get lost on the way up: check our transmit line and the router"
+    )
+    data = {"unanswered": quality.unanswered, "probes": quality.probes}
+    return [_link("loss there and back", level, value, f"at most {100 * UNANSWERED_WARNING:g} %", why, data=data)]
 
 
 def _round_trip(quality: Quality) -> DoctorFinding:

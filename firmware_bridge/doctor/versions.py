@@ -163,9 +163,3 @@ def unread_findings(identity: Identity, always: Sequence[Rule], values: Values) 
 def series_text(series: Series) -> str:
     """``4.6``."""
     return ".".join(map(str, series))
-
-
-def known_text(autopilot: Autopilot) -> str:
-    """``4.5 to 4.7``."""
-    known = KNOWN[autopilot]
-    return f"{series_text(known[0].series)} to {series_text(known[-1].series)}"

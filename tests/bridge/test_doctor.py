@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from click.testing import CliRunner
@@ -104,6 +105,23 @@ def test_nothing_is_mended_while_armed():
         with pytest.raises(ParameterError, match="armed"):
             repair(session, report)
         assert autopilot.parameters.stored("PLND_ENABLED") == 0
+
+
+@pytest.mark.parametrize(("lost", "level"), [(0.0, Level.OK), (0.5, Level.ERROR)])
+def test_what_is_lost_on_the_way_up_is_told(lost, level):
+    """Targets go up, and the autopilot's frames, whose gaps are counted, come down."""
+
+    class DeafPx4(FakePx4):
+        chance = random.Random(1)
+
+        def _answer(self, message):
+            if message.get_type() == "COMMAND_LONG" or self.chance.random() >= lost:
+                super()._answer(message)
+
+    with DeafPx4(UdpOutgoingPeer()) as px4:
+        found = by_name(examined(px4.peer.connection, listen_s=3))
+    assert found["loss"].level is Level.OK
+    assert found["loss there and back"].level is level, found["loss there and back"].value
 
 
 def test_one_parameter_that_refuses_keeps_no_other_from_being_mended():

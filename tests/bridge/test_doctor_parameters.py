@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,37 @@ def test_another_components_parameter_of_the_same_name_is_not_taken_for_it():
         session.listeners.append(answer_first)
         for _ in range(3):
             assert read_parameters(session, ["PLD_BTOUT"])["PLD_BTOUT"].value == 5.0
+
+
+class LatePx4(FakePx4):
+    """Answers 0.2 s late with what it held when it was asked, and again 0.3 s later, as a bad link does."""
+
+    def __init__(self, peer, **others):
+        super().__init__(peer, **others)
+        self.late = []
+
+    def _send_parameter(self, name):
+        if name in self.parameters:
+            self.late += [(time.monotonic() + after_s, name, self.parameters[name]) for after_s in (0.2, 0.5)]
+
+    def _stream(self, now):
+        super()._stream(now)
+        due = [answer for answer in self.late if answer[0] <= now]
+        self.late = [answer for answer in self.late if answer[0] > now]
+        held = self.parameters
+        for _, name, value in due:
+            self.parameters = {**held, name: value}
+            super()._send_parameter(name)
+        self.parameters = held
+
+
+def test_late_and_repeated_answers_are_not_taken_for_a_write_that_failed():
+    with LatePx4(UdpOutgoingPeer()) as px4, Session(tool_settings(px4.peer.connection)) as session:
+        (written,) = write_parameters(session, {"PLD_HACC_RAD": 0.35})
+        assert (written.before, written.after) == (pytest.approx(0.2), pytest.approx(0.35))
+        px4.read_only = frozenset({"PLD_BTOUT"})
+        with pytest.raises(ParameterError, match="was set to 2 but reads 5"):
+            write_parameters(session, {"PLD_BTOUT": 2.0})
 
 
 def test_what_holds_the_value_already_is_not_written():

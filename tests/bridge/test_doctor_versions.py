@@ -16,9 +16,9 @@ from firmware_bridge.doctor.rules import judge_all, names_of
 from firmware_bridge.doctor.versions import (
     KNOWN,
     RENAMED,
-    known_text,
     names_version,
     renamed_findings,
+    series_text,
     unread_findings,
     version_finding,
 )
@@ -173,7 +173,8 @@ def test_a_version_is_said_to_be_known_or_not(autopilot, version, stage, level, 
     found = version_finding(Identity(autopilot, 2, version, stage))
     assert found.level is level and word in found.value
     assert (level is Level.OK) == (found.why == "")
-    assert found.expected == (known_text(autopilot) if level is Level.WARNING else "")
+    known = [series_text(one.series) for one in KNOWN[autopilot]]
+    assert found.expected == (f"{known[0]} to {known[-1]}" if level is Level.WARNING else "")
 
 
 def test_without_a_version_nothing_is_said_of_it():
