@@ -404,12 +404,29 @@ def test_a_large_file_is_streamed(kit: Kit, tmp_path: Path) -> None:
     assert manifest.total_bytes > 9 * 2**20
 
 
-@pytest.mark.parametrize(("kept", "words"), [("pond", "none of 1 pictures has a site"), ("car", "each of 1 pictures has a site")])
+@pytest.mark.parametrize(
+    ("kept", "words"), [("pond", "none of 1 pictures has a site"), ("car", "each of 1 pictures has a site")]
+)
 def test_samples_that_prove_nothing_are_refused(kit: Kit, tmp_path: Path, kept: str, words: str) -> None:
     """With the pond alone a release that finds nothing would pass, with the lawn one that takes all for landable."""
     samples = tmp_path / "samples"
     samples.mkdir()
     shutil.copy(kit.samples / f"{kept}.png", samples)
-    with pytest.raises(BundleError, match=rf"{words}.*--samples"):
+    with pytest.raises(BundleError, match=rf"{words} has a site.*--samples"):
         kit.pack(out=tmp_path / "x.tar.zst", samples=samples)
     assert not (tmp_path / "x.tar.zst").exists()
+
+
+def test_onnxruntime_of_another_name_will_do(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a workstation with a GPU the package is called onnxruntime-gpu."""
+    from importlib import metadata
+
+    def version(name: str) -> str:
+        if name == "onnxruntime":
+            raise metadata.PackageNotFoundError(name)
+        return found(name)
+
+    found = metadata.version
+    monkeypatch.setattr(metadata, "version", version)
+    bundle = kit.pack(out=tmp_path / "g.tar.zst")
+    assert manifest_of(kit, bundle).versions.onnxruntime
