@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
+
+import onnxruntime
 
 from deploy.archive import write_archive
 from deploy.configuration import CALIBRATION, MODEL_PATH, TAXONOMY, Key, check_text, read_configuration, with_values
@@ -198,7 +200,7 @@ def _add_software(
             "no --wheels: this bundle brings model and configuration, and runs with the touchdown "
             f"{VERSION} that is installed on the drone"
         )
-        return Versions(touchdown=VERSION, onnxruntime=metadata.version("onnxruntime")), request.target, "installed"
+        return Versions(touchdown=VERSION, onnxruntime=onnxruntime.__version__), request.target, "installed"
     wheels, target = read_wheelhouse(request.wheels, request.target)
     require_complete(request.wheels, target, ("ncnn",) if request.model.suffix == ".ncnn" else ())
     for wheel in wheels:

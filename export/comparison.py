@@ -108,7 +108,7 @@ class Comparison:
 
     def _judge(self, seen: tuple[Segmentation, Segmentation], safe: tuple[Mask, Mask], labels: ByteArray) -> None:
         rows, columns = seen[0].shape
-        truth = cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
+        truth = cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
         classes = len(self.taxonomy)
         known = truth < classes
         self.labelled += 1
@@ -217,7 +217,7 @@ def _same_size(a: Segmentation, b: Segmentation) -> tuple[Segmentation, Segmenta
     rows, columns = max(a.shape, b.shape)
 
     def scaled(plane: ByteArray) -> ByteArray:
-        resized = cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_NEAREST)
+        resized = cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
         return np.asarray(resized, np.uint8)
 
     def fitted(seen: Segmentation) -> Segmentation:

@@ -84,7 +84,9 @@ class _Eyes:
 
     def classes(self, image_bgr: ByteArray, size_wh: tuple[int, int]) -> ByteArray:
         """Return the most probable classes at a size, uint8 (H, W)."""
-        return np.asarray(cv2.resize(self.look(image_bgr).class_id, size_wh, interpolation=cv2.INTER_NEAREST), np.uint8)
+        return np.asarray(
+            cv2.resize(self.look(image_bgr).class_id, size_wh, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
+        )
 
 
 @dataclass(frozen=True)

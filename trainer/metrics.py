@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from landing.errors import DataError
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray
 from trainer.data.samples import IGNORE
+from trainer.recipe import Choice
 
 Counts = npt.NDArray[np.int64]
 
@@ -95,6 +97,24 @@ class Scores:
             pictures=pictures,
             pixels=int(matrix.sum()),
         )
+
+    def chosen_by(self, what: Choice) -> float:
+        """Return the score that chooses the best epoch: "miou", "person_recall", or "safety", mIoU less false-safe.
+
+        Raises:
+            DataError: The set has nothing to choose by: every epoch would be as good as the first.
+        """
+        if not self.pixels:
+            raise DataError("no pixel of val is labelled, so no epoch can be chosen by it: give another val part")
+        if what == "miou":
+            return self.miou_in_truth
+        score = self.person_recall if what == "person_recall" else self.hazard_false_safe_rate
+        if score is None:
+            shown = "person" if what == "person_recall" else "hazard"
+            raise DataError(
+                f"val shows no {shown}, so no epoch can be chosen by {what}: give another val part, or --choose-by miou"
+            )
+        return score if what == "person_recall" else self.miou_in_truth - score
 
     def to_mapping(self) -> dict[str, Any]:
         """Return all scores, for JSON."""

@@ -20,6 +20,9 @@ _Side = Annotated[int, Field(ge=32, le=MOST_SIDE_PX)]
 _Zoom = Annotated[float, Field(gt=0.001, lt=1000.0)]
 _GroundMm = Annotated[float, Field(gt=0.01, lt=100_000.0)]
 
+Choice = Literal["miou", "person_recall", "safety"]
+"""Ways to choose the best epoch."""
+
 
 class DataChoice(BaseModel):
     """Pictures, and their split into train, val and test."""
@@ -169,7 +172,7 @@ class Recipe(BaseModel):
     ema: float = Field(
         default=0.99, ge=0, lt=1, description="Decay per step of the averaged weights, which are what is kept; 0: none."
     )
-    choose_by: Literal["miou", "person_recall", "safety"] = Field(
+    choose_by: Choice = Field(
         default="miou", description="Metric on val that chooses the best epoch; safety: mIoU less false-safe."
     )
     patience: int = Field(

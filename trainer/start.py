@@ -66,7 +66,12 @@ def _fine_tuned(config: ModelConfig, path: str) -> tuple[nn.Module, ModelConfig]
     config = config.model_copy(update={name: getattr(earlier.model, name) for name in kept})
     network = build(config)
     own = nn.Module.state_dict(network)
-    fitting = {k: v for k, v in earlier.weights.items() if own[k].shape == v.shape}
+    fitting = {k: v for k, v in earlier.weights.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise ModelError(
+            f"--init {path}: 0 of {len(own)} tensors fit, so the start would be random: it was written by other "
+            "versions of these libraries"
+        )
     network.load_state_dict({**own, **fitting})
     say(f"start weights {Path(path).name}: {len(fitting)} of {len(own)} tensors fit")
     return network, config

@@ -136,7 +136,11 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         self._val_pictures += len(names)
 
     def on_validation_epoch_end(self) -> None:
-        """Turns the counts of all processes into scores."""
+        """Turns the counts of all processes into scores.
+
+        Raises:
+            DataError: There is nothing to choose an epoch by.
+        """
         matrix = self._confusion.compute().long().cpu().numpy()
         self._confusion.reset()
         self.scores = Scores.of(matrix, self._about.taxonomy, self._val_pictures)
@@ -150,11 +154,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
 
     def choice(self, scores: Scores) -> float:
         """Return the score that chooses the best epoch."""
-        if self._recipe.choose_by == "person_recall":
-            return scores.person_recall or 0.0
-        if self._recipe.choose_by == "safety":
-            return scores.miou_in_truth - (scores.hazard_false_safe_rate or 0.0)
-        return scores.miou_in_truth
+        return scores.chosen_by(self._recipe.choose_by)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the trainer's own description to Lightning's file."""

@@ -412,6 +412,21 @@ def test_samples_that_prove_nothing_are_refused(kit: Kit, tmp_path: Path, kept: 
     samples = tmp_path / "samples"
     samples.mkdir()
     shutil.copy(kit.samples / f"{kept}.png", samples)
-    with pytest.raises(BundleError, match=rf"{words}.*--samples"):
+    with pytest.raises(BundleError, match=rf"{words} has a site.*--samples"):
         kit.pack(out=tmp_path / "x.tar.zst", samples=samples)
     assert not (tmp_path / "x.tar.zst").exists()
+
+
+def test_onnxruntime_of_another_name_will_do(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a workstation with a GPU the package is called onnxruntime-gpu."""
+    from importlib import metadata
+
+    def version(name: str) -> str:
+        if name == "onnxruntime":
+            raise metadata.PackageNotFoundError(name)
+        return found(name)
+
+    found = metadata.version
+    monkeypatch.setattr(metadata, "version", version)
+    bundle = kit.pack(out=tmp_path / "g.tar.zst")
+    assert manifest_of(kit, bundle).versions.onnxruntime

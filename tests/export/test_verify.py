@@ -130,6 +130,15 @@ def test_other_resolutions_are_compared_square_by_square(comparison):
     assert found["false_safe_flips"] == 0 and found["class_disagreement"] == 0
 
 
+def test_labels_are_taken_in_the_middle_of_each_square(comparison):
+    """A coarse map that is right in each square is right: labels at its corner would be half a square aside."""
+    truth = np.full((512, 512), ID["grass"], np.uint8)
+    truth[:, 19:45] = ID["car"]
+    coarse = segmentation_from_labels(truth[4::8, 4::8].copy(), SYNTHETIC)
+    comparison.add(coarse, coarse, truth, (512, 512))
+    assert comparison.measured()["miou_a"] == 1.0
+
+
 def test_not_a_number_is_no_pass():
     limits = LIMITS["exact"]
     assert limits.failures({"mean_difference": float("nan")})

@@ -12,6 +12,8 @@ import torch
 from landing.errors import InvalidValueError, ModelError
 from tests.trainer.tiny import TINY, run
 from trainer.checkpoint import Checkpoint
+from trainer.recipe import Recipe
+from trainer.start import prepare_network
 
 
 def changed(stopped: Path, out: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -84,3 +86,25 @@ def test_numbers_that_no_run_has_are_refused(option: str, value: str, words: str
     with pytest.raises(InvalidValueError, match=words):
         run("fit", "--data", toy, "--out", tmp_path / "run", *TINY, option, value)
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_by_names_of_another_version_do_not_start_a_network(stopped: Path, tmp_path: Path) -> None:
+    """Without a fitting tensor the start would be random, though it says --init."""
+
+    def renamed(share: int) -> Callable[[dict[str, Any]], None]:
+        def apply(content: dict[str, Any]) -> None:
+            weights = content["state_dict"]
+            names = [name for name in weights if name.startswith("network.")]
+            for name in names[:: 1 if share == 1 else 2]:
+                weights[name.replace("network.", "network.new.")] = weights.pop(name)
+
+        return apply
+
+    recipe = Checkpoint.load(stopped / "best.pt").recipe
+    choice = Recipe.model_validate({**recipe, "network": {**recipe["network"], "init": str(tmp_path / "a.pt")}})
+    changed(stopped, tmp_path / "a.pt", renamed(1))
+    with pytest.raises(ModelError, match=r"a\.pt: 0 of \d+ tensors fit"):
+        prepare_network(choice, 3)
+    changed(stopped, tmp_path / "a.pt", renamed(2))
+    network, _ = prepare_network(choice, 3)
+    assert len(network.state_dict()) > 0

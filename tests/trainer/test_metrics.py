@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from landing.errors import DataError
 from landing.model.spec import Letterbox
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
@@ -49,6 +50,22 @@ def test_absent_classes_are_left_out_and_said(toy):
     assert scores.class_iou["person"] is None
     assert scores.person_recall is None
     assert "person_recall" not in scores.rates()
+
+
+def test_no_epoch_is_chosen_by_what_val_does_not_show(toy):
+    """Every epoch would score 0 in people that are not there, and the first would fly."""
+    nobody = Scores.of(np.array([[8, 0, 0], [0, 2, 0], [0, 0, 0]]), toy, 1)
+    grass = Scores.of(np.array([[8, 0, 0], [0, 0, 0], [0, 0, 0]]), toy, 1)
+    assert nobody.chosen_by("miou") == nobody.chosen_by("safety") == 1.0
+    with pytest.raises(DataError, match="val shows no person, so no epoch can be chosen by person_recall"):
+        nobody.chosen_by("person_recall")
+    with pytest.raises(DataError, match="val shows no hazard"):
+        grass.chosen_by("safety")
+    with pytest.raises(DataError, match="no pixel of val is labelled"):
+        Scores.of(np.zeros((3, 3), np.int64), toy, 1).chosen_by("miou")
+    seen = Scores.of(np.array([[8, 0, 0], [1, 2, 1], [1, 1, 2]]), toy, 1)
+    assert seen.chosen_by("person_recall") == 0.5
+    assert seen.chosen_by("safety") == pytest.approx(seen.miou_in_truth - 2 / 8)
 
 
 def test_a_class_only_predicted_lowers_miou_but_not_what_chooses(toy):

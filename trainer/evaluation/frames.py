@@ -131,8 +131,8 @@ def side_by_side(
     panels = []
     for source, method in (
         (image, cv2.INTER_AREA),
-        (truth, cv2.INTER_NEAREST),
-        (palettes[1][found], cv2.INTER_NEAREST),
+        (truth, cv2.INTER_NEAREST_EXACT),
+        (palettes[1][found], cv2.INTER_NEAREST_EXACT),
     ):
         panel = np.asarray(cv2.resize(source, size, interpolation=method), np.uint8)
         if site is not None:

@@ -194,7 +194,7 @@ def measure_maps(
     for sample, image, labels in pictures.read(f"looking at {pictures.part}"):
         maps = look(image)
         size = (labels.shape[1], labels.shape[0])
-        classes = cv2.resize(class_lut[maps.class_id], size, interpolation=cv2.INTER_NEAREST)
+        classes = cv2.resize(class_lut[maps.class_id], size, interpolation=cv2.INTER_NEAREST_EXACT)
         planes = np.stack([cv2.resize(plane, size) for plane in (maps.landable, *maps.hazards)]).astype(np.uint8)
         found.tally.add(sample.name, sample.group, label_lut[labels], np.asarray(classes, np.uint8), planes)
         found.book.add(sample.name, maps, labels)
