@@ -18,6 +18,7 @@ BATTERY_RATE_HZ = 1.0
 FRESH_NS = 5_000_000_000
 DRAW_NS = 20_000_000_000  # Draw is the mean over so long, and of no use below the half
 MAH_PER_CA_NS = 10.0 / 3.6e12  # Of one centiampere for one nanosecond
+UNTOLD_S = 1  # PX4's word for a battery that tells it no time over MAVLink; 0 is MAVLink's own
 GOOD = mavlink.MAV_BATTERY_CHARGE_STATE_OK
 CRITICAL_STATES = frozenset(
     getattr(mavlink, f"MAV_BATTERY_CHARGE_STATE_{name}") for name in ("CRITICAL", "EMERGENCY", "FAILED", "UNHEALTHY")
@@ -52,7 +53,7 @@ class BatteryWatch:
         while known.currents and now_ns - known.currents[0][0] > DRAW_NS:
             known.currents.popleft()
         told_s = getattr(message, "time_remaining", 0)
-        known.left_s = float(told_s) if told_s > 0 else self._by_draw(known, message)
+        known.left_s = float(told_s) if told_s > UNTOLD_S else self._by_draw(known, message)
 
     def _by_draw(self, known: _Known, message: Any) -> float | None:
         """Charge left by the draw of late; None where one of them is not known."""

@@ -176,7 +176,7 @@ def _conditions(plan: FlightPlan, start: tuple[float, float]) -> StartConditions
 
 
 def _of_px4(plan: FlightPlan) -> dict[str, float]:
-    return {} if plan.battery_left_s is None else {"SIM_BAT_DRAIN": 0.0}
+    return {} if plan.battery_left_s is None else {"SIM_BAT_ENABLE": 0}
 
 
 def _of_ardupilot(plan: FlightPlan) -> dict[str, float]:

@@ -91,3 +91,15 @@ def test_a_failsafe_that_only_the_battery_tells_of_lasts_though_its_reports_end(
     for at_s in range(20):
         tracker.on_heartbeat(mavlink.MAVLink_heartbeat_message(2, 12, armed, mode, 4, 3), at_s * S)
         assert tracker.status(at_s * S).failsafe
+
+
+def test_a_single_second_is_px4s_word_for_no_figure():
+    """PX4 raises the 0 s of a battery that it knows by MAVLink alone to 1 s: that would allow no hold, and is not so."""
+    watch = BatteryWatch()
+    watch.on_status(status(time_s=1), 0)
+    assert watch.status(0) == Battery(None)
+    for at_s in range(1, 30):
+        watch.on_status(status(time_s=1), at_s * S)
+    assert watch.status(29 * S).left_s == pytest.approx(2.0 / 20.0 * 3600.0)
+    watch.on_status(status(time_s=1, state=CRITICAL), 30 * S)
+    assert watch.status(30 * S).critical

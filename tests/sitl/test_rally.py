@@ -18,7 +18,6 @@ from landing.globe import GlobalPlace
 from sim.vehicle.autopilot_process import StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation
-from sim.vehicle.home import Home
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.vehicle.sitl.namespace import loopback_only
 
@@ -31,6 +30,11 @@ MISS_M = 3.0
 
 LANDS_WITHIN_S = 400.0
 SPEEDUP = 4.0
+CHANGE_MODE = float(mavlink.MAV_DO_REPOSITION_FLAGS_CHANGE_MODE)
+"""PX4 takes no flight without it."""
+
+LOW = {"ardupilot": {}, "px4": {"RTL_RETURN_ALT": HEIGHT_M, "RTL_DESCEND_ALT": 10.0}}
+"""Parameters of a short way home."""
 
 
 def fly_to(session: Session, station: GroundStation, place: GlobalPlace) -> None:
@@ -38,7 +42,7 @@ def fly_to(session: Session, station: GroundStation, place: GlobalPlace) -> None
     e7 = round(place.latitude_deg * 1e7), round(place.longitude_deg * 1e7)
     frame = mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT
     there = mavlink.MAVLink_command_int_message(
-        1, 1, frame, mavlink.MAV_CMD_DO_REPOSITION, 0, 0, -1.0, 0.0, 0.0, math.nan, *e7, HEIGHT_M
+        1, 1, frame, mavlink.MAV_CMD_DO_REPOSITION, 0, 0, -1.0, CHANGE_MODE, 0.0, math.nan, *e7, HEIGHT_M
     )
     assert session.ask(lambda: session.send(there), lambda m: m.get_type() == "COMMAND_ACK" or None)
     deadline_s = time.monotonic() + LANDS_WITHIN_S
@@ -47,16 +51,18 @@ def fly_to(session: Session, station: GroundStation, place: GlobalPlace) -> None
         station.wait(0.5)
 
 
-def test_rtl_flies_to_a_site_and_the_pilots_points_stay(tmp_path):
+@pytest.mark.parametrize("kind", SIMULATORS)
+def test_rtl_flies_to_a_site_and_the_pilots_points_stay(tmp_path, kind):
     try:
-        find_simulator("ardupilot")
+        find_simulator(kind)
     except MissingSimulatorError as error:
-        if os.environ.get(SIMULATORS["ardupilot"].variable):
+        if os.environ.get(SIMULATORS[kind].variable):
             raise
         pytest.skip(str(error))
-    home = Home()
+    conditions = StartConditions(START_NE_M, HEIGHT_M, 0.0, parameters=LOW[kind])
+    autopilot = make_autopilot(kind, conditions, tmp_path)
+    home = autopilot.home
     place = GlobalPlace(home.lat_deg, home.lon_deg, home.alt_m)
-    autopilot = make_autopilot("ardupilot", StartConditions(START_NE_M, HEIGHT_M, 0.0), tmp_path)
     with ExitStack() as stack:
         stack.enter_context(loopback_only())
         autopilot.start(stack)
@@ -76,7 +82,8 @@ def test_rtl_flies_to_a_site_and_the_pilots_points_stay(tmp_path):
             report = publish(session, sites, options)
             assert len(first.ours) == 1 and len(report.ours) == 2 and report.pilots[0].same_as(pilots)
             assert len(read_rally(session)) == 3
-        station.set_parameter("SIM_SPEEDUP", SPEEDUP)
+        if kind == "ardupilot":
+            station.set_parameter("SIM_SPEEDUP", SPEEDUP)
         with Session(tool_settings(autopilot.links.daemon)) as session:
             session.connect()
             fly_to(session, station, place.moved(*AWAY_NE_M))
