@@ -67,12 +67,12 @@ class RallyPoint:
         )
 
     def item(self, system: int, component: int, number: int) -> Any:
-        """Its MISSION_ITEM_INT."""
+        """Its MISSION_ITEM_INT, by the frame's plain name: PX4 takes the other as well, and its RTL then refuses it."""
         return mavlink.MAVLink_mission_item_int_message(
             system,
             component,
             number,
-            self.frame,
+            ALTITUDE_FROM.get(self.frame, self.frame),
             self.command,
             0,
             1,

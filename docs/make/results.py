@@ -283,7 +283,12 @@ SITL = (
     ("sitl-px4-present.json", "hazard", "a later decision, a person walks in, `guard`"),
     ("sitl-px4-look.json", "landings", "with the look around"),
     ("sitl-px4-look.json", "late", "with the look around, a person sets out when it is below 4 m, `guard`"),
-    ("sitl-failsafes.json", "ardupilot", "ordered by a failsafe, nobody at the sticks, a person comes, `guard`"),
+    (
+        "sitl-failsafes.json",
+        "ardupilot",
+        "ordered by a failsafe, nobody at the sticks, a person comes, `guard`; unsafe where they set out after the look "
+        "around",
+    ),
     (
         "sitl-failsafes.json",
         "px4",

@@ -286,3 +286,10 @@ def test_a_pilots_point_without_some_numbers_is_no_change_of_the_list(
     monkeypatch.setattr(RallyPoint, "of", lambda message: replace(of(RallyPoint, message), parameters=(math.nan,) * 4))
     wire = Wire(*PILOTS)
     assert len(publish(wire, sites(1), options(tmp_path)).pilots) == 2
+
+
+@pytest.mark.parametrize(("told", "sent"), [(6, 3), (5, 0), (11, 10), (3, 3), (1, 1)])
+def test_a_point_goes_back_in_a_frame_that_px4_flies_home_to(told: int, sent: int) -> None:
+    """PX4 tells GLOBAL_RELATIVE_ALT_INT of all, keeps it where it comes back, and its RTL takes no such point."""
+    point = replace(RallyPoint(-353_600_000, 1_491_600_000, 20.0), frame=told)
+    assert point.item(1, 1, 0).frame == sent and RallyPoint.of(point.item(1, 1, 0)).same_as(point)

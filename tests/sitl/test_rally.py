@@ -40,9 +40,22 @@ LOW = {"ardupilot": {}, "px4": {"RTL_RETURN_ALT": HEIGHT_M, "RTL_DESCEND_ALT": 1
 def fly_to(session: Session, station: GroundStation, place: GlobalPlace) -> None:
     """Away from home, which is a rally point as well."""
     e7 = round(place.latitude_deg * 1e7), round(place.longitude_deg * 1e7)
-    frame = mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT
+    assert place.altitude_m is not None
+    frame, above_sea_m = mavlink.MAV_FRAME_GLOBAL, place.altitude_m + HEIGHT_M
+    to = session.connect()
     there = mavlink.MAVLink_command_int_message(
-        1, 1, frame, mavlink.MAV_CMD_DO_REPOSITION, 0, 0, -1.0, CHANGE_MODE, 0.0, math.nan, *e7, HEIGHT_M
+        to.system,
+        to.component,
+        frame,
+        mavlink.MAV_CMD_DO_REPOSITION,
+        0,
+        0,
+        -1.0,
+        CHANGE_MODE,
+        0.0,
+        math.nan,
+        *e7,
+        above_sea_m,
     )
     assert session.ask(lambda: session.send(there), lambda m: m.get_type() == "COMMAND_ACK" or None)
     deadline_s = time.monotonic() + LANDS_WITHIN_S
