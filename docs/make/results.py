@@ -286,8 +286,8 @@ SITL = (
     (
         "sitl-failsafes.json",
         "ardupilot",
-        "ordered by a failsafe, nobody at the sticks, a person comes, `guard`; unsafe where they set out after the look "
-        "around",
+        "ordered by a failsafe, nobody at the sticks, a person comes, `guard`; unsafe where they set out after the "
+        "look around",
     ),
     (
         "sitl-failsafes.json",
