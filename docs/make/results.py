@@ -281,8 +281,8 @@ SITL = (
     (
         "sitl-failsafes.json",
         "ardupilot",
-        "ordered by a failsafe, nobody at the sticks, a person comes, `guard`; unsafe where the person set out after the "
-        "look around",
+        "ordered by a failsafe, nobody at the sticks, a person comes, `guard`; unsafe where the person set out after "
+        "the look around",
     ),
     (
         "sitl-failsafes.json",

@@ -94,7 +94,7 @@ def test_a_failsafe_that_only_the_battery_tells_of_lasts_though_its_reports_end(
 
 
 def test_a_single_second_is_px4s_word_for_no_figure():
-    """PX4 raises the 0 s of a battery that it knows by MAVLink alone to 1 s: that would allow no hold, and is not so."""
+    """PX4 raises the 0 s of a battery that it knows by MAVLink alone to 1 s, which would allow no hold."""
     watch = BatteryWatch()
     watch.on_status(status(time_s=1), 0)
     assert watch.status(0) == Battery(None)
