@@ -59,7 +59,7 @@ the ground are taken from."""
 
 STARVED_SHARE = 0.7
 """A daemon that decided on fewer of its camera's frames did not get its share of the machine: such a flight says
-nothing, whatever came of it, nor does one in which it ended by calling itself too slow. They are counted apart and
+nothing, whatever came of it, nor does one in which it called itself too slow. They are counted apart and
 flown again."""
 
 NETWORK_FPS = 6.0
@@ -207,7 +207,8 @@ def fly_for_result(plan: FlightPlan) -> tuple[dict[str, Any], FlightResult]:
     except TouchdownError as error:
         result = FlightResult(plan.world, plan.seed, "failed", reason=str(error))
     row = row_of(plan, result, time.monotonic() - begun_s)
-    if row["verdict"] != "failed" and (result.too_slow or (row["decisions_hz"] or 0.0) < STARVED_SHARE * plan.fps):
+    slow = result.too_slow or any(change["reason"].startswith("too slow") for change in result.transitions)
+    if row["verdict"] != "failed" and (slow or (row["decisions_hz"] or 0.0) < STARVED_SHARE * plan.fps):
         row["verdict"] = STARVED
     return row, result
 
