@@ -287,8 +287,7 @@ SITL = (
     (
         "sitl-failsafes.json",
         "px4",
-        "the same in still air; unsafe where the person set out after the look around, or a critical battery allowed "
-        "no hold",
+        "the same in still air; unsafe where a critical battery allowed no hold",
     ),
 )
 """Series of landings on the autopilots' own simulators: file, series, conditions in words."""
