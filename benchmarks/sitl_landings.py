@@ -59,7 +59,7 @@ the ground are taken from."""
 
 STARVED_SHARE = 0.7
 """A daemon that decided on fewer of its camera's frames did not get its share of the machine: such a flight says
-nothing of a landing that it ended well, nor does one in which it ended by calling itself too slow. They are counted
+nothing of a landing that ended well, nor does one in which it called itself too slow. They are counted
 apart and flown again. One that ended badly counts as it ended."""
 
 BAD = ("landed-unsafe", "struck")
@@ -209,9 +209,9 @@ def fly_for_result(plan: FlightPlan) -> tuple[dict[str, Any], FlightResult]:
     except TouchdownError as error:
         result = FlightResult(plan.world, plan.seed, "failed", reason=str(error))
     row = row_of(plan, result, time.monotonic() - begun_s)
-    if row["verdict"] not in ("failed", *BAD) and (
-        result.too_slow or (row["decisions_hz"] or 0.0) < STARVED_SHARE * plan.fps
-    ):
+    slow = result.too_slow or any(change["reason"].startswith("too slow") for change in result.transitions)
+    starved = slow or (row["decisions_hz"] or 0.0) < STARVED_SHARE * plan.fps
+    if starved and row["verdict"] not in ("failed", *BAD):
         row["verdict"] = STARVED
     return row, result
 

@@ -289,12 +289,7 @@ SITL = (
         "ordered by a failsafe, nobody at the sticks, a person comes, `guard`; unsafe where they set out after the "
         "look around",
     ),
-    (
-        "sitl-failsafes.json",
-        "px4",
-        "the same in still air; unsafe where the person set out after the look around, or a critical battery allowed "
-        "no hold",
-    ),
+    ("sitl-failsafes.json", "px4", "the same in still air; unsafe where a critical battery allowed no hold"),
 )
 """Series of landings on the autopilots' own simulators: file, series, conditions in words."""
 

@@ -15,18 +15,6 @@ def result(name: str) -> dict[str, Any]:
     return dict(json.loads((ROOT / "benchmarks" / "results" / name).read_text("utf-8")))
 
 
-def test_failsafe_landings_on_the_autopilots_own_simulators() -> None:
-    series = result("sitl-failsafes.json")["series"]
-    px4, ardupilot = series["px4"], series["ardupilot"]
-    flights = [*ardupilot["flights"], *px4["flights"]]
-    beside = [f["person_m"] for f in flights if f["verdict"] == "landed-unsafe"]
-    held = [f["overrun_s"] for f in flights if f["held_too_long"]]
-    safe = [f"{one['summary']['verdicts']['landed-safe']} of {one['summary']['flights']}" for one in (ardupilot, px4)]
-    assert f"{safe[0]} safe on ArduCopter 4.7, {safe[1]} on PX4 1.17" in SAFETY
-    assert f"The others came down within {max(beside):.1f} m of the person" in SAFETY
-    assert len(held) == 1 and f"One on PX4 was held up for {max(held):.0f} s" in SAFETY
-
-
 def test_people_near_the_end_of_a_landing_are_told() -> None:
     ours = result("proving_ground.json")["touchdown"]
     landings, nearest_m = ours["shares"]["person_within_2m"]["of"], ours["last_5m_person_m"]["least"]

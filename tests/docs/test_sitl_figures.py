@@ -36,13 +36,19 @@ def test_failsafe_landings() -> None:
     assert f"{ardupilot} safe on ArduCopter 4.7, {px4} on PX4 1.17 (`benchmarks/results/sitl-failsafes.json`)" in SAFETY
 
 
+def test_the_others_came_down_beside_a_person() -> None:
+    flights = [flight for a in ("ardupilot", "px4") for flight in series("sitl-failsafes.json", a)["flights"]]
+    beside_m = [flight["person_m"] for flight in flights if flight["verdict"] == "landed-unsafe"]
+    assert f"The others came down within {max(beside_m):.1f} m of the person" in SAFETY
+
+
 @pytest.mark.parametrize("autopilot", ["ardupilot", "px4"])
 def test_what_was_not_safe_in_a_failsafe_was_a_person(autopilot: str) -> None:
     for flight in series("sitl-failsafes.json", autopilot)["flights"]:
         assert flight["verdict"] == "landed-safe" or flight["reason"].startswith("a person"), flight["seed"]
 
 
-def test_who_was_held_too_long_is_told() -> None:
+def test_nobody_was_held_up_for_too_long() -> None:
     flights = [flight for a in ("ardupilot", "px4") for flight in series("sitl-failsafes.json", a)["flights"]]
-    [too_long] = [flight["held_s"] for flight in flights if flight["held_too_long"]]
-    assert f"One on PX4 was held for {too_long:.0f} s that its ground station's view" in SAFETY
+    assert "None was held longer than its bound." in SAFETY
+    assert not [flight["seed"] for flight in flights if flight["held_too_long"]]

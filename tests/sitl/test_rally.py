@@ -6,6 +6,7 @@ import math
 import os
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -65,7 +66,7 @@ def fly_to(session: Session, station: GroundStation, place: GlobalPlace) -> None
 
 
 @pytest.mark.parametrize("kind", SIMULATORS)
-def test_rtl_flies_to_a_site_and_the_pilots_points_stay(tmp_path, kind):
+def test_rtl_flies_to_a_site_and_the_pilots_points_stay(tmp_path: Path, kind: str) -> None:
     try:
         find_simulator(kind)
     except MissingSimulatorError as error:
