@@ -29,8 +29,9 @@ What was measured, with the day, the commit of the code, and the file with the r
 
 **Read it like this.** A figure holds for the code of its commit. Where the day is older than the newest change of the
 decision ([changelog](../CHANGELOG.md)), it tells what an older decision did. A landing counts as safe when every cell
-within the vehicle's radius is landable by the ground truth. Brackets hold Wilson's 95 % interval. Simulators are not
-fields: **no figure here is from a flight in the open.** [SAFETY.md](../SAFETY.md) says what is promised.
+within the vehicle's radius is landable by the ground truth. The campaigns below were judged at the touchdown alone;
+today's judge also asks whom and what the vehicle met on its way. Brackets hold Wilson's 95 % interval. Simulators are
+not fields: **no figure here is from a flight in the open.** [SAFETY.md](../SAFETY.md) says what is promised.
 """
 
 END = """## How to measure it again
