@@ -113,8 +113,8 @@ def watched(page: LivePage, camera: CameraModel, until_s: float) -> type[FlightL
             self.seen = super().decide(*args, **kwargs)
             return self.seen
 
-        def tick(self, now_ns: int) -> DirectorOutput:
-            output = super().tick(now_ns)
+        def tick(self, now_ns: int, *, leaving: bool = False) -> DirectorOutput:
+            output = super().tick(now_ns, leaving=leaving)
             self.feed.on_status(self.status())
             if self.seen is not None and is_used(self.seen) and now_ns >= self.next_ns:
                 self.next_ns = now_ns + round(EVERY_S * 1e9)

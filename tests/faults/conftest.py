@@ -22,7 +22,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fake_model.save(tmp_path_factory.mktemp("model") / "nearest-colour.onnx")
 
 
-@pytest.fixture(scope="session", params=["shared-bench"])
+@pytest.fixture(scope="package", params=["shared-bench"])
 def hovering(tmp_path_factory: pytest.TempPathFactory, model_path: Path) -> Iterator[Callable[[], Bench]]:
     """Gives the bench that faults share which daemon and autopilot survive; a new one where they did not."""
     benches: list[Bench] = []
