@@ -1,4 +1,4 @@
-"""What `edge check` says before the flight of what would otherwise be met in it, or at the start."""
+"""Findings of `edge check` that would otherwise be met in flight, or at the start."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class Vehicle:
         return FlyTo(to, heading_rad, pose.frame)
 
     def away_m(self, flight: FlyTo) -> float:
-        """How far the vehicle is from the end of a flight."""
+        """Distance of the vehicle from the end of a flight, m."""
         position_ned_m = self.pose.position_ned_m
         assert position_ned_m is not None
         return math.dist(position_ned_m, flight.position_ned_m)
