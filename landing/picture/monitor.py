@@ -37,9 +37,15 @@ UNSEEN_PART = 1 / 3
 DIM = 64.0
 """Mean grey of a picture below which less detail is asked for, in proportion."""
 
-SOFT = 0.2
-"""Variance of the finest detail over that of wider detail, below which a picture is soft. Of 83 pictures from above all
-have 0.5 and more, blurred by 4 px of 640 none has 0.18; shades on snow have 0.2 to 0.3."""
+EDGE = 30.0
+"""Greys that a thumbnail's 5x5 px span, from which an edge stands in them."""
+
+SOFT_EDGE = 0.46
+"""Part of an edge's greys between two neighbouring pixels of a thumbnail, below which a picture is soft (of its
+sharpest twentieth). Of 288 pictures from above all have 0.54 and more, blurred by 6 px of 640 none has 0.41."""
+
+LEAST_EDGES = 20
+"""Pixels at edges below which a thumbnail has none to be judged by."""
 
 SAMPLE_STEP = 8
 """A frozen picture is the same in every eighth pixel of every eighth row too."""
@@ -58,12 +64,12 @@ class PictureSettings(BaseModel):
     )
     least_contrast: float = Field(default=1.0, ge=0, le=64, description="standard deviation of grey below it is blank")
     least_sharpness: float = Field(
-        # Of 183 pictures of four cameras the softest has 0.021; blurred by 4 px of 640 half of them are below 0.005, by
-        # 8 px nearly all are below 0.003 (benchmarks/picture_checks.py).
-        default=0.007,
+        # Of 183 pictures of four cameras the softest has 0.021; blurred by 8 px of 640 nearly all are below 0.003
+        # (benchmarks/picture_checks.py).
+        default=0.01,
         ge=0,
         le=1,
-        description="share of the contrast in a thumbnail's finest detail; below it is blurred",
+        description="share of the contrast in a thumbnail's finest detail; below it, without a sharp edge, is blurred",
     )
     least_detail: float = Field(
         # Nothing has flown with it over smooth ground yet, as snow and concrete from near; `STILL` asks for it.
@@ -296,8 +302,8 @@ def fault(grey: ByteArray, settings: PictureSettings) -> str | None:
     unseen = featureless(grey, settings.least_detail * min(1.0, mean / DIM))
     if unseen >= UNSEEN_PART:
         return f"the lens is covered or fogged (no detail in {100 * unseen:.0f} % of the picture)"
-    share, limit = sharpness(grey), settings.least_sharpness
-    if share < 0.5 * limit or (share < limit and sharpness_beside_detail(grey) < SOFT):
+    share = sharpness(grey)
+    if share < settings.least_sharpness and edge_sharpness(grey) < SOFT_EDGE:
         return f"the picture is blurred (sharpness {share:.4f})"
     return None
 
@@ -313,12 +319,23 @@ def sharpness(grey: ByteArray) -> float:
     return float(np.var(fine)) / whole if whole > 0 else 0.0
 
 
-def sharpness_beside_detail(grey: ByteArray) -> float:
-    """Variance of a thumbnail's finest detail over that of the detail `featureless` asks for: shades do not count."""
-    picture = grey.astype(np.float32)
-    soft = cv2.blur(picture, (3, 3))
-    detail = float(np.var(soft - cv2.blur(soft, (9, 9))))
-    return float(np.var(picture - soft)) / detail if detail > 0 else 0.0
+def edge_sharpness(grey: ByteArray) -> float:
+    """Part of an edge's greys that lies between two neighbouring pixels, at a thumbnail's sharpest edges, 0 to 1.
+
+    Shades do not count, however great: snow in focus is smooth, and its paths have sharp edges. 0 without an edge.
+    """
+    picture, around = grey.astype(np.float32), np.ones((5, 5), np.uint8)
+    span = cv2.dilate(picture, around) - cv2.erode(picture, around)
+    edges = span > EDGE
+    if np.count_nonzero(edges) < LEAST_EDGES:
+        return 0.0
+    steps = np.zeros_like(picture)
+    for axis in (0, 1):
+        step = np.abs(np.diff(picture, axis=axis))
+        for side in (slice(None, -1), slice(1, None)):
+            beside = steps[side] if axis == 0 else steps[:, side]
+            np.maximum(beside, step, out=beside)
+    return float(np.percentile(steps[edges] / span[edges], 95))
 
 
 def featureless(grey: ByteArray, least_detail: float) -> float:

@@ -78,6 +78,23 @@ def test_shades_on_snow_are_no_blur_and_a_blur_there_is_told() -> None:
         assert "blurred" in (problem(soft) or "")
 
 
+def snow_with_paths(seed: int, blur_px: float) -> ByteArray:
+    """Smooth snow with dark paths that have edges; out of focus, with a sensor's noise."""
+    rng = np.random.default_rng(seed)
+    snow = cv2.resize(rng.normal(0, 4.0, (30, 40)), (640, 480), interpolation=cv2.INTER_CUBIC)
+    snow += 205.0 - 150.0 * (np.abs(np.arange(640) - 200 - 60 * seed) < 70)[None, :]
+    seen = cv2.GaussianBlur(snow, (0, 0), blur_px) + rng.normal(0, 2.5, (480, 640))
+    return np.repeat(np.clip(seen, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_smooth_ground_with_a_sharp_edge_is_in_focus_and_a_blur_there_is_told() -> None:
+    for seed in range(4):
+        sharp, soft = (snow_with_paths(seed, blur_px) for blur_px in (0.8, 6.0))
+        assert sharpness(thumbnail(sharp)) < 0.01
+        assert problem(sharp) is None
+        assert "blurred" in (problem(soft) or "")
+
+
 def covered(part: float, seed: int) -> ByteArray:
     """Ground with a finger before the left part of the lens, and the noise of a sensor."""
     image = ground(seed).astype(np.float32)
