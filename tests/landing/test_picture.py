@@ -89,7 +89,7 @@ def snow_with_paths(seed: int, blur_px: float) -> ByteArray:
 
 def test_smooth_ground_with_a_sharp_edge_is_in_focus_and_a_blur_there_is_told() -> None:
     for seed in range(4):
-        sharp, soft = (snow_with_paths(seed, blur_px) for blur_px in (0.8, 6.0))
+        sharp, soft = (snow_with_paths(seed, blur_px) for blur_px in (1.2, 6.0))
         assert sharpness(thumbnail(sharp)) < 0.01
         assert problem(sharp) is None
         assert "blurred" in (problem(soft) or "")
