@@ -51,6 +51,11 @@ Whole, Number = click.IntRange, click.FloatRange
 @option(
     "--emergency", default="", help="Failsafes in turn, with nobody at the sticks: battery, link.  [default: a pilot]"
 )
+@option(
+    "--mistakes",
+    default="",
+    help="Mistakes of set-up in turn, over worlds with relief: turned, tilted, ..., or all.  [default: none]",
+)
 @option("--search-s", type=Number(2.0, 600.0), default=25.0, help="Hover without a site before the next step, s.")
 @option("--nearer-m", type=Number(2.0, 200.0), default=15.0, help="The pilot goes down once to look, no lower than, m.")
 @option(

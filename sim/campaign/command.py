@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from landing.ground.scale import IN_USE
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
 from sim.campaign.campaign import run_campaign
 from sim.campaign.emergency import EMERGENCIES
+from sim.campaign.mistakes import MISTAKES
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.store import cost_of
@@ -26,7 +27,7 @@ from sim.campaign.summary import words
 from sim.campaign.task import Plan
 from sim.vehicle.autopilot.parameters import TABLE
 from sim.world import expand_world_spec
-from sim.world.spec import is_photo, photo_gsd_m, photo_with
+from sim.world.spec import heights_of, is_photo, photo_gsd_m, photo_with
 
 SCENES = 200
 
@@ -40,6 +41,7 @@ def plan_from(
     scenes: int | None = None,
     gsd_m: float | None = None,
     emergency: str = "",
+    mistakes: str = "",
     settings: tuple[str, ...] = (),
     say: Callable[[str], None] | None = None,
     **asked: Any,
@@ -52,6 +54,7 @@ def plan_from(
         scenes: How many; `SCENES`, or each photograph once, when None.
         gsd_m: Metres per pixel of photographs that do not say it in their specification.
         emergency: Kinds of failsafes with commas, or nothing.
+        mistakes: Kinds of mistakes of set-up with commas, `all`, or nothing.
         say: Told of photographs that are left out.
         settings: Assignments ``SECTION.NAME=VALUE``.
         asked: Other fields of `Plan`, files as paths.
@@ -66,10 +69,11 @@ def plan_from(
     )
     if scenes is None:
         scenes = len(specs) if all(map(is_photo, specs)) else SCENES
-    emergencies = emergencies_of(emergency)
-    plan = Plan(
-        scenes, policies=names, worlds=specs, emergencies=emergencies, **fields, **dict[str, Any](_settings(settings))
-    )
+    turns: dict[str, Any] = {
+        "emergencies": kinds_of(emergency, EMERGENCIES, "--emergency"),
+        "mistakes": MISTAKES if mistakes == "all" else kinds_of(mistakes, MISTAKES, "--mistakes"),
+    }
+    plan = Plan(scenes, policies=names, worlds=specs, **turns, **fields, **dict[str, Any](_settings(settings)))
     if plan.segmentation == "confusion":
         plan = replace(plan, segmentation="errors")
     if plan.split not in SPLITS:
@@ -82,19 +86,28 @@ def plan_from(
         raise CampaignError("a photograph is flown by a network: give --segmentation model and --model FILE.onnx")
     if plan.segmentation == "model" and plan.model is None:
         raise CampaignError("--segmentation model needs --model FILE.onnx")
+    if plan.mistakes and not (plan.sees_relief and all(is_photo(w) or heights_of(w) for w in specs)):
+        raise CampaignError(
+            "--mistakes are told by the pictures of ground with relief: --worlds 'scenes?heights=drawn'"
+        )
     return fine_enough(plan, say) if any(map(is_photo, specs)) else plan
 
 
-def emergencies_of(text: str) -> tuple[str, ...]:
-    """Return the kinds of failsafes in a text with commas.
+def kinds_of(text: str, known: Collection[str], option: str) -> tuple[str, ...]:
+    """Return the kinds in a text with commas.
+
+    Args:
+        text: As typed.
+        known: All kinds.
+        option: Name of the option, for the error.
 
     Raises:
         CampaignError: There is no such kind.
     """
     kinds = tuple(filter(None, text.split(",")))
     for kind in kinds:
-        if kind not in EMERGENCIES:
-            raise CampaignError(f"--emergency {kind!r}: expected {', '.join(EMERGENCIES)}")
+        if kind not in known:
+            raise CampaignError(f"{option} {kind!r}: expected {', '.join(known)}")
     return kinds
 
 

@@ -26,6 +26,7 @@ from landing.types import Pose
 from sim.camera import Motion
 from sim.campaign.emergency import EmergencyWatch
 from sim.campaign.intruder import SceneIntruder
+from sim.campaign.mistakes import NamedMistakes, OldPictures
 from sim.campaign.policies import Policy
 from sim.campaign.ranges import SceneConditions
 from sim.campaign.ranges import stream as scene_stream
@@ -104,14 +105,15 @@ class SceneHardware:
     """Camera and computer of a scene; what differs from frame to frame is drawn.
 
     Args:
-        conditions: Of the scene.
+        scene: Its conditions, and its mistake.
         autopilot: Whose true state the camera looks from.
         rng: Randomness of the camera.
     """
 
-    def __init__(self, conditions: SceneConditions, autopilot: StandInAutopilot, rng: np.random.Generator) -> None:
-        self.fps = conditions.fps
-        self._conditions = conditions
+    def __init__(self, scene: Scene, autopilot: StandInAutopilot, rng: np.random.Generator) -> None:
+        self.fps = scene.conditions.fps
+        self._conditions = scene.conditions
+        self._old = OldPictures(scene.mistake, self.fps)
         self._autopilot = autopilot
         self._rng = rng
 
@@ -124,7 +126,7 @@ class SceneHardware:
         arrives_ns = now_ns + round(c.camera_delay_ms * float(self._rng.uniform(0.8, 1.3)) * 1e6)
         motion = Motion((v.vn_mps, v.ve_mps, v.vd_mps), v.rates_radps)
         t_s = (now_ns - BOOT_NS) * 1e-9
-        return None if lost else CameraSample(number, arrives_ns, arrives_ns, pose, t_s, motion)
+        return None if lost else self._old.shown(CameraSample(number, arrives_ns, arrives_ns, pose, t_s, motion))
 
     def decision_ms(self) -> float:
         """See `sim.flight.loop.OnboardHardware`."""
@@ -173,6 +175,7 @@ class Landing:
         self._depth: SimulatedDepth | None = None
         sources: list[DepthSource] = [self.link.take_depth]
         monitor: PictureMonitor | None = None
+        self._mistake, self._named = scene.mistake, NamedMistakes()
         if relief.enabled and setup.depth is not Depth.NONE:
             monitor = UnseenPictureMonitor(camera, relief)
         elif relief.enabled and sensor.shows_relief:
@@ -181,11 +184,12 @@ class Landing:
             self._depth = SimulatedDepth(STEREO, world, self._true_pose, scene_stream(scene.key, "depth"))
             sources.append(self._depth.take)
         clocks = (self._clock.ns, no_stopwatch)
+        self._monitor = monitor
         self.pipeline = Pipeline(sensor, decider, camera, *clocks, monitor, depth=sources)
         self.trace = Trace()
         rules = LoopSettings(setup.director, authority_within(setup.authority, scale, camera)[0])
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, self.pipeline, self.link, self.trace, BOOT_NS)
-        hardware = SceneHardware(conditions, self._autopilot, scene_stream(scene.key, "camera"))
+        hardware = SceneHardware(scene, self._autopilot, scene_stream(scene.key, "camera"))
         self._flight = SimulatedLoop(self._clock, self.link, self._loop, sensor, hardware)
         self._emergency: EmergencyWatch | None = None
         self._pilot = Pilot(setup.search_s, setup.nearer_m)
@@ -232,10 +236,13 @@ class Landing:
         flown.reactions = self._reaction.reactions
         flown.events = self.trace.events
         flown.emergency = self._emergency.facts if self._emergency is not None else None
+        flown.mistake = None if self._mistake is None else self._named.facts(self._mistake, self.trace.events)
         return flown
 
     def _after_control(self, output: DirectorOutput) -> None:
         """Step the pilot, the intruder and the measurement of reactions, after each step of the control loop."""
+        if self._monitor is not None:
+            self._named.step(self.t_s, self._monitor.motion)
         height_m = self._autopilot.vehicle.height_m
         hovering = self._autopilot.flight.mode is not Mode.LAND
         seen = Seen(self.t_s, output.state, self._authority, hovering, height_m, output.descend_to_m)
@@ -358,6 +365,8 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
         errors=EstimatorErrors(
             position_bias_ned_m=(float(bias[0]), float(bias[1]), 0.0),
             position_wander_m=c.position_wander_m,
+            position_drift_mps=(0.0, 0.0) if scene.mistake is None else scene.mistake.drift_mps,
+            drift_begins_s=0.0 if scene.mistake is None else scene.mistake.begins_s,
             attitude_noise_rad=math.radians(c.attitude_noise_deg),
             velocity_noise_mps=c.velocity_noise_mps,
             compass_rad=math.radians(c.compass_deg),

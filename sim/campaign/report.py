@@ -158,6 +158,8 @@ def command_of(plan: Plan) -> str:
         words.append(f"--fps {plan.fps:g}")
     if plan.network_shift:
         words.append(f"--network-shift {plan.network_shift:g}")
+    for option, kinds in (("--emergency", plan.emergencies), ("--mistakes", plan.mistakes)):
+        words += [f"{option} '{','.join(kinds)}'"] if kinds else []
     if plan.search_s != SEARCH_S:
         words.append(f"--search-s {plan.search_s:g}")
     if plan.nearer_m != NEARER_M:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from landing.errors import TouchdownError
 from landing.problems import Problem
 from sim.campaign.emergency import Emergency
+from sim.campaign.mistakes import SetupMistake
 from sim.campaign.ranges import SceneConditions, draw_conditions, stream
 from sim.world import SEEDS
 from sim.world.spec import adversarial_scenario, heights_of, is_photo
@@ -62,6 +63,7 @@ class Scene:
         intruder: None where nobody is sent into the site.
         again: How often the world was flown before in this campaign.
         emergency: Failsafe of the autopilot that is to come; None where a pilot lands.
+        mistake: Of the set-up, or a fault that no message shows; None without one.
     """
 
     number: int
@@ -73,6 +75,7 @@ class Scene:
     intruder: IntruderPlan | None
     again: int = 0
     emergency: Emergency | None = None
+    mistake: SetupMistake | None = None
 
     @property
     def key(self) -> tuple[int, int, int]:

@@ -76,6 +76,7 @@ def score(
         "scenario": None,
         "refusal": flown.refusal,
         "emergency": flown.emergency,
+        "mistake": flown.mistake,
         "photograph": photograph_facts(world, scene, flown.scale),
         "story": [] if world.photograph is None else story(flown),
     }

@@ -45,10 +45,20 @@ def believed_camera(conditions: SceneConditions) -> CameraModel:
 
 def true_camera(conditions: SceneConditions, rng: np.random.Generator) -> CameraModel:
     """The camera as it is mounted."""
-    camera = believed_camera(conditions)
-    roll, pitch, yaw = (conditions.mount_error_deg * rng.standard_normal(3) / math.sqrt(3)).tolist()
-    mount = replace(camera.mount, roll_deg=roll, pitch_deg=-90.0 + pitch, yaw_deg=yaw)
-    return replace(camera, mount=mount)
+    ahead, aside, yaw = (conditions.mount_error_deg * rng.standard_normal(3) / math.sqrt(3)).tolist()
+    return turned(tilted(believed_camera(conditions), math.hypot(ahead, aside), math.atan2(aside, ahead)), yaw)
+
+
+def turned(camera: CameraModel, degrees: float) -> CameraModel:
+    """The camera, turned about the vertical axis of the body."""
+    return replace(camera, mount=replace(camera.mount, yaw_deg=camera.mount.yaw_deg + degrees))
+
+
+def tilted(camera: CameraModel, degrees: float, course_rad: float) -> CameraModel:
+    """A camera that looks straight down, tilted to a course against the nose; the picture's top stays forward."""
+    course_deg, mount = math.degrees(course_rad), camera.mount
+    angles = (mount.roll_deg - course_deg, mount.pitch_deg + degrees, mount.yaw_deg + course_deg)
+    return replace(camera, mount=replace(mount, roll_deg=angles[0], pitch_deg=angles[1], yaw_deg=angles[2]))
 
 
 def shaken(q: Quaternion, vibration_deg: float, rng: np.random.Generator) -> Quaternion:

@@ -61,8 +61,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "reaction_within_300ms": share(soon, len(seen)),
         "timeout": share(count(records, "timeout"), len(records)),
     }
-    shares |= _failsafe_shares([r for r in records if r.get("emergency") is not None])
-    shares |= _scenario_shares([r["scenario"] for r in records if r.get("scenario") is not None])
+    shares |= _failsafe_shares(records) | _mistake_shares(records) | _scenario_shares(records)
     return {
         "scenes": len(records),
         "with_site": len(with_site),
@@ -90,13 +89,15 @@ def _grounds(unsafe: Sequence[Record]) -> dict[str, int]:
     return dict(sorted(Counter(name for r in unsafe if r["touchdown"] for name in r["touchdown"]["unsafe_on"]).items()))
 
 
-def _scenario_shares(scenarios: Sequence[dict[str, Any]]) -> dict[str, Share]:
+def _scenario_shares(records: Sequence[Record]) -> dict[str, Share]:
     """Share of the adversarial scenarios that were passed; none without any."""
+    scenarios = [r["scenario"] for r in records if r.get("scenario") is not None]
     return {"scenarios_passed": share(sum(t["passed"] for t in scenarios), len(scenarios))} if scenarios else {}
 
 
 def _failsafe_shares(records: Sequence[Record]) -> dict[str, Share]:
     """Shares of the landings that a failsafe ordered; none without any."""
+    records = [r for r in records if r.get("emergency") is not None]
     if not records:
         return {}
     on_nothing = [r["touchdown"]["person_m"] for r in records if r["touchdown"] is not None and r["site"] == "none"]
@@ -104,6 +105,22 @@ def _failsafe_shares(records: Sequence[Record]) -> dict[str, Share]:
         "held_too_long": share(sum(r["emergency"]["held_too_long"] for r in records), len(records)),
         "battery_empty": share(sum(r["verdict"] == "battery-empty" for r in records), len(records)),
         "person_within_2m_without_site": share(sum(m < PERSON_AWAY_M for m in on_nothing), len(on_nothing)),
+    }
+
+
+def _mistake_shares(records: Sequence[Record]) -> dict[str, Share]:
+    """Shares of the flights with a mistake of set-up that name it, and that name another at the end; none without any.
+
+    What was named last counts: more evidence may change the kind.
+    """
+    records = [r for r in records if r.get("mistake") is not None]
+    if not records:
+        return {}
+    called = [(r["mistake"]["kind"], r["mistake"]["named"][-1][1]) for r in records if r["mistake"]["named"]]
+    rightly = sum(made == named for made, named in called)
+    return {
+        "mistake_named": share(rightly, len(records)),
+        "mistake_named_wrongly": share(len(called) - rightly, len(records)),
     }
 
 
@@ -155,6 +172,7 @@ def words(name: str, figures: dict[str, Any]) -> str:
         f"  landed without a site {said('landed_without_site')}; person within 2 m {said('person_within_2m')}\n"
         f"  flew into somebody or something {said('struck')}\n"
         f"{_failsafes(said) if 'held_too_long' in s else ''}"
+        f"{_mistakes(said) if 'mistake_named' in s else ''}"
         f"  unsafe, as looks can tell {said('unsafe_by_looks')}; as only relief can {said('unsafe_by_relief')}"
         f"{_listed(figures['unsafe_on'])}\n"
         f"  reaction to who is in the site and can be seen: p95 {_seconds(seen)} of "
@@ -169,6 +187,10 @@ def _failsafes(said: Callable[[str], str]) -> str:
         f"battery empty in the air {said('battery_empty')}; "
         f"where no site is within reach, person within 2 m {said('person_within_2m_without_site')}\n"
     )
+
+
+def _mistakes(said: Callable[[str], str]) -> str:
+    return f"  mistakes of set-up: named {said('mistake_named')}; another named {said('mistake_named_wrongly')}\n"
 
 
 def _listed(counts: dict[str, int]) -> str:

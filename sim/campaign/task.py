@@ -21,6 +21,7 @@ from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
 from sim.campaign.emergency import draw_emergency
 from sim.campaign.landing import Depth, FlightSetup, Landing
+from sim.campaign.mistakes import draw_mistake, seen_through
 from sim.campaign.perception_errors import PerceptionErrorModel, load_error_model
 from sim.campaign.policies import policy_named
 from sim.campaign.ranges import RANGES, stream
@@ -66,6 +67,7 @@ class Plan:
         looks: One of `LOOKS`: how often the network is asked over a photograph.
         network_shift: Network worse than measured, probits: at -1 an error of one pixel in six is left to one in forty.
         depth: Depth sensor of the vehicles, one of `sim.campaign.landing.Depth`.
+        mistakes: Of `sim.campaign.mistakes.MISTAKES`, taken in turn; none: the set-up is right.
     """
 
     scenes: int
@@ -88,6 +90,7 @@ class Plan:
     looks: str = LOOKS[0]
     emergencies: tuple[str, ...] = ()
     depth: str = Depth.NONE.value
+    mistakes: tuple[str, ...] = ()
 
     def scene(self, number: int) -> Scene:
         """The scene of a number."""
@@ -96,8 +99,11 @@ class Plan:
         emergency = None
         if self.emergencies:
             emergency = draw_emergency(scene.key, self.emergencies[number % len(self.emergencies)])
-        conditions = replace(scene.conditions, model_shift=shift, fps=self.fps)
-        return replace(scene, conditions=conditions, emergency=emergency)
+        conditions, mistake = replace(scene.conditions, model_shift=shift, fps=self.fps), None
+        if self.mistakes:
+            mistake = draw_mistake(scene.key, self.mistakes[number % len(self.mistakes)])
+            conditions = mistake.on(conditions)
+        return replace(scene, conditions=conditions, emergency=emergency, mistake=mistake)
 
     @property
     def sees_relief(self) -> bool:
@@ -202,12 +208,15 @@ def fly(plan: Plan, scene: Scene, place: SceneGround, policy: str, setup: Flight
     chosen = policy_named(policy)
     if not chosen.confirms:
         setup = replace(setup, director=setup.director.model_copy(update={"confirm_s": 0.0}))
-    landing = Landing(scene, place.world, place.start_ne_m, _sensor(plan, scene, place), chosen, setup)
+    sensor = seen_through(_sensor(plan, scene, place), scene.mistake)
+    landing = Landing(scene, place.world, place.start_ne_m, sensor, chosen, setup)
     return landing.fly(), landing.world
 
 
 def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
     camera = true_camera(scene.conditions, stream(scene.key, "mount"))
+    if scene.mistake is not None:
+        camera = scene.mistake.mounted(camera)
     if plan.segmentation == "model":
         assert plan.model is not None
         network = _network(plan.model, plan.runtime)

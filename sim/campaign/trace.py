@@ -42,6 +42,7 @@ class Flown:
         refusal: Cause of a missing site, see `sim.campaign.refusal`; None after a landing and where nobody can tell.
         scale: Scale of the ground for the network through the camera; None where its range is not known.
         emergency: The failsafe and what was held up, see `sim.campaign.emergency`; None where a pilot landed.
+        mistake: The mistake of set-up and those that were named, see `sim.campaign.mistakes`; None without one.
         truth_only: Classes of the world that the network does not know: the judge alone has them.
     """
 
@@ -59,3 +60,4 @@ class Flown:
     refusal: dict[str, Any] | None = None
     scale: GroundScale | None = None
     emergency: dict[str, Any] | None = None
+    mistake: dict[str, Any] | None = None

@@ -45,6 +45,8 @@ class EstimatorErrors:
             yaw, since gyroscopes carry the heading from one second to the next.
         velocity_noise_mps: Standard deviation of white noise on each velocity component.
         compass_rad: Constant error of the heading, clockwise: what a compass that was calibrated by hand leaves.
+        position_drift_mps: North and east of a drift of the position that the velocity does not show.
+        drift_begins_s: When it begins, since the boot.
     """
 
     position_bias_ned_m: Vector = (0.0, 0.0, 0.0)
@@ -52,6 +54,8 @@ class EstimatorErrors:
     attitude_noise_rad: float = 0.0
     velocity_noise_mps: float = 0.0
     compass_rad: float = 0.0
+    position_drift_mps: tuple[float, float] = (0.0, 0.0)
+    drift_begins_s: float = 0.0
 
 
 class StateEstimate(NamedTuple):
@@ -79,7 +83,7 @@ class StateEstimator:
         """Forget the errors so far."""
         self._pull = [0.0, 0.0, 0.0]
         self._wander = [0.0, 0.0, 0.0]
-        self._lean, self._heading = [0.0, 0.0], [0.0]
+        self._lean, self._heading, self._t_s = [0.0, 0.0], [0.0], 0.0
 
     def estimate(self, dt_s: float) -> StateEstimate:
         """The estimate of the next step."""
@@ -99,8 +103,16 @@ class StateEstimator:
             q = _tilted(q, self._lean[0], self._lean[1], self._heading[0])
         if errors.compass_rad:
             q = multiplied(quaternion_from_euler(0.0, 0.0, errors.compass_rad), q)
-        w, bias = self._wander, errors.position_bias_ned_m
-        return StateEstimate(q, v.n_m + bias[0] + w[0], v.e_m + bias[1] + w[1], v.d_m + bias[2] + w[2], vn, ve, vd)
+        self._t_s += dt_s
+        drifted_s = max(0.0, self._t_s - errors.drift_begins_s)
+        drift = (*(drifted_s * speed_mps for speed_mps in errors.position_drift_mps), 0.0)
+        n_m, e_m, d_m = (
+            true + bias + wander + drifted
+            for true, bias, wander, drifted in zip(
+                (v.n_m, v.e_m, v.d_m), errors.position_bias_ned_m, self._wander, drift, strict=True
+            )
+        )
+        return StateEstimate(q, n_m, e_m, d_m, vn, ve, vd)
 
     def _advance(self, state: list[float], sd: float, time_s: float, dt_s: float) -> None:
         """Advance first-order Markov noise of a given standard deviation and correlation time."""
