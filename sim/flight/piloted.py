@@ -343,7 +343,8 @@ class PilotedFlight:
             FlightError: The autopilot does not pass it on.
         """
         for _ in range(SWITCHES):
-            self._station.send(mavlink.MAVLink_param_set_message(1, OURS, ENABLE.encode(), value, REAL32))
+            to = self._station.system_id, OURS
+            self._station.send(mavlink.MAVLink_param_set_message(*to, ENABLE.encode(), value, REAL32))
             self._station.wait(SWITCH_S)
             self._daemon.read_events()
             changed = self._daemon.tail.last("parameter")
