@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from landing.errors import TouchdownError
@@ -70,7 +70,8 @@ def go_first(pid: int = 0) -> None:
     """
     policy = os.sched_getscheduler(pid)
     if policy in (os.SCHED_RR, os.SCHED_FIFO):
-        os.sched_setscheduler(pid, policy, os.sched_param(os.sched_getparam(pid).sched_priority + 1))
+        with suppress(PermissionError):  # a user may have a limit, and be at it
+            os.sched_setscheduler(pid, policy, os.sched_param(os.sched_getparam(pid).sched_priority + 1))
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:
