@@ -39,6 +39,7 @@ from sim.camera.sensor import CameraSensor
 from sim.camera.shake import Shake
 from sim.camera.truth_link import Truth, TruthLink
 from sim.vehicle.home import Home
+from sim.vehicle.processes import go_first
 from sim.world import World, parse_world_spec
 
 POLL_S = 0.05
@@ -103,6 +104,7 @@ class CameraProcess:
 
     def run(self, patience_s: float) -> int:
         """Delivers frames until something ends it; returns the exit status."""
+        go_first()
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, self.stop)
         self.world.label_pyramid if self.sensor.painted else self.world.pyramid  # noqa: B018  made in time

@@ -145,6 +145,8 @@ def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, s
 
 def _in_process(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
     """On the simulated clock."""
+    if any(planned.fault is Fault.SWITCHED_OFF for planned in plan.faults):
+        raise FlightError("a daemon on the simulated clock has no parameters: fly switched-off with --clock real")
     stack.enter_context(text_log(plan.out / "daemon.log"))
     autopilot = SimulatedStandIn(conditions, plan.out, world.height_at)
     autopilot.start(stack)

@@ -6,8 +6,10 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Protocol
 
+from edge.parameters import ENABLE
 from firmware_bridge.dialect import mavlink
 from landing.command.authority import HOLDS_IN, IN_THE_AIR
 from landing.command.authority_io import AuthorityState
@@ -27,6 +29,8 @@ from sim.world.pad import GroundPad
 SAY_S, SAY_WALL_S = 5.0, 15.0
 FOREVER_S = 3600.0
 WALK_MPS = 1.4
+OURS, REAL32 = mavlink.MAV_COMP_ID_ONBOARD_COMPUTER, mavlink.MAV_PARAM_TYPE_REAL32
+SWITCHES, SWITCH_S = 10, 0.3
 RIDE_S = 300.0
 """Somebody on a pad who stays goes with it for so long."""
 
@@ -105,7 +109,7 @@ class PilotedFlight:
         self._said_s = (-math.inf, -math.inf)  # by the flight's clock, and by the wall's
         self._deadline_s = station.now_s + plan.limit_s
         self._pending = list(plan.faults)
-        self._mend_at_s = math.inf
+        self._due: list[tuple[float, Callable[[], None]]] = []
         self._ordered_s: float | None = None
         self._height_due_s = 0.0
         alone = plan.ordered_by is not None
@@ -185,7 +189,7 @@ class PilotedFlight:
 
     def _order_landing(self) -> None:
         if self._plan.ordered_by is None:
-            self._autopilot.order_landing(self._station)
+            self._autopilot.order_landing(self._station, self._plan.order)
         elif self._ordered_s is None:
             self._fail(self._plan.ordered_by)
         if self._ordered_s is None:
@@ -207,9 +211,9 @@ class PilotedFlight:
         self._station.poll(0.05)
         self._daemon.read_events()
         now_s = self._station.now_s
-        if now_s > self._mend_at_s and self._cable is not None:
-            self._mend_at_s = math.inf
-            self._cable.mend()
+        for one in [one for one in self._due if now_s > one[0]]:
+            self._due.remove(one)
+            one[1]()
         truth = self._station.truth
         wall_s = time.monotonic()
         due = now_s - self._said_s[0] >= SAY_S or wall_s - self._said_s[1] >= SAY_WALL_S
@@ -311,7 +315,10 @@ class PilotedFlight:
         elif planned.fault is Fault.LINK_CUT:
             assert self._cable is not None
             self._cable.cut()
-            self._mend_at_s = self._station.now_s + for_s
+            self._due.append((self._station.now_s + for_s, self._cable.mend))
+        elif planned.fault is Fault.SWITCHED_OFF:
+            self._switch(0.0)
+            self._due.append((self._station.now_s + for_s, partial(self._switch, 1.0)))
         elif planned.fault is Fault.AUTOPILOT_RESTART:
             self._restart_autopilot()
         else:
@@ -328,6 +335,22 @@ class PilotedFlight:
         for name, value in self._autopilot.failsafes[failsafe].items():
             self._station.set_parameter(name, value)
         self._station.silent = failsafe is Failsafe.GCS_LOSS
+
+    def _switch(self, value: float) -> None:
+        """Set the daemon's switch from the ground station, until its log tells of it.
+
+        Raises:
+            FlightError: The autopilot does not pass it on.
+        """
+        for _ in range(SWITCHES):
+            to = self._station.system_id, OURS
+            self._station.send(mavlink.MAVLink_param_set_message(*to, ENABLE.encode(), value, REAL32))
+            self._station.wait(SWITCH_S)
+            self._daemon.read_events()
+            changed = self._daemon.tail.last("parameter")
+            if changed is not None and changed["value"] == value:
+                return
+        raise FlightError(f"{ENABLE} = {value:g} does not come through {self._autopilot.name}")
 
     def _walk_in(self, planned: PlannedFault) -> None:
         site = self._daemon.tail.site

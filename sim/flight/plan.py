@@ -10,6 +10,7 @@ from typing import Any
 
 from landing.errors import InvalidValueError
 from landing.settings import AuthoritySettings
+from sim.vehicle.autopilot_process import LandingOrder
 from sim.vehicle.failsafes import Failsafe
 from sim.world.model import DiscTruth
 from sim.world.pad_place import WantedPad
@@ -58,6 +59,8 @@ class Fault(str, Enum):
     """The daemon is killed and stays away."""
     DAEMON_END = "daemon-end"
     """The daemon is told to end, as a service manager does it, while it holds the vehicle up, and stays away."""
+    SWITCHED_OFF = "switched-off"
+    """A ground station sets TD_ENABLE to 0 for a while."""
     AUTOPILOT_RESTART = "autopilot-restart"
     """The autopilot is killed, starts anew and climbs to the start again."""
     RC_LOSS = Failsafe.RC_LOSS.value
@@ -134,6 +137,7 @@ class FlightPlan:
         guard_s: Time of a guarding daemon for all tries of one landing; None: its own default.
         timeout_s: Limit for the whole flight; None: long enough for the daemon's own end to be seen.
         faults: On the way down.
+        order: How the pilot orders a landing.
         ordered_by: The failsafe that begins the landing; nobody is at the sticks from then on. None: the pilot does.
         battery_left_s: Flight time at the start, told by a battery with electronics of its own; None without one.
         parameters: Of the autopilot.
@@ -171,6 +175,7 @@ class FlightPlan:
     guard_s: float | None = None
     timeout_s: float | None = None
     faults: tuple[PlannedFault, ...] = ()
+    order: LandingOrder = LandingOrder.MODE
     ordered_by: Failsafe | None = None
     battery_left_s: float | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from sim.vehicle.failsafes import Failsafe
@@ -16,6 +17,17 @@ from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.home import Home
 
 AUTOPILOTS = ("stand-in", "ardupilot", "px4")
+
+
+class LandingOrder(str, Enum):
+    """A way of the pilot's to order a landing."""
+
+    MODE = "mode"
+    """Switches to the mode that lands."""
+    MISSION = "mission"
+    """Starts a mission whose last item lands."""
+    MISSION_HOME = "mission-home"
+    """Switches to ArduPilot's AUTO_RTL, which begins the mission at its landing sequence."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +92,12 @@ class AutopilotProcess(Protocol):
             FlightError: It did not get there in time.
         """
 
-    def order_landing(self, station: GroundStation) -> None:
-        """The pilot switches to a precision landing."""
+    def order_landing(self, station: GroundStation, by: LandingOrder = LandingOrder.MODE) -> None:
+        """The pilot orders a precision landing.
+
+        Raises:
+            FlightError: This autopilot knows no such order.
+        """
 
     def order_hover(self, station: GroundStation) -> None:
         """The pilot takes over: hovers."""

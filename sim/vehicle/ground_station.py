@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -27,6 +27,8 @@ from sim.vehicle.smart_battery import REPORT_S, SmartBattery
 GROUND_STATION_ID = 255
 ACK_TIMEOUT_S = 1.0
 ATTEMPTS = 5
+UPLOAD_S = 10.0
+STICKS_S = 0.1
 OPEN_S = 20.0
 """An autopilot that has just been started listens within this time."""
 
@@ -79,7 +81,9 @@ class GroundStation:
     """A MAVLink connection that polls: call `poll` often.
 
     Attributes:
+        system_id: The autopilot's.
         silent: It sends no heartbeat, so that the autopilot counts it as lost.
+        joystick: It sends sticks, in their middle.
         battery: Of the vehicle, with electronics of its own, which reports over this link; None without one.
         batteries: What the autopilot reports of its batteries.
     """
@@ -105,17 +109,19 @@ class GroundStation:
         self._peers = PeerTable()
         self._codec = mavlink.MAVLink(None, srcSystem=GROUND_STATION_ID, srcComponent=190)
         self._home = home
-        self._system_id = 1
+        self.system_id = 1
         self._acks: dict[int, int] = {}
         self._parameters: dict[str, float] = {}
-        self._heartbeat_sent_s = self._battery_sent_s = -math.inf
+        self._heartbeat_sent_s = self._battery_sent_s = self._sticks_sent_s = -math.inf
         self.battery: SmartBattery | None = None
         self.batteries = BatteryWatch()
         self.boot_s = 0.0
         self.armed = False
         self.mode = -1
         self.mode_name = ""
-        self.silent = False
+        self.silent = self.joystick = False
+        self._mission: Sequence[Any] = ()
+        self._mission_result: int | None = None
         self.landed_state = mavlink.MAV_LANDED_STATE_UNDEFINED
         self.heard_autopilot = False
         self.is_px4 = False
@@ -191,6 +197,9 @@ class GroundStation:
         if not self.silent and now_s - self._heartbeat_sent_s >= 1.0:
             self._heartbeat_sent_s = now_s
             self.send(self._codec.heartbeat_encode(mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0))
+        if self.joystick and now_s - self._sticks_sent_s >= STICKS_S:
+            self._sticks_sent_s = now_s
+            self.send(self._codec.manual_control_encode(self.system_id, 0, 0, 500, 0, 0))
         self._report_battery(now_s)
         arrival = self._transport.read(timeout_s)
         for frame in self._peers.take(arrival, self.clock_ns()):
@@ -203,7 +212,7 @@ class GroundStation:
         if self.armed and math.isfinite(since_s):
             self.battery.left_s = max(0.0, self.battery.left_s - since_s)
         self._battery_sent_s = now_s
-        codec = mavlink.MAVLink(None, srcSystem=self._system_id, srcComponent=mavlink.MAV_COMP_ID_BATTERY)
+        codec = mavlink.MAVLink(None, srcSystem=self.system_id, srcComponent=mavlink.MAV_COMP_ID_BATTERY)
         self._peers.send(self._transport, self.battery.report().pack(codec), None, self.clock_ns())
 
     def wait_for_autopilot(self, timeout_s: float) -> None:
@@ -255,7 +264,7 @@ class GroundStation:
         for _ in range(ATTEMPTS):
             self._parameters.pop(name, None)
             self.send(
-                self._codec.param_set_encode(self._system_id, 1, name.encode(), value, mavlink.MAV_PARAM_TYPE_REAL32)
+                self._codec.param_set_encode(self.system_id, 1, name.encode(), value, mavlink.MAV_PARAM_TYPE_REAL32)
             )
             deadline_s = self.now_s + ACK_TIMEOUT_S
             while self.now_s < deadline_s:
@@ -263,6 +272,20 @@ class GroundStation:
                 if math.isclose(self._parameters.get(name, math.nan), value, rel_tol=1e-5):
                     return
         raise LinkError(f"the autopilot did not take {name} = {value:g}")
+
+    def upload_mission(self, items: Sequence[Any]) -> None:
+        """Writes a mission, a MISSION_ITEM_INT for each of its items.
+
+        Raises:
+            LinkError: The autopilot did not accept it.
+        """
+        self._mission, self._mission_result = items, None
+        self.send(self._codec.mission_count_encode(self.system_id, 1, len(items)))
+        deadline_s = self.now_s + UPLOAD_S
+        while self._mission_result is None and self.now_s < deadline_s:
+            self.poll(0.02)
+        if self._mission_result != mavlink.MAV_MISSION_ACCEPTED:
+            raise LinkError(f"the autopilot did not accept the mission: result {self._mission_result}")
 
     def command(self, command: int, *parameters: float) -> None:
         """Sends a COMMAND_LONG until it is acknowledged.
@@ -281,7 +304,7 @@ class GroundStation:
         padded = [*parameters, *([0.0] * (7 - len(parameters)))]
         for attempt in range(ATTEMPTS):
             self._acks.pop(command, None)
-            self.send(self._codec.command_long_encode(self._system_id, 1, command, attempt, *padded))
+            self.send(self._codec.command_long_encode(self.system_id, 1, command, attempt, *padded))
             deadline_s = self.now_s + ACK_TIMEOUT_S
             while self.now_s < deadline_s:
                 self.poll(0.02)
@@ -308,13 +331,24 @@ class GroundStation:
     def _on_heartbeat(self, message: Any) -> None:
         self.heard_autopilot = True
         self.is_px4 = message.autopilot == mavlink.MAV_AUTOPILOT_PX4
-        self._system_id = message.get_srcSystem()
+        self.system_id = message.get_srcSystem()
         self.armed = bool(message.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
         self.mode = int(message.custom_mode)
         self.mode_name, _ = mode_of(autopilot_of(message), message.type, message.custom_mode)
 
     def _on_command_ack(self, message: Any) -> None:
         self._acks[int(message.command)] = int(message.result)
+
+    def _on_mission_request_int(self, message: Any) -> None:
+        if message.mission_type == mavlink.MAV_MISSION_TYPE_MISSION and message.seq < len(self._mission):
+            item = self._mission[message.seq]
+            item.target_system = self.system_id
+            self.send(item)
+
+    _on_mission_request = _on_mission_request_int
+
+    def _on_mission_ack(self, message: Any) -> None:
+        self._mission_result = int(message.type)
 
     def _on_param_value(self, message: Any) -> None:
         self._parameters[str(message.param_id)] = float(message.param_value)

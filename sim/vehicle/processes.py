@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from landing.errors import TouchdownError
@@ -57,6 +58,20 @@ def start_process(
         raise FlightError(f"{command[0]}: {error.strerror or error}") from error
     stack.callback(stop_process, process)
     return process
+
+
+def go_first(pid: int = 0) -> None:
+    """Raise a process that has real-time priority above the daemon's: the world waits for no inference.
+
+    Camera and simulator share the processor with the daemon here alone. Of equal priority they wait for its threads.
+
+    Args:
+        pid: Of the process; 0: this one, and the threads that it starts from now on.
+    """
+    policy = os.sched_getscheduler(pid)
+    if policy in (os.SCHED_RR, os.SCHED_FIFO):
+        with suppress(PermissionError):  # a user may have a limit, and be at it
+            os.sched_setscheduler(pid, policy, os.sched_param(os.sched_getparam(pid).sched_priority + 1))
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:

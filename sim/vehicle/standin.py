@@ -11,9 +11,10 @@ from pathlib import Path
 
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import AutopilotConfig, Mode
-from sim.vehicle.autopilot_process import Links, StartConditions
+from sim.vehicle.autopilot_process import LandingOrder, Links, StartConditions
 from sim.vehicle.failsafes import ARDUPILOT_FAILSAFES
 from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.missions import landing_mission
 from sim.vehicle.processes import START_S, FlightError, TooLateError, start_process
 
 RANGEFINDER: dict[str, float] = {
@@ -43,6 +44,11 @@ def standin_config(c: StartConditions) -> AutopilotConfig:
     )
 
 
+LANDS_IN = {
+    LandingOrder.MODE: Mode.LAND,
+    LandingOrder.MISSION: Mode.AUTO,
+    LandingOrder.MISSION_HOME: Mode.AUTO_RTL,
+}
 MODE_S = 0.5
 """A mode that lasts so long is heard of."""
 
@@ -98,9 +104,11 @@ class StandIn:
         """It hovers since it started."""
         station.wait_for_autopilot(START_S)
 
-    def order_landing(self, station: GroundStation) -> None:
-        """LAND."""
-        station.set_mode(Mode.LAND)
+    def order_landing(self, station: GroundStation, by: LandingOrder = LandingOrder.MODE) -> None:
+        """LAND, AUTO or AUTO_RTL."""
+        if by is not LandingOrder.MODE:
+            station.upload_mission(landing_mission(self._conditions, self.home, counts_home=True))
+        station.set_mode(LANDS_IN[by])
 
     def order_hover(self, station: GroundStation) -> None:
         """GUIDED."""

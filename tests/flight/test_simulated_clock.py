@@ -21,6 +21,7 @@ from sim.flight.clock import ClockChoice, Pace
 from sim.flight.fly import fly_one
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
 from sim.vehicle.failsafes import Failsafe
+from sim.vehicle.processes import FlightError
 from sim.world import World, procedural, save_world
 from tests.edge.fake_model import build
 
@@ -129,7 +130,16 @@ def test_a_daemon_with_authority_to_land_lands(tmp_path: Path, colour_model: Pat
 FAILSAFES = {failsafe.value for failsafe in Failsafe}
 
 
-@pytest.mark.parametrize("fault", [m for m in Fault if m not in (Fault.INTRUDER, Fault.DAEMON_END)])
+NEEDS_MORE = (Fault.INTRUDER, Fault.DAEMON_END, Fault.SWITCHED_OFF)
+
+
+def test_a_switch_that_this_daemon_has_not_is_refused(tmp_path: Path, colour_model: Path, lawn: str) -> None:
+    switched_off = (PlannedFault(Fault.SWITCHED_OFF, below_m=8.0, for_s=2.0),)
+    with pytest.raises(FlightError, match="--clock real"):
+        fly_one(plan(colour_model, tmp_path / "out", lawn, faults=switched_off))
+
+
+@pytest.mark.parametrize("fault", [m for m in Fault if m not in NEEDS_MORE])
 def test_a_fault_happens_as_it_does_to_processes(tmp_path: Path, colour_model: Path, lawn: str, fault: Fault) -> None:
     lasts_s = None if fault is Fault.DAEMON_KILL else 2.0
     result = fly_one(

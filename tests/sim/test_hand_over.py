@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from sim.vehicle.processes import FlightError
 from sim.vehicle.sitl.ardupilot import GUIDED, ArduPilotSitl
-from sim.vehicle.sitl.px4 import Px4Sitl
+from sim.vehicle.sitl.px4 import MAIN_AUTO, MAIN_POSITION, Px4Sitl
 
 HEARTBEAT_S = 1.0
 
@@ -18,6 +15,7 @@ class FakeStation:
 
     def __init__(self) -> None:
         self.mode, self.told = GUIDED, [GUIDED]
+        self.joystick = False
 
     def set_mode(self, custom_mode: int, sub_mode: int = 0) -> None:
         self.mode = custom_mode
@@ -34,6 +32,7 @@ def test_ardupilot_enters_guided_from_another_mode() -> None:
     assert len(station.told) == 2 and station.told[-1] != GUIDED
 
 
-def test_px4_has_nobody_who_hands_over() -> None:
-    with pytest.raises(FlightError, match="authority guard"):
-        object.__new__(Px4Sitl).hand_over(FakeStation())  # type: ignore[arg-type]
+def test_px4_enters_its_hold_from_a_mode_that_is_flown_by_hand() -> None:
+    station: Any = FakeStation()
+    object.__new__(Px4Sitl).hand_over(station)
+    assert station.joystick and station.mode == MAIN_AUTO and station.told[-1] == MAIN_POSITION

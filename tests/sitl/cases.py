@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sim.flight.plan import Fault, PlannedFault
+from sim.vehicle.autopilot_process import LandingOrder
 from sim.vehicle.failsafes import Failsafe
 
 
@@ -60,6 +61,7 @@ BOUNDS = {
 
 LOW_M = 6.0
 FAILSAFE_M = 8.0
+MISSION_M = 6.0
 IN_FAILSAFE = {"authority": {"failsafe": "guard"}}
 
 
@@ -84,6 +86,12 @@ def held_up(name: str, fault: Fault) -> Case:
     return failsafe(name, fault, COPTER, faults=faults, **plan)
 
 
+def by_mission(name: str, order: LandingOrder, only: tuple[str, ...] = ()) -> Case:
+    """A mission's landing, which `guard` accompanies, and a person who comes."""
+    faults = (PlannedFault(Fault.INTRUDER, MISSION_M, 8.0),)
+    return Case(name, {"authority": "guard", "order": order, "faults": faults}, only=only)
+
+
 CASES = (
     Case("plain"),
     Case("wind", {"wind": (6.0, 200.0), "gust_mps": 1.2}, windless=False),
@@ -96,7 +104,11 @@ CASES = (
     Case("daemon-kill", {"faults": (PlannedFault(Fault.DAEMON_KILL, LOW_M),)}),
     Case("autopilot-restart", {"faults": (PlannedFault(Fault.AUTOPILOT_RESTART, LOW_M),)}),
     Case("gimbal", {"gimbal": True, "search_s": 3.0}),
-    Case("land", {"authority": "land"}, only=COPTER),
+    Case("land", {"authority": "land"}, only=SIMULATORS),
+    Case("switched-off", {"faults": (PlannedFault(Fault.SWITCHED_OFF, LOW_M, 5.0),)}),
+    Case("mission", {"order": LandingOrder.MISSION}),
+    by_mission("mission-person", LandingOrder.MISSION),
+    by_mission("mission-home-person", LandingOrder.MISSION_HOME, ("stand-in", *COPTER)),
     failsafe("rc-loss", Fault.RC_LOSS, COPTER),
     failsafe("rc-loss-goes-on", Fault.RC_LOSS, COPTER, authority="guard", parameters={"FS_OPTIONS": 8}),
     failsafe("gcs-loss", Fault.GCS_LOSS),

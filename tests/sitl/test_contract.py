@@ -29,6 +29,10 @@ POSE_GATE_S = 0.3
 GOES_ON_IN = {"ardupilot": ("RTL", "LAND"), "px4": ("AUTO.PRECLAND", "AUTO.PRECLAND")}
 """Mode at the end after a failsafe that flies home, and after one that lands: PX4's precision landing goes on."""
 
+MISSION = {"stand-in": "AUTO", "ardupilot": "AUTO", "px4": "AUTO.MISSION"}
+LANDS_IN = {"stand-in": "LAND", "ardupilot": "LAND", "px4": "AUTO.PRECLAND"}
+"""Modes of a mission, and of a landing that we resume."""
+
 ENDS_IN = {"ardupilot": "LAND", "px4": "AUTO.PRECLAND"}
 """Mode of a landing that a daemon which ends orders."""
 
@@ -134,6 +138,31 @@ class TestEveryAutopilot:
         assert any("Radio Failsafe" in text for text in flown.result.texts)
         assert not flown.after(flown.happened_ns, "command")
         self._landed_on_its_site(flown, autopilot)
+
+    @cases("switched-off")
+    def test_a_ground_station_switches_it_off_and_on_in_a_landing(self, flown: Flown, autopilot: str, case: str):
+        [off, on] = flown.after(0, "parameter")
+        assert (off["name"], off["value"], on["value"]) == ("TD_ENABLE", 0.0, 1.0)
+        assert (on["mono_ns"] - off["mono_ns"]) * 1e-9 > 4.5
+        self._landed_on_its_site(flown, autopilot)
+
+    @cases("mission")
+    def test_a_missions_landing_ends_on_its_site_within_the_mission(self, flown: Flown, autopilot: str, case: str):
+        assert {name for _, name in flown.result.modes} == {MISSION[autopilot]}, flown.result.modes
+        assert "commit" in [t["to_state"] for t in flown.result.transitions]
+        self._landed_on_its_site(flown, autopilot)
+
+    @cases("mission-person", "mission-home-person")
+    def test_a_person_stops_a_missions_landing(self, flown: Flown, autopilot: str, case: str):
+        result = flown.result
+        changes = [(e["to_state"], e["reason"]) for e in flown.after(0, "authority")]
+        assert ("guard", "the mission's landing on the site") in changes, changes
+        assert any(state == "hold" and "person" in reason for state, reason in changes), changes
+        assert flown.after(flown.happened_ns, "command")[0]["command"] == "Hold"
+        assert any("the mission ends at item" in reason for _, reason in changes), changes
+        assert result.modes[-1][1] == LANDS_IN[autopilot], result.modes
+        assert result.verdict == "landed-safe", result.reason
+        assert result.person_m is not None and result.person_m > 2.0
 
     @cases("land")
     def test_with_authority_to_land_it_announces_flies_there_and_lands(self, flown: Flown, autopilot: str, case: str):

@@ -382,3 +382,16 @@ def test_a_starved_flight_that_ends_badly_counts(
     monkeypatch.setattr(sitl_landings, "fly_one", lambda plan: FlightResult("drawn", 1, verdict, too_slow="too slow"))
     row, _ = sitl_landings.fly_for_result(FlightPlan(tmp_path / "model.onnx", tmp_path))
     assert row["verdict"] == counted
+
+
+def test_the_world_goes_before_a_daemon_at_real_time_priority():
+    now = "os.sched_getscheduler(0) == os.SCHED_RR, os.sched_getparam(0).sched_priority"
+    script = f"import os; from sim.vehicle.processes import go_first; print({now}); go_first(); print({now})"
+
+    def run(*before: str) -> list[str]:
+        command = [*before, sys.executable, "-c", script]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
+
+    assert run("nice") == ["False 0"] * 2 or os.sched_getscheduler(0) != os.SCHED_OTHER
+    if shutil.which("chrt") and subprocess.run(["chrt", "-r", "1", "true"], check=False).returncode == 0:
+        assert run("chrt", "-r", "1") == ["True 1", "True 2"]

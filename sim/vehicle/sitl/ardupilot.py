@@ -17,16 +17,18 @@ from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import WIND_FULL_HEIGHT_M
-from sim.vehicle.autopilot_process import Links, StartConditions
+from sim.vehicle.autopilot_process import LandingOrder, Links, StartConditions
 from sim.vehicle.failsafes import ARDUPILOT_FAILSAFES
 from sim.vehicle.ground_station import GroundStation
-from sim.vehicle.processes import START_S, FlightError, start_process
+from sim.vehicle.missions import landing_mission
+from sim.vehicle.processes import START_S, FlightError, go_first, start_process
 from sim.vehicle.sitl.binaries import find_simulator
 from sim.vehicle.sitl.doctor import let_doctor_fix
 from sim.vehicle.sitl.leash import leashed
 from sim.vehicle.standin import RANGEFINDER
 
-GUIDED, LAND, BRAKE = 4, 9, 17
+AUTO, GUIDED, LAND, BRAKE, AUTO_RTL = 3, 4, 9, 17, 27
+LANDS_IN = {LandingOrder.MODE: LAND, LandingOrder.MISSION: AUTO, LandingOrder.MISSION_HOME: AUTO_RTL}
 HEARD_S = 1.5
 """A mode that lasts so long is told by a heartbeat."""
 WARM_UP_SPEEDUP = 10.0
@@ -89,6 +91,7 @@ class ArduPilotSitl:
         options = ["--model", "+", "--speedup", "1", "--home", start, "--defaults", str(defaults)]
         command = leashed([str(self._binary), *options, *(() if self._examined else ("-w",))])
         self._process = start_process(command, self._folder / "autopilot.log", stack, cwd=scratch)
+        go_first(self._process.pid)
         self._wait_for_port(int(self.links.pilot.rpartition(":")[2]))
 
     def _parameters(self) -> dict[str, float]:
@@ -163,9 +166,11 @@ class ArduPilotSitl:
                 at = "nowhere" if truth is None else f"{truth.height_m:.1f} m"
                 raise FlightError(f"ArduPilot is at {at}, not hovering at {wanted_m:g} m")
 
-    def order_landing(self, station: GroundStation) -> None:
-        """LAND."""
-        station.set_mode(LAND)
+    def order_landing(self, station: GroundStation, by: LandingOrder = LandingOrder.MODE) -> None:
+        """LAND, AUTO or AUTO_RTL."""
+        if by is not LandingOrder.MODE:
+            station.upload_mission(landing_mission(self._conditions, self.home, counts_home=True))
+        station.set_mode(LANDS_IN[by])
 
     def order_hover(self, station: GroundStation) -> None:
         """GUIDED."""

@@ -19,10 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle.autopilot_process import Links, StartConditions
+from sim.vehicle.autopilot_process import LandingOrder, Links, StartConditions
 from sim.vehicle.failsafes import PX4_FAILSAFES
 from sim.vehicle.ground_station import GroundStation
-from sim.vehicle.processes import START_S, FlightError, start_process
+from sim.vehicle.missions import landing_mission
+from sim.vehicle.processes import START_S, FlightError, go_first, start_process
 from sim.vehicle.sitl.binaries import find_simulator
 from sim.vehicle.sitl.doctor import let_doctor_fix
 from sim.vehicle.sitl.leash import leashed
@@ -31,7 +32,11 @@ MODEL = "sihsim_quadx"
 GROUND_ALT_M = 32.34
 """SIH_LOC_H0 by default; PX4 1.15 takes latitude and longitude of the start from outside, not its height."""
 
-MAIN_AUTO, SUB_LOITER, SUB_PRECLAND = 4, 3, 9
+MAIN_POSITION, MAIN_AUTO, SUB_LOITER, SUB_MISSION, SUB_PRECLAND = 3, 4, 3, 4, 9
+LANDS_IN = {LandingOrder.MODE: SUB_PRECLAND, LandingOrder.MISSION: SUB_MISSION}
+HEARD_S = 1.5
+"""Sticks and a mode that last so long are heard of."""
+
 INSTANCES = 10
 READY_S = 120.0
 CLIMB_S = 60.0
@@ -81,6 +86,7 @@ class Px4Sitl:
             cwd=scratch,
             env={**os.environ, "PX4_SIM_MODEL": MODEL, **place, **start_parameters(self._conditions)},
         )
+        go_first(self._process.pid)
 
     def hover(self, station: GroundStation) -> None:
         """Examined by the doctor, waits for the pre-arm check, and climbs to AUTO.LOITER."""
@@ -129,21 +135,25 @@ class Px4Sitl:
                 at = "nowhere" if truth is None else f"{truth.height_m:.1f} m"
                 raise FlightError(f"PX4 is at {at}, not hovering at {self._conditions.height_m:g} m")
 
-    def order_landing(self, station: GroundStation) -> None:
-        """AUTO.PRECLAND."""
-        station.set_mode(MAIN_AUTO, SUB_PRECLAND)
+    def order_landing(self, station: GroundStation, by: LandingOrder = LandingOrder.MODE) -> None:
+        """AUTO.PRECLAND or AUTO.MISSION."""
+        if by not in LANDS_IN:
+            raise FlightError(f"px4: no {by.value} is known here")
+        if by is LandingOrder.MISSION:
+            station.upload_mission(landing_mission(self._conditions, self.home, counts_home=False))
+        station.set_mode(MAIN_AUTO, LANDS_IN[by])
 
     def order_hover(self, station: GroundStation) -> None:
         """AUTO.LOITER."""
         station.set_mode(MAIN_AUTO, SUB_LOITER)
 
     def hand_over(self, station: GroundStation) -> None:
-        """Not known here: the order must come from a mode that is flown by hand, which wants a transmitter.
-
-        Raises:
-            FlightError: Always.
-        """
-        raise FlightError("px4: nobody is at the sticks here who could hand over: fly --authority guard")
+        """POSCTL with the sticks of a joystick in their middle, as it needs some, then AUTO.LOITER."""
+        station.joystick = True
+        station.wait(HEARD_S)
+        station.set_mode(MAIN_POSITION)
+        station.wait(HEARD_S)
+        self.order_hover(station)
 
     def hovering(self, station: GroundStation) -> bool:
         """In AUTO.LOITER."""
