@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -23,12 +24,16 @@ from pydantic import BaseModel, ValidationError
 from edge.config import EdgeConfig
 from edge.log import EventLog
 from firmware_bridge.parameters import OwnParameter, ParameterKind, Writable, as_real32
+from firmware_bridge.token_bucket import TokenBucket
 from landing.errors import ConfigError, InvalidValueError
 from landing.reading import read_json, take_name
 from landing.settings import AuthorityLevel, DecisionSettings, DirectorSettings, threshold_at
 from landing.validation import first_problem
 
 logger = logging.getLogger("edge")
+
+CHANGES_PER_S, CHANGES_AT_ONCE = 2.0, 40
+"""Changes that are taken of everybody together, beside those that switch off: poses wait while each is kept."""
 
 ENABLE = "TD_ENABLE"
 STATUS_PERIOD = "TD_STATUS_S"
@@ -126,6 +131,7 @@ class DaemonParameters:
         self._set_status_period: Callable[[float], None] | None = None
         self._lock = threading.Lock()
         self._kept = dict(kept)
+        self._changes = TokenBucket(CHANGES_PER_S, CHANGES_AT_ONCE)
         self._limits = {limit.name: limit for limit in LIMITS}
         self._values = {
             ENABLE: kept.get(ENABLE, 1.0),
@@ -172,6 +178,10 @@ class DaemonParameters:
             value = limit.of(self._unkept)  # back to it, but for the wire's rounding
         self._check(name, value)
         with self._lock:
+            if (name, value) != (ENABLE, 0.0):
+                if not self._changes.open(time.monotonic_ns()):
+                    raise InvalidValueError(f"{name} stays: parameters are changed too often")
+                self._changes.take(1)
             before, self._values[name] = self._values[name], value
             if name != STATUS_PERIOD:
                 self._kept[name] = value

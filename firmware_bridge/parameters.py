@@ -80,7 +80,7 @@ class ParameterTable(Protocol):
         """Take a value that is finite, of the right kind, and may be written now.
 
         Raises:
-            InvalidValueError: The value is out of its range; the text says what is expected.
+            InvalidValueError: The value is out of its range, or changes come too often; the text says which.
         """
 
 

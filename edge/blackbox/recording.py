@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 from google.protobuf.message import DecodeError
 from mcap.exceptions import McapError
-from mcap.records import Channel, Message
-from mcap.stream_reader import StreamReader
+from mcap.records import Channel, Chunk, McapRecord, Message
+from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import MCAP0_MAGIC
-from zstandard import ZstdError
 
 from edge.blackbox import views
 from edge.blackbox.records import Start, Topic, start_from
 from edge.blackbox.ring import SUFFIX
 from edge.blackbox.segment import PART
+from edge.cameras.bag_unpacking import unpacked_chunk, unpacked_lz4_chunk
 from edge.exact import RecordingError
 from landing.progress import Progress
 from landing.reading import is_folder, open_file, require_file
@@ -29,6 +29,8 @@ from landing.reading import is_folder, open_file, require_file
 MAX_RECORD_BYTES = 256_000_000
 """A length beyond it is damage, not data."""
 MEGABYTE = 1_000_000
+
+_UNPACK = {"zstd": unpacked_chunk, "lz4": unpacked_lz4_chunk}
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,9 @@ def _read(
     read_mb = at = 0
     try:
         with open_file(path, "recording", RecordingError) as stream:
-            reader = StreamReader(stream, validate_crcs=True, record_size_limit=MAX_RECORD_BYTES)
-            for record in reader.records:
+            # Chunks are broken up here: the reader would unpack a few bytes to more than the memory holds.
+            reader = StreamReader(stream, emit_chunks=True, validate_crcs=True, record_size_limit=MAX_RECORD_BYTES)
+            for record in _whole(reader):
                 if isinstance(record, Channel):
                     names[record.id] = record.topic
                 elif isinstance(record, Message):
@@ -177,8 +180,27 @@ def _read(
                 at = stream.tell()
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror or error}") from error
-    except (McapError, ZstdError, ValueError, struct.error) as error:
+    except (McapError, ValueError, struct.error) as error:
         if not names:
             raise RecordingError(f"{path} is not an MCAP file: {error}") from error
         return at  # The daemon was killed, or the power went, while it wrote: what is before that is good.
     return None
+
+
+def _whole(reader: StreamReader) -> Iterator[McapRecord]:
+    """Give the records of a file, those of its chunks after each is unpacked to a bound.
+
+    Raises:
+        ValueError: A chunk is damaged, or unpacks to more than it says or than is taken.
+    """
+    for record in reader.records:
+        if not isinstance(record, Chunk):
+            yield record
+            continue
+        unpack = _UNPACK.get(record.compression)
+        if unpack is not None:
+            data = unpack(record.data, record.uncompressed_size)
+            if len(data) < record.uncompressed_size:
+                raise ValueError("a chunk ends early")
+            record = replace(record, data=data, compression="")
+        yield from breakup_chunk(record, validate_crc=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, TypeVar
@@ -30,6 +32,9 @@ Record = TypeVar("Record")
 
 FORMAT = 6
 """Version of the records; a reader refuses another one."""
+
+MOST_MEMORY_BYTES = 256 << 20
+"""Of a decider, unpacked."""
 
 
 class Topic(str, Enum):
@@ -164,7 +169,7 @@ def start_from(data: bytes, origin: str) -> Start:
                 f"that wrote it, touchdown {values['touchdown_version']}"
             )
         return Start(**values)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RecordingError(f"{origin}: its first record cannot be read: {error}") from error
 
 
@@ -193,7 +198,7 @@ def tick_from(data: bytes) -> TickRecord:
 def _read(kind: TypeAdapter[Record], data: bytes) -> Record:
     try:
         return kind.validate_python(json.loads(data))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordingError(f"a record cannot be read: {error}") from error
 
 
@@ -208,12 +213,24 @@ def memory_to_bytes(memory: Mapping[str, Any]) -> bytes:
 
 
 def memory_from_bytes(data: bytes) -> dict[str, Any]:
-    """The memory back again."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-        memory: dict[str, Any] = json.loads(stored["plain"].tobytes())
-        for name in stored.files:
-            if name.startswith("array."):
-                memory[name.removeprefix("array.")] = stored[name]
+    """The memory back again.
+
+    Raises:
+        RecordingError: It is none, or has more than `MOST_MEMORY_BYTES`.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+        if size > MOST_MEMORY_BYTES:
+            raise RecordingError(f"a memory has {size} bytes, at most {MOST_MEMORY_BYTES} expected")
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            loaded = {name: stored[name] for name in stored.files}
+        if not all(isinstance(part, np.ndarray) for part in loaded.values()):
+            raise ValueError("a part is no array")
+        memory: dict[str, Any] = json.loads(loaded.pop("plain").tobytes())
+        memory.update({name.removeprefix("array."): part for name, part in loaded.items()})
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, MemoryError, RecursionError) as error:
+        raise RecordingError(f"a memory cannot be read: {error}") from error
     return memory
 
 

@@ -150,15 +150,23 @@ class Camera(ABC):
 
         Raises:
             CameraTimeout: None came within `timeout_s`.
-            CameraError: The source has failed; close it, it may be opened again.
+            CameraError: The source has failed, or gives another size than it was opened with; close it, it may be
+                opened again.
             EndOfStream: A recording is over.
         """
         info = self.info
         grabbed, frame_id, captured_at_ns = self._numbered(timeout_s)
         try:
-            return Frame(grabbed.image_bgr, frame_id, captured_at_ns)
+            frame = Frame(grabbed.image_bgr, frame_id, captured_at_ns)
         except InvalidValueError as error:
             raise CameraError(f"camera {info.source}: {error}") from error
+        if (frame.width_px, frame.height_px) != (info.width_px, info.height_px):
+            raise CameraError(
+                f"camera {info.source}: a picture of {frame.width_px}x{frame.height_px} px came, it was opened with "
+                f"{info.width_px}x{info.height_px}",
+                Problem.CAMERA_OTHER,
+            )
+        return frame
 
     def grab_depth(self, timeout_s: float) -> DepthFrame:
         """The next depth image of a source that was asked for depth; raises as `grab` does."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from landing.errors import ModelError
 from landing.model.spec import ModelSpec
@@ -33,10 +34,16 @@ _NESTED = {
 
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _GRAPH, _METADATA = 7, 14
-_INITIALIZER = 5
-_DATA_TYPE, _FLOATS, _NAME, _RAW, _DOUBLES = 2, 4, 8, 9, 10
-_REAL = {1: "<f4", 10: "<f2", 11: "<f8"}
-"""Of what a tensor of real numbers is made, by its type in onnx.proto."""
+_ATTRIBUTE_FLOAT, _ATTRIBUTE_FLOATS = 2, 7
+_DATA_TYPE, _FLOATS, _INT32, _NAME, _RAW, _DOUBLES = 2, 4, 5, 8, 9, 10
+_FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16 = 1, 10, 11, 16
+_INFINITY = {
+    _FLOAT: np.uint32(0x7F800000),
+    _FLOAT16: np.uint16(0x7C00),
+    _DOUBLE: np.uint64(0x7FF0000000000000),
+    _BFLOAT16: np.uint16(0x7F80),
+}
+"""Bits of infinity in each type of real numbers of onnx.proto; those of NaN are more."""
 
 
 class _DamagedError(ValueError):
@@ -137,13 +144,15 @@ def _external(data: memoryview) -> str:
     while waiting:
         kind, message = waiting.pop()
         nested = _NESTED[kind]
+        if kind == "tensor":
+            _require_numbers(message)
         for number, value in _fields(message):
+            if kind == "attribute" and number in (_ATTRIBUTE_FLOAT, _ATTRIBUTE_FLOATS) and _holds_nan(value, _FLOAT):
+                raise _NoNumberError("an attribute")
             if kind == "tensor" and number == _EXTERNAL_DATA:
                 return _location(value)
             if kind == "tensor" and number == _DATA_LOCATION and value == 1:
                 return "location not said"
-            if kind == "graph" and number == _INITIALIZER and not isinstance(value, int):
-                _require_numbers(value)
             graphs += kind == "model" and number == _GRAPH
             if number in nested:
                 if isinstance(value, int):
@@ -160,15 +169,41 @@ def _require_numbers(tensor: memoryview) -> None:
     Raises:
         _NoNumberError: It does.
     """
-    fields = dict(_fields(tensor))
-    kind, name = fields.get(_DATA_TYPE), fields.get(_NAME, b"")
-    raw = _REAL.get(kind, "") if isinstance(kind, int) else ""
-    for number, form in ((_RAW, raw), (_FLOATS, "<f4"), (_DOUBLES, "<f8")):
-        values = fields.get(number)
-        if not form or not isinstance(values, memoryview) or len(values) % np.dtype(form).itemsize:
-            continue
-        if np.isnan(np.frombuffer(values, form)).any():
+    head = dict(_fields(tensor))
+    kind, name = head.get(_DATA_TYPE), head.get(_NAME, b"")
+    for number, value in _fields(tensor):
+        forms = {_RAW: kind, _INT32: kind, _FLOATS: _FLOAT, _DOUBLES: _DOUBLE}
+        form = forms.get(number)
+        if number == _INT32 and form in (_FLOAT16, _BFLOAT16) and not isinstance(value, int):
+            value = memoryview(_small_varints(value).astype("<u2").tobytes())
+        if isinstance(form, int) and _holds_nan(value, form):
             raise _NoNumberError("" if isinstance(name, int) else bytes(name).decode("utf-8", "replace")[:80])
+
+
+def _holds_nan(value: memoryview | int, kind: int) -> bool:
+    """Tell whether numbers of a type of onnx.proto, or the bits of one, hold NaN."""
+    infinity = _INFINITY.get(kind)
+    if infinity is None:
+        return False
+    size = infinity.itemsize
+    if isinstance(value, int):
+        value = memoryview(value.to_bytes(10, "little")[:size])
+    if len(value) % size:
+        return False  # of no such type: the runtime says so
+    bits = np.frombuffer(value, infinity.dtype.newbyteorder("<"))
+    return bool((bits & type(infinity)((1 << (8 * size - 1)) - 1) > infinity).any())
+
+
+def _small_varints(packed: memoryview) -> npt.NDArray[np.int64]:
+    """Packed numbers of variable width, each by its lowest 21 bits."""
+    data = np.frombuffer(packed, np.uint8)
+    last = np.flatnonzero(data < 0x80)
+    first = np.concatenate([[0], last[:-1] + 1]) if len(last) else last
+    numbers = np.zeros(len(last), np.int64)
+    for place in range(3):
+        at = first + place
+        numbers += np.where(at <= last, (data[np.minimum(at, last)] & np.int64(0x7F)) << (7 * place), 0)
+    return numbers
 
 
 def _location(entry: memoryview | int) -> str:
@@ -180,7 +215,7 @@ def _location(entry: memoryview | int) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Field numbers and values of a protobuf message; numbers of fixed width count as 0."""
+    """Field numbers and values of a protobuf message; numbers of fixed width count as their bits."""
     return ((number, value) for number, value, _ in _spans(message))
 
 
@@ -203,7 +238,8 @@ def _spans(message: memoryview) -> Iterator[tuple[int, memoryview | int, int]]:
         if at + length > end:
             raise _DamagedError(f"a field of {length} bytes where {end - at} are left")
         start, at = at, at + length
-        yield number, message[start:at] if wire_type == 2 else 0, at
+        value = message[start:at]
+        yield number, value if wire_type == 2 else int.from_bytes(value, "little"), at
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:

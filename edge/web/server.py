@@ -241,7 +241,9 @@ class WebServer:
         origin = request.headers.get("Origin")
         if not self._access.host_allowed(host):
             raise web.HTTPMisdirectedRequest(text="this server answers to the loopback alone\n")
-        if origin is not None and origin.split("://", 1)[-1] != host:
+        elsewhere = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+        embeds = elsewhere and request.headers.get("Sec-Fetch-Mode") != "navigate"
+        if embeds or (origin is not None and origin.split("://", 1)[-1] != host):
             raise web.HTTPForbidden(text="pages of other sites may not look\n")
         query = request.query.get("token", "")
         allowed = self._access.allowed(request.headers.get("Authorization", ""), request.cookies.get(COOKIE, ""), query)
@@ -329,7 +331,8 @@ class WebServer:
     async def _get_live(self, request: web.Request) -> web.StreamResponse:
         self._refuse_a_crowd()
         assert self._door is not None
-        socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=1024)
+        # Pictures are compressed already: browsers ask for it, and each viewer would cost as much as drawing.
+        socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=1024, compress=False)
         await socket.prepare(request)  # what is no handshake is refused here, and views nothing
         self._door.heard(request.transport, viewing=True)
         viewer = _Viewer(socket, request)
@@ -460,6 +463,7 @@ def _guarded(response: web.StreamResponse) -> web.StreamResponse:
     """Headers that keep an answer from being guessed at, told on or kept."""
     if not response.prepared:
         response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -49,6 +49,7 @@ def describe(
     selection = None if decision is None else decision.selection
     return {
         "kind": "status",
+        "now_ns": now_ns,
         "state": status.output.state.value,
         "reason": status.output.reason,
         "sending": status.output.target is not None and status.refusal is None,

@@ -151,6 +151,20 @@ def test_a_phone_needs_no_sideways_scrolling(page: tuple[Any, Rig, WebServer]) -
         browser.set_window_size(1280, 1000)
 
 
+def test_a_picture_that_is_no_longer_new_says_how_old_it_is(
+    page: tuple[Any, Rig, WebServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, rig, _ = page
+    wait_for(lambda: sum(pixels(browser, "picture")) > 0 and text(browser, "age") == "now", 20)
+    monkeypatch.setattr(rig.daemon._loop, "take_frame", lambda _now_ns: None)  # as from a camera that hangs
+    wait_for(lambda: text(browser, "age").endswith("s ago"), 20)
+    assert "past" in str(browser.find_element("id", "age").get_attribute("class"))
+    browser.refresh()  # who comes later is not told that it is new
+    wait_for(lambda: sum(pixels(browser, "picture")) > 0 and text(browser, "age").endswith("s ago"), 20)
+    monkeypatch.undo()
+    wait_for(lambda: text(browser, "age") == "now", 20)
+
+
 def test_a_daemon_that_is_gone_is_said(page: tuple[Any, Rig, WebServer]) -> None:
     browser, _, server = page
     server.close()

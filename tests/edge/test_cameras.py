@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import cv2
 import numpy as np
@@ -23,8 +24,14 @@ import pytest
 from edge.cameras import Camera, CameraRequest, CameraTimeout, EndOfStream, make_camera
 from edge.cameras.pipe import gstreamer_command
 from edge.cameras.v4l2 import V4l2Camera
+from edge.capture import CaptureLimits, CaptureLoop
+from edge.flight_loop import FlightLoop, LoopSettings
 from edge.sections.camera import CameraSection
+from edge.worker import Worker
 from landing.errors import CameraError
+from landing.settings import AuthoritySettings, DirectorSettings
+from landing.types import Frame
+from tests.edge.test_daemon import wait_for
 
 WIDTH, HEIGHT = 64, 48
 RAW_CAMERA = Path(__file__).with_name("raw_camera.py")
@@ -555,6 +562,27 @@ class TestV4l2:
         with pytest.raises(CameraError, match="cannot be opened: is it in use"):
             self.make(device).open()
         assert device.released == 1
+
+    @pytest.mark.parametrize("shape", [(HEIGHT * 2, WIDTH, 3), (HEIGHT, WIDTH // 2, 3), (HEIGHT, WIDTH)])
+    def test_a_picture_of_another_shape_opens_the_device_again(self, shape: tuple[int, ...]) -> None:
+        """It must not reach the pipeline, where it would end the daemon in flight."""
+        device, stop, events = FakeDevice(), threading.Event(), MagicMock()
+        pictures = itertools.chain([numbered(0), np.zeros(shape, np.uint8)], itertools.repeat(numbered(1)))
+        device.retrieve = lambda: (True, next(pictures))  # type: ignore[method-assign]
+        loop: FlightLoop[Frame] = FlightLoop(
+            LoopSettings(DirectorSettings(), AuthoritySettings()), MagicMock(), MagicMock(), events, 0
+        )
+        camera = self.make(device, width_px=WIDTH, height_px=HEIGHT)
+        capture = CaptureLoop(camera, camera.grab, loop, CaptureLimits(5.0, 2.0), events, stop, live=True)
+        worker = Worker("capture", capture.run)
+        worker.start()
+        wait_for(lambda: loop.counters.camera_reopened == 1)
+        stop.set()
+        assert worker.join(2.0)
+        worker.check()
+        assert loop.counters.camera_failures == 1 and device.released == 2
+        frame = loop.mailbox.take()
+        assert frame is not None and (frame.width_px, frame.height_px) == (WIDTH, HEIGHT)
 
     def test_unplugging_is_an_error_and_releases_the_device(self) -> None:
         device = FakeDevice()

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from edge.config import EdgeConfig
 from edge.log import EventLog
-from edge.parameters import LIMITS, DaemonParameters, read_kept, with_kept
+from edge.parameters import CHANGES_AT_ONCE, CHANGES_PER_S, LIMITS, DaemonParameters, read_kept, with_kept
 from edge.resolved import resolve_flight
+from firmware_bridge.dialect import mavlink
 from firmware_bridge.parameters import ParameterKind, ParameterServer, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
 from landing.model.spec import ModelSpec
@@ -84,6 +85,35 @@ def test_off_switch_and_period_work_at_once(tmp_path: Path) -> None:
         ("parameter", "TD_STATUS_S", 1.0, 5.0, "a test"),
         ("parameter", "TD_ENABLE", 0.0, 1.0, "a test"),
     ]
+
+
+def test_a_flood_of_changes_does_not_wear_the_disk_out_and_never_bars_the_off_switch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger may send hundreds a second; each that is taken is written by the thread that reads poses."""
+    now_ns = [10**9]
+    monkeypatch.setattr("edge.parameters.time.monotonic_ns", lambda: now_ns[0])
+    table, effects = table_of(load(tmp_path, KEEPING), tmp_path)
+    server, written = ParameterServer(table), []
+    monkeypatch.setattr(table, "_keep", lambda path, kept: written.append(kept))
+    for number in range(4000):  # 10 s
+        answers = server.answer(_set("TD_ENABLE", 1.0 - number % 2), True, Autopilot.ARDUPILOT)
+        assert answers[-1].param_value == table.get("TD_ENABLE")
+        now_ns[0] += 2_500_000
+    taken = CHANGES_AT_ONCE + 10 * CHANGES_PER_S
+    assert taken - 2 <= len(written) / 2 <= taken + 2
+    now_ns[0] += 10**9
+    table.set("TD_ENABLE", 1.0, "a test")
+    table.set("TD_ENABLE", 0.0, "a test")
+    assert effects.withheld[-1] == "switched off by TD_ENABLE"
+    said = [server.answer(_set("TD_STATUS_S", 2.0 + n), True, Autopilot.ARDUPILOT)[0] for n in range(4)]
+    assert said[-1].get_type() == "PARAM_ERROR"
+
+
+def _set(name: str, value: float) -> mavlink.MAVLink_param_set_message:
+    message = mavlink.MAVLink_param_set_message(1, 191, name.encode(), value, mavlink.MAV_PARAM_TYPE_REAL32)
+    message._header.srcSystem = 255
+    return message
 
 
 def test_without_a_file_no_limit_can_be_set(tmp_path: Path) -> None:

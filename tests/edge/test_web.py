@@ -208,6 +208,16 @@ def test_other_sites_and_names_get_nothing(tmp_path: Path, model_path: Path) -> 
         assert get(server.port, "/history", Origin="http://evil.example")[0] == 403
         here = f"127.0.0.1:{server.port}"
         assert get(server.port, "/history", Origin=f"http://{here}")[0] == 200
+        for site, mode, answered in (
+            ("cross-site", "no-cors", 403),  # an <img> of a page elsewhere: a browser sends no Origin with it
+            ("same-site", "no-cors", 403),
+            ("same-origin", "no-cors", 200),
+            ("none", "navigate", 200),
+            ("cross-site", "navigate", 200),  # a link
+        ):
+            given = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+            code, _, headers = get(server.port, "/history", **given)
+            assert (code, headers.get("Cross-Origin-Resource-Policy")) == (answered, (None, "same-origin")[code == 200])
         code, body, headers = get(server.port, "/")
         policy = headers["Content-Security-Policy"]
         assert code == 200 and "default-src 'none'" in policy and b"NONCE" not in body

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
 from edge.web import door
 from edge.web.door import Guest, room_for
@@ -140,6 +141,17 @@ def test_viewers_that_do_not_read_are_cut_off(
         deaf = [stack.enter_context(asked(server.port, r)) for r in (STREAM, UPGRADE)]
         wait_for(lambda: len(server._viewers) + server._streams == len(deaf))
         wait_for(lambda: not server._viewers and not server._streams)
+
+
+def test_pictures_are_not_compressed_again(tmp_path: Path, model_path: Path) -> None:
+    """Browsers offer it, and a dozen of them would take a share of a core from the decision."""
+
+    async def offered(port: int) -> int:
+        async with ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/live", compress=15) as live:
+            return live.compress
+
+    with served(tmp_path, model_path) as (_, server):
+        assert asyncio.run(offered(server.port)) == 0
 
 
 def test_viewers_are_few_and_leave_nothing_behind(
