@@ -31,14 +31,14 @@ def make_folder(folder: Path, mode: int = 0o755) -> None:
     sync_folder(folder.parent)
 
 
-def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Replaces a file in one step: readers see the old content or all of the new."""
     partial = path.with_name(f".{path.name}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        os.fchmod(file.fileno(), mode)
+        os.fchmod(file.fileno(), 0o644)
         os.fsync(file.fileno())
     take_name(partial, path)
     sync_folder(path.parent)

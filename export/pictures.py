@@ -10,7 +10,7 @@ import numpy as np
 
 from landing.errors import DataError
 from landing.labels.files import LabelFiles, normal_name
-from landing.labels.maps import IGNORE, READINGS, decode_labels, read_mask_facts
+from landing.labels.maps import READINGS, decode_labels, read_mask_facts
 from landing.labels.reading import decide
 from landing.picture_files import decode, orientation_of, read_header, read_picture_bytes, size_of
 from landing.progress import tracked
@@ -20,8 +20,6 @@ from trainer.data.samples import require_same_size
 from trainer.data.splitfile import read_split_file
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
-UNLABELLED = IGNORE
 
 
 def pictures_in(folder: str | Path) -> list[Path]:
@@ -88,7 +86,7 @@ class LabelFolder:
         return labels
 
     def read(self, picture: Path) -> ByteArray | None:
-        """The label map of a picture, uint8 (H, W), `UNLABELLED` where it holds no class; None when there is none.
+        """The label map of a picture, uint8 (H, W), 255 where it holds no class; None when there is none.
 
         Raises:
             DataError: It cannot be read, does not lie on the picture for certain, or no pixel of it is of the taxonomy.

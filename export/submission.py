@@ -126,9 +126,7 @@ def measured_files(paths: Sequence[Path], runtimes: Sequence[str], source: str) 
     return [path for path, _ in ways]
 
 
-def submission_of(
-    paths: Sequence[Path], report: BenchReport, frame: str, source: str, root: Path = Path("/")
-) -> Submission:
+def submission_of(paths: Sequence[Path], report: BenchReport, frame: str, source: str) -> Submission:
     """A measurement as it is sent.
 
     Args:
@@ -136,16 +134,15 @@ def submission_of(
         report: The measurement.
         frame: Size of the camera's frames, as ``1280x720``; empty: each model's own input.
         source: Who measured it.
-        root: Folder of /proc, /sys and /etc; another one in tests.
 
     Raises:
         ModelError: A file changed meanwhile and cannot be read.
     """
     models = tuple(_submitted(path, timed) for path, timed in zip(paths, report.models, strict=True))
-    release = re.search(r'^PRETTY_NAME="?([^"\n]*)', _release(root), re.MULTILINE)
+    release = re.search(r'^PRETTY_NAME="?([^"\n]*)', _release(), re.MULTILINE)
     threads = report.machine["threads"]
     return Submission(
-        board=_plain(board_name(root)),
+        board=_plain(board_name(Path("/"))),
         source=source,
         system=_plain(f"{release[1] if release else platform.system()}, {platform.machine()}"),
         processor=_plain(str(report.machine["cpu"])),
@@ -216,8 +213,8 @@ def _origin(path: Path) -> str:
     return proven.against_sha256
 
 
-def _release(root: Path) -> str:
-    path = root / "etc" / "os-release"
+def _release() -> str:
+    path = Path("/etc/os-release")
     return path.read_text("utf-8", "replace")[:4096] if path.is_file() else ""
 
 

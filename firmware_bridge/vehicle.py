@@ -79,6 +79,9 @@ RC_LOST_BELOW_US = 975
 
 SPEED_FRESH_NS = 1_000_000_000
 
+LANDED_TIMEOUT_NS = 5_000_000_000
+"""An older EXTENDED_SYS_STATE is ignored."""
+
 _AIRBORNE: dict[int, bool] = {
     mavlink.MAV_LANDED_STATE_ON_GROUND: False,
     mavlink.MAV_LANDED_STATE_IN_AIR: True,
@@ -206,7 +209,7 @@ class AutopilotId:
 class VehicleTracker:
     """Keeps the newest HEARTBEAT, EXTENDED_SYS_STATE and sticks. Time is an argument.
 
-    Without a heartbeat for its timeout the link counts as dead; an older EXTENDED_SYS_STATE is ignored.
+    Without a heartbeat for its timeout the link counts as dead.
 
     Attributes:
         mission: The item of its mission.
@@ -220,12 +223,10 @@ class VehicleTracker:
     def __init__(
         self,
         heartbeat_timeout_ns: int = 3_000_000_000,
-        landed_timeout_ns: int = 5_000_000_000,
         stick_channels: tuple[int, int, int, int] = STICK_CHANNELS,
         clock: ClockMap | None = None,
     ) -> None:
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
-        self._landed_timeout_ns = landed_timeout_ns
         self._stick_channels = stick_channels
         self.mission, self.batteries = MissionWatch(), BatteryWatch()
         self.fence, self.takeover, self.modes = FenceWatch(clock), TakeoverWatch(), ModeWatch()
@@ -342,7 +343,7 @@ class VehicleTracker:
             return VehicleStatus()
         autopilot = autopilot_of(heartbeat)
         mode, ends_on_ground = mode_of(autopilot, heartbeat.type, heartbeat.custom_mode)
-        landed_known = now_ns - self._airborne_at_ns <= self._landed_timeout_ns
+        landed_known = now_ns - self._airborne_at_ns <= LANDED_TIMEOUT_NS
         touching_down = self._touching_down if landed_known else None
         modes = FLIGHT_MODES.get(autopilot)
         lands_here = modes is not None and mode in modes.land

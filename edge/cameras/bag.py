@@ -22,7 +22,6 @@ from landing.problems import Problem
 from landing.reading import is_folder, require_file
 from landing.types import ByteArray
 
-SCHEME = "bag://"
 SUFFIXES = (".mcap", ".db3")
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 PARTS = ("rosbags", "apsw", "lz4", "backports", "compression", "ruamel")

@@ -22,7 +22,6 @@ from landing.errors import CameraError, LinkError
 from landing.picture_files import size_of
 from landing.problems import Problem
 
-SCHEME = "ros2://"
 DEPTH = 4
 """Pictures that may wait; the newest is taken."""
 

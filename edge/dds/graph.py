@@ -56,9 +56,9 @@ def reliable(depth: int = 10) -> Qos:
     return Qos(_RELIABLE, Policy.Durability.Volatile, Policy.History.KeepLast(depth), _XCDR1)
 
 
-def latched(depth: int = 1) -> Qos:
+def latched() -> Qos:
     """Return what maps and static transforms have: who comes later is told the last one."""
-    return Qos(_RELIABLE, Policy.Durability.TransientLocal, Policy.History.KeepLast(depth), _XCDR1)
+    return Qos(_RELIABLE, Policy.Durability.TransientLocal, Policy.History.KeepLast(1), _XCDR1)
 
 
 _XCDR1 = Policy.DataRepresentation(use_cdrv0_representation=True)

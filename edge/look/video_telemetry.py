@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.look.photo import Fact, PhotoFacts
-from landing.errors import DataError
+from landing.errors import DataError, InvalidValueError
 from landing.geometry import quaternion_from_euler
+from landing.globe import GlobalPlace
 from landing.reading import read_text
 from landing.types import Pose
 
 TELEMETRY_BYTES = 64 << 20
-METRES_PER_DEGREE = 111_320.0
-"""Length of a degree of latitude; of longitude times the cosine of the latitude. Enough for one video."""
-
 OLD_FRAME_S = 0.5
 """A frame farther than this from any entry has no telemetry."""
 
@@ -39,7 +37,7 @@ class TelemetryEntry:
         at_s: Since the start of the video.
         height_m: Above the take-off point.
         pitch_deg, roll_deg, yaw_deg: Gimbal; -90 straight down, yaw from north.
-        latitude_deg, longitude_deg: Position.
+        place: Position.
         zoom: Digital zoom factor.
     """
 
@@ -48,8 +46,7 @@ class TelemetryEntry:
     pitch_deg: float | None = None
     roll_deg: float | None = None
     yaw_deg: float | None = None
-    latitude_deg: float | None = None
-    longitude_deg: float | None = None
+    place: GlobalPlace | None = None
     zoom: float = 1.0
 
 
@@ -116,19 +113,12 @@ class VideoTelemetry:
         return self._origin is None or _is_placed(entry)
 
     def _offset_m(self, entry: TelemetryEntry) -> tuple[float, float]:
-        origin = self._origin
-        if origin is None or entry.latitude_deg is None or entry.longitude_deg is None:
-            return 0.0, 0.0
-        assert origin.latitude_deg is not None and origin.longitude_deg is not None
-        per_degree_east_m = METRES_PER_DEGREE * math.cos(math.radians(origin.latitude_deg))
-        return (
-            (entry.latitude_deg - origin.latitude_deg) * METRES_PER_DEGREE,
-            (entry.longitude_deg - origin.longitude_deg) * per_degree_east_m,
-        )
+        origin = None if self._origin is None else self._origin.place
+        return (0.0, 0.0) if origin is None or entry.place is None else origin.offset_to(entry.place)
 
 
 def _is_placed(entry: TelemetryEntry) -> bool:
-    return None not in (entry.latitude_deg, entry.longitude_deg, entry.yaw_deg)
+    return entry.place is not None and entry.yaw_deg is not None
 
 
 def telemetry_beside(video: Path) -> VideoTelemetry | None:
@@ -156,10 +146,9 @@ def _entry_of(block: str) -> TelemetryEntry | None:
     longitude, latitude = fields.get("longitude"), fields.get("latitude")
     if gps is not None:
         longitude, latitude = float(gps[1]), float(gps[2])
-    if not latitude and not longitude:  # 0, 0 is written where there is no fix
-        latitude = longitude = None
+    place = _place_of(latitude, longitude)
     height_m = fields.get("rel_alt", fields.get("barometer"))
-    if height_m is None and "gb_pitch" not in fields and latitude is None:
+    if height_m is None and "gb_pitch" not in fields and place is None:
         return None
     zoom = fields.get("dzoom_ratio", 1.0)
     return TelemetryEntry(
@@ -168,7 +157,15 @@ def _entry_of(block: str) -> TelemetryEntry | None:
         fields.get("gb_pitch"),
         fields.get("gb_roll"),
         fields.get("gb_yaw"),
-        latitude,
-        longitude,
+        place,
         max(1.0, zoom / 10_000 if zoom >= 1000 else zoom),
     )
+
+
+def _place_of(latitude_deg: float | None, longitude_deg: float | None) -> GlobalPlace | None:
+    if not latitude_deg and not longitude_deg:  # 0, 0 is written where there is no fix
+        return None
+    try:
+        return None if latitude_deg is None or longitude_deg is None else GlobalPlace(latitude_deg, longitude_deg)
+    except InvalidValueError:
+        return None

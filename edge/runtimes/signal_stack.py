@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SS_DISABLE = 2
-
 
 class _Stack(ctypes.Structure):
     """``stack_t`` of sigaltstack(2) on Linux."""

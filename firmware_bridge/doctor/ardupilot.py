@@ -14,7 +14,7 @@ from functools import partial
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.rules import ExpectedValue, Rule, Values, anything, bits, one_of, within
 
-V4_1, V4_2, V4_5, V4_7 = (4, 1, 0), (4, 2, 0), (4, 5, 0), (4, 7, 0)
+V4_2, V4_5, V4_7 = (4, 2, 0), (4, 5, 0), (4, 7, 0)
 
 DOWN = 25  # ROTATION_PITCH_270 of MAV_SENSOR_ORIENTATION: a sensor that looks down
 _NO_YES = {0: "off", 1: "on"}

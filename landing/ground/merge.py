@@ -10,36 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.decision_groups import Evidence
-from landing.errors import InvalidValueError
 from landing.ground.view import any_set
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import Segmentation
 
 NEAR_SHARE = 16
 """The side of what is taken out as noise is never more than this part of the picture's."""
-
-
-def merge_probabilities(
-    probabilities: npt.NDArray[np.float32], taxonomy: Taxonomy, captured_at_ns: int = 0
-) -> Segmentation:
-    """Sums class probabilities by role, the reference for what an exported graph does.
-
-    Args:
-        probabilities: Softmax output, shape (classes, h, w), sums to 1 over axis 0.
-        taxonomy: Its classes in the same order.
-        captured_at_ns: Capture time of the frame.
-
-    Raises:
-        InvalidValueError: The number of classes differs, or the shape is not (classes, h, w).
-    """
-    if probabilities.ndim != 3 or len(probabilities) != len(taxonomy):
-        raise InvalidValueError(
-            f"probabilities of shape {probabilities.shape}: taxonomy {taxonomy.name!r} needs ({len(taxonomy)}, h, w)"
-        )
-    merged = np.tensordot(taxonomy.merge_matrix, np.nan_to_num(probabilities), axes=1)
-    as_bytes = np.rint(np.clip(merged, 0.0, 1.0) * 255).astype(np.uint8)
-    class_id = probabilities.argmax(axis=0).astype(np.uint8)
-    return Segmentation(class_id, as_bytes[0], as_bytes[1:], captured_at_ns)
 
 
 def segmentation_from_labels(labels: npt.NDArray[np.uint8], taxonomy: Taxonomy) -> Segmentation:

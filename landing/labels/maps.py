@@ -55,8 +55,8 @@ class MaskFacts:
         format: Of its file: PNG, TIFF or BMP.
         size_wh: Width and height, px.
         orientation: EXIF Orientation, 1 to 8.
-        atoms: Stored values, int64: `atom_of` index and colour; those of a map with more than `MOST_COLOURS` colours
-            are from a sample of its pixels.
+        atoms: Stored values, int64: index, or `NO_INDEX`, above a 24-bit colour; those of a map with more than
+            `MOST_COLOURS` colours are from a sample of its pixels.
         pixels: Of each atom.
         crowded: True for more than `MOST_COLOURS` colours.
         problem: Kind of what is wrong and its detail, empty for a map that can be read.
@@ -71,11 +71,6 @@ class MaskFacts:
     pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     crowded: bool = False
     problem: tuple[str, str] = ("", "")
-
-
-def atom_of(index: int, rgb: int) -> int:
-    """Join an index, or `NO_INDEX`, and a 24-bit colour to a stored value."""
-    return index << 24 | rgb
 
 
 def index_of(atom: int) -> int | None:

@@ -96,9 +96,10 @@ class _Seen:
         """Different stored values, ascending."""
         return sorted({atom for _, atom in self.values})
 
-    def of_kind(self, kind: str) -> list[int]:
-        """Different stored values of the label maps of one kind."""
-        return sorted(atom for k, atom in self.values if k == kind)
+    @property
+    def palette_atoms(self) -> list[int]:
+        """Different stored values of the label maps with a palette."""
+        return sorted(atom for kind, atom in self.values if kind == "palette")
 
     def describe(self) -> str:
         """Numbers of label maps of each kind."""
@@ -163,7 +164,7 @@ def _unknown(seen: _Seen, class_of: ClassOf) -> dict[int, _Stored]:
 
 def _among(seen: _Seen, taxonomy: Taxonomy, whole: dict[Reading, ClassOf]) -> LabelReading:
     """Decide among readings that all leave nothing unknown, and differ."""
-    atoms = seen.of_kind("palette")
+    atoms = seen.palette_atoms
     colours = {colour_of(atom) for atom in atoms if len(set(colour_of(atom))) > 1}
     if set(whole) == {"index", "palette"} and len(colours) >= 2 and not _generic(atoms):
         by_index, by_colour = whole["index"], whole["palette"]
@@ -245,7 +246,7 @@ def _white_class(seen: _Seen, taxonomy: Taxonomy) -> str:
 
 
 def _other_palette(seen: _Seen, taxonomy: Taxonomy) -> str:
-    atoms = seen.of_kind("palette")
+    atoms = seen.palette_atoms
     if _generic(atoms):
         return ""
     colour_by_index: dict[int, int] = {}

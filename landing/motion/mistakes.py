@@ -140,10 +140,10 @@ def _with(setup: Setup, names: tuple[str, ...], values: FloatArray) -> Setup:
     return replace(setup, **changed)  # type: ignore[arg-type]
 
 
-def refined(pairs: Pairs, fit: Fit, names: tuple[str, ...], rounds: int = 4) -> Fit:
+def refined(pairs: Pairs, fit: Fit, names: tuple[str, ...]) -> Fit:
     """The best set-up near one, by damped Gauss-Newton with weights that leave outliers out."""
     damping = 1e-3
-    for _ in range(rounds):
+    for _ in range(4):
         values = _values(fit.setup, names)
         here = pairs.whitened(fit.setup)
         weight = 1.0 / (1.0 + (here**2).sum(axis=1, keepdims=True) / MOST_PER_PAIR)

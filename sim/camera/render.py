@@ -142,7 +142,6 @@ class _CameraView:
         self._relief_places = self._meet(ray_px) if world.heights_m is not None else None
         self._inverse_depth = self._coarse_inverse_depth()
         seen = self._inverse_depth > 1e-7
-        self.sees_ground = bool(seen.any())
         depth = 1 / np.where(seen, self._inverse_depth, np.inf)
         depth = np.where(seen, depth, depth.max(initial=1.0))
         # Side of the ground area of a pixel is z^1.5 / (f h^0.5), its longer side z^2 / (f h): between the two, so that

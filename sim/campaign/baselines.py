@@ -147,7 +147,7 @@ class MaskBaseline(Baseline):
 
     def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:
         """Cast the chosen pixel to the ground."""
-        safe = safe_mask(segmentation, self.settings)
+        safe = safe_mask(segmentation)
         if not safe.any():
             return NoSite(NoSiteReason.NOTHING_LANDABLE, "no safe pixel")
         rows, columns = safe.shape
@@ -169,7 +169,7 @@ class MaskBaseline(Baseline):
         """Column and row of the place, area and free radius in pixels; None without any."""
 
 
-def safe_mask(segmentation: Segmentation, settings: DecisionSettings) -> ByteArray:
+def safe_mask(segmentation: Segmentation) -> ByteArray:
     """1 where the blurred probabilities say landable and no hazard, uint8 (h, w)."""
     side = min(BLUR_PX, *segmentation.shape)
     landable = cv2.blur(segmentation.landable, (side, side))

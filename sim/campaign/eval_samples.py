@@ -112,7 +112,7 @@ def look(
     classes = classes_in(world.taxonomy, runtime.spec.taxonomy)
     said = replace(said, class_id=np.asarray(cv2.LUT(said.class_id, classes), np.uint8))
     labels = label_view(world, camera, pose, t_s, SIZE_PX)
-    return EvalSample(camera.resized(*SIZE_PX), pose, t_s, labels, reduced(said, SIZE_PX))
+    return EvalSample(camera.resized(*SIZE_PX), pose, t_s, labels, reduced(said))
 
 
 def classes_in(truth: Taxonomy, network: Taxonomy) -> ByteArray:
@@ -126,14 +126,14 @@ def classes_in(truth: Taxonomy, network: Taxonomy) -> ByteArray:
     return lut
 
 
-def reduced(said: Segmentation, size_px: tuple[int, int]) -> Segmentation:
-    """A segmentation at a smaller size: means of landable, maxima of hazards."""
+def reduced(said: Segmentation) -> Segmentation:
+    """A segmentation at `SIZE_PX`: means of landable, maxima of hazards."""
     _rows, columns = said.shape
-    side = max(1, round(columns / size_px[0]))
+    side = max(1, round(columns / SIZE_PX[0]))
     kernel = np.ones((side, side), np.uint8)
 
     def shrink(plane: ByteArray, interpolation: int) -> ByteArray:
-        return np.asarray(cv2.resize(plane, size_px, interpolation=interpolation), np.uint8)
+        return np.asarray(cv2.resize(plane, SIZE_PX, interpolation=interpolation), np.uint8)
 
     hazards = np.stack([shrink(np.asarray(cv2.dilate(p, kernel)), cv2.INTER_NEAREST) for p in said.hazards])
     return Segmentation(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from sim.world.actors import Sun
 
 TimeOfDay = Literal["noon", "low", "overcast", "dusk"]
-TIMES_OF_DAY: tuple[TimeOfDay, ...] = get_args(TimeOfDay)
 
 
 @dataclass(frozen=True)

@@ -138,14 +138,14 @@ def points_of(*spots: Spot) -> FloatArray:
     return np.array([(spot.north_m, spot.east_m) for spot in spots])
 
 
-def smooth_path(corners_ne_m: npt.ArrayLike, per_leg: int = 14) -> FloatArray:
+def smooth_path(corners_ne_m: npt.ArrayLike) -> FloatArray:
     """A Catmull-Rom curve through points, shape (n, 2)."""
     points: npt.NDArray[np.float64] = np.asarray(corners_ne_m, dtype=np.float64)
     padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
     out = []
     for i in range(1, len(padded) - 2):
         a, b, c, d = padded[i - 1 : i + 3]
-        t = np.linspace(0, 1, per_leg, endpoint=False)[:, None]
+        t = np.linspace(0, 1, 14, endpoint=False)[:, None]
         out.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     return np.vstack([*out, points[-1:]])
 

@@ -28,6 +28,10 @@ TALL_M = {"tree": 4.0, "building": 4.0, "wall": 1.5, "fence": 1.2, "bush": 0.8, 
 
 
 BANKS = 5
+"""Ramps from one level to another, flat along one direction."""
+
+THINGS = 40
+"""Boxes and mounds."""
 
 STEEP_DEG, TALL_STEP_M = 10.0, 0.4
 """Ground that no vehicle may land on: steeper, or with something taller on it."""
@@ -63,32 +67,30 @@ def with_heights(world: World, heights_m: Heights) -> World:
     return other
 
 
-def banked(world: World, seed: int, banks: int = BANKS, things: int = 40) -> World:
+def banked(world: World, seed: int) -> World:
     """A world with banks of 3 to 25 degrees, half of them terraces, and things of 0.1 to 1.5 m that look like ground.
 
     Args:
         world: Flat; without people and cars, who stand at down 0.
         seed: Same seed, same heights.
-        banks: Ramps from one level to another, flat along one direction.
-        things: Boxes and mounds.
     """
     rng = np.random.default_rng([seed, 211])
-    heights = _raised(world, rng, banks)
+    heights = _raised(world, rng)
     for name, tall_m in TALL_M.items():
         ids = [c.id for c in world.taxonomy.classes if c.name.startswith(name) or c.name.endswith(name)]
         heights += tall_m * np.isin(world.labels, ids).astype(np.float32)
-    for _ in range(things):
+    for _ in range(THINGS):
         _stand(heights, world, rng)
     return with_heights(world, np.asarray(cv2.GaussianBlur(heights, (0, 0), 0.06 / world.gsd_m), np.float32))
 
 
-def _raised(world: World, rng: np.random.Generator, banks: int) -> Heights:
+def _raised(world: World, rng: np.random.Generator) -> Heights:
     """Ground with banks and nothing on it."""
     rows, columns = world.labels.shape
     north = ((world.origin_px[1] - np.arange(rows)) * world.gsd_m).astype(np.float32)[:, None]
     east = ((np.arange(columns) - world.origin_px[0]) * world.gsd_m).astype(np.float32)[None, :]
     heights: Heights = np.zeros((rows, columns), np.float32)
-    for _ in range(banks):
+    for _ in range(BANKS):
         middle, course = rng.uniform(-30, 30, 2), rng.uniform(0, 2 * math.pi)
         wide, long = rng.uniform(4, 12), rng.uniform(10, 25)
         rise = math.tan(math.radians(rng.uniform(3, 25)))
@@ -119,7 +121,7 @@ def flown(world: World, seed: int, heights: str) -> World:
         return with_heights(plain, np.zeros(looks.shape, np.float32))
     raised = banked(plain, seed)
     assert raised.heights_m is not None
-    ground = _raised(plain, np.random.default_rng([seed, 211]), BANKS)
+    ground = _raised(plain, np.random.default_rng([seed, 211]))
     rise = np.hypot(*np.gradient(ground, world.gsd_m))
     uneven = (rise > math.tan(math.radians(STEEP_DEG))) | (raised.heights_m - ground > TALL_STEP_M)
     labels = np.where(uneven & world.taxonomy.landable_lut[looks], slope, looks).astype(np.uint8)

@@ -162,7 +162,7 @@ class _SceneCanvas(Canvas):
         octaves = [(max(2.0, m / gsd), weight) for m, weight in ((45.0, 1.0), (14.0, 0.6))]
         self.bgr *= (1.0 + 0.045 * fractal(rng, self.shape, octaves))[..., None]
         if self.sketch.season == "snow":
-            self._snow(rng)
+            self._snow()
         dark = shadows(self.height, self.gsd_m, self.sun)[..., None]
         lit = np.array(self.light.sunlit_bgr, dtype=np.float32)
         shaded = np.array(self.light.shaded_bgr, dtype=np.float32)
@@ -174,7 +174,7 @@ class _SceneCanvas(Canvas):
         image = self.bgr * gain * contrast + middle_grey * (1 - contrast)
         return np.asarray(np.clip(image, 0, 255), dtype=np.uint8)
 
-    def _snow(self, rng: np.random.Generator) -> None:
+    def _snow(self) -> None:
         """Lays snow on what is not vertical, swept or wet."""
         share = np.zeros(256, dtype=np.float32)
         for name, part in _SNOW_ON.items():

@@ -82,7 +82,7 @@ def scene(
         size_m: Side of the square.
         gsd_m: Metres per pixel.
         season: One of `sim.world.surfaces.SEASONS`.
-        light: One of `sim.world.daylight.TIMES_OF_DAY`.
+        light: A `sim.world.daylight.TimeOfDay`.
 
     Raises:
         DataError: An unknown name, or a size or scale that cannot be made.

@@ -20,6 +20,15 @@ LEAST_PHOTO_M = 5.0
 ACTOR_CLEARANCE_M = 4.0
 """Distance of safe ground from everybody's way, m."""
 
+ROOM_M = 1.5
+"""Radius of safe ground beyond every hazard's clearance: the vehicle's, and half a metre."""
+
+REACH_M = 15.0
+"""Distance of safe ground from a start, at most, m."""
+
+HAZARD_SHARE = 0.85
+"""Part of the seeds that start over ground that is not safe."""
+
 
 def photo_height_m(world: World, camera: CameraModel) -> float:
     """Return the height from which a camera, its rows along the picture's, sees nothing beyond the photograph, m."""
@@ -50,13 +59,11 @@ def quiet_margin_m(world: World) -> tuple[npt.NDArray[np.float32], FloatArray, F
     return margin, np.asarray(norths, np.float64), np.asarray(easts, np.float64)
 
 
-def suggest_start(
-    world: World, seed: int, vehicle_radius_m: float = 1.0, reach_m: float = 15.0, hazard_share: float = 0.85
-) -> tuple[float, float]:
+def suggest_start(world: World, seed: int) -> tuple[float, float]:
     """A place to start from: mostly over or beside a hazard, with safe ground not far away.
 
-    Safe ground has room for the vehicle's radius beyond every hazard's clearance, and lies within `reach_m`. A part of
-    the seeds, `hazard_share`, starts over ground that is not safe. Over a photograph without labels it is the middle.
+    Safe ground has `ROOM_M` beyond every hazard's clearance, and lies within `REACH_M`. A part of the seeds,
+    `HAZARD_SHARE`, starts over ground that is not safe. Over a photograph without labels it is the middle.
 
     Returns:
         North and east, metres.
@@ -70,11 +77,10 @@ def suggest_start(
     step = _step(world)
     margin, norths, easts = quiet_margin_m(world)
     columns = margin.shape[1]
-    roomy = margin >= vehicle_radius_m + 0.5
+    roomy = margin >= ROOM_M
     if not roomy.any():
         raise DataError(
-            f"world {world.name!r} has no safe ground of radius {vehicle_radius_m + 0.5:g} m: "
-            "choose another seed, or a larger world"
+            f"world {world.name!r} has no safe ground of radius {ROOM_M:g} m: choose another seed, or a larger world"
         )
     to_safe = cv2.distanceTransform(np.where(roomy, 0, 255).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * (
         step * world.gsd_m
@@ -84,18 +90,18 @@ def suggest_start(
     middle_n, middle_e = (south + north) / 2, (west + east) / 2
     for share in (0.45, 0.7, 1.0):
         central = np.maximum(np.abs(norths - middle_n), np.abs(easts - middle_e)) <= half * share
-        near = central & (to_safe <= reach_m)
+        near = central & (to_safe <= REACH_M)
         bad = near & (margin < -0.2) & (to_safe > 1.5)
-        wanted = bad if rng.random() < hazard_share and bad.any() else near
+        wanted = bad if rng.random() < HAZARD_SHARE and bad.any() else near
         if wanted.any():
             # The farther the safe ground, the likelier: otherwise most starts hug an edge.
             over = world.labels[::step, ::step]
             worst = np.where(world.taxonomy.landable_lut[over], 1.0, 4.0)
-            weights = np.where(wanted, worst * (0.3 + np.minimum(to_safe, reach_m)), 0).ravel()
+            weights = np.where(wanted, worst * (0.3 + np.minimum(to_safe, REACH_M)), 0).ravel()
             chosen = int(rng.choice(weights.size, p=weights / weights.sum()))
             row, column = divmod(chosen, columns)
             return float(norths[row, 0]), float(easts[0, column])
     raise DataError(
-        f"world {world.name!r} has no safe ground within {reach_m:g} m of a start: "
+        f"world {world.name!r} has no safe ground within {REACH_M:g} m of a start: "
         f"choose another seed ({math.floor(half * 2)} m world)"
     )

@@ -12,9 +12,10 @@ import pytest
 
 from edge.look.looker import Looker
 from edge.look.options import LookOptions
-from edge.look.video_telemetry import METRES_PER_DEGREE, telemetry_beside
+from edge.look.video_telemetry import telemetry_beside
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
+from landing.globe import GlobalPlace
 from landing.settings import DecisionSection
 from tests.edge import fake_model
 
@@ -28,7 +29,7 @@ def stamp(t_s: float) -> str:
 
 def new_form(index: int, north_m: float = 0.0, height: float = 20.0, pitch: float = -90.0, zoom: int = 10000) -> str:
     t_s = index / FPS
-    latitude = 47.0 + north_m / METRES_PER_DEGREE
+    latitude = GlobalPlace(47.0, 8.0).moved(north_m, 0.0).latitude_deg
     return (
         f"{index + 1}\n{stamp(t_s)} --> {stamp(t_s + 1 / FPS)}\nSrtCnt : {index + 1}, DiffTime : 100ms\n"
         f"2026-05-01 12:00:00.000\n[iso : 100] [shutter : 1/1000.0] [focal_len : 240] [dzoom_ratio: {zoom}, delta:0],"
@@ -115,8 +116,26 @@ def test_older_forms(tmp_path: Path) -> None:
     telemetry = telemetry_beside(tmp_path / "o.mp4")
     assert telemetry is not None and not telemetry.has_positions  # without headings they do not place a frame
     entry = telemetry.at(0.4)
-    assert entry is not None and (entry.height_m, entry.latitude_deg, entry.pitch_deg) == (30.2, 47.1002, None)
+    assert entry is not None and (entry.height_m, entry.pitch_deg) == (30.2, None)
+    assert entry.place == GlobalPlace(47.1002, 8.5001)
     assert telemetry.at(5.0) is None
+
+
+def test_a_video_across_the_date_line_is_one_flight(tmp_path: Path) -> None:
+    lines = [new_form(k).replace("longitude: 8.0", f"longitude: {side}179.9999") for k, side in enumerate(("", "-"))]
+    (tmp_path / "d.SRT").write_text("\n".join(lines))
+    telemetry = telemetry_beside(tmp_path / "d.mp4")
+    assert telemetry is not None
+    second = telemetry.at(1 / FPS)
+    assert second is not None
+    north_m, east_m, _ = telemetry.pose(second, 0, 20.0, -90.0, 0.0).position_ned_m or (0.0, 0.0, 0.0)
+    assert (north_m, east_m) == pytest.approx((0.0, 15.2), abs=0.1)
+
+
+def test_numbers_that_are_no_place_are_none(tmp_path: Path) -> None:
+    (tmp_path / "n.SRT").write_text(new_form(0).replace("longitude: 8", "longitude: 888"))
+    telemetry = telemetry_beside(tmp_path / "n.mp4")
+    assert telemetry is not None and not telemetry.has_positions
 
 
 def test_subtitles_without_telemetry_are_none(tmp_path: Path) -> None:

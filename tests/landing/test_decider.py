@@ -13,7 +13,7 @@ from landing.decider import Decider
 from landing.errors import InvalidValueError
 from landing.geometry import quaternion_from_euler
 from landing.ground.map import GroundMap
-from landing.ground.merge import merge_probabilities, remove_small_objects, smoothed
+from landing.ground.merge import remove_small_objects, smoothed
 from landing.ground.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
@@ -325,18 +325,6 @@ def test_plane_ignores_a_roof_that_passes_below_and_follows_new_ground():
         if other:
             break
     assert other and down == -4.0
-
-
-def test_reference_merge_sums_roles():
-    probabilities = np.zeros((len(TAXONOMY), 2, 2), np.float32)
-    probabilities[GRASS] = 0.5
-    probabilities[PERSON] = 0.2
-    probabilities[UNKNOWN] = 0.3
-    merged = merge_probabilities(probabilities, TAXONOMY, 7)
-    assert (merged.landable == 128).all() and (merged.hazards[2] == 51).all()
-    assert merged.captured_at_ns == 7 and (merged.class_id == GRASS).all()
-    with pytest.raises(InvalidValueError):
-        merge_probabilities(probabilities[:3], TAXONOMY)
 
 
 def test_noise_filter_drops_a_speck_but_keeps_a_person():

@@ -185,7 +185,7 @@ def test_a_reduced_segmentation_keeps_a_person_of_one_pixel() -> None:
     hazards = np.zeros((4, *shape), np.uint8)
     hazards[2, 100, 200] = 255
     said = Segmentation(np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), hazards, 3)
-    small = reduced(said, SIZE_PX)
+    small = reduced(said)
     assert small.shape == (SIZE_PX[1], SIZE_PX[0])
     assert small.hazards[2].max() == 255
     assert small.captured_at_ns == 3

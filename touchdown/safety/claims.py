@@ -103,27 +103,27 @@ class Figure(SafetyBase):
         return f"{self.count} of {self.of} ({100 * self.low:.1f} to {100 * self.high:.1f} %)"
 
 
-def load_claims(path: Path = CLAIMS) -> SafetyClaims:
+def load_claims() -> SafetyClaims:
     """Read the claims.
 
     Raises:
         DataError: Missing or damaged.
     """
-    data = read_toml(path, "claims of the safety case", DataError, _REMEDY)
+    data = read_toml(CLAIMS, "claims of the safety case", DataError, _REMEDY)
     try:
         return SafetyClaims.model_validate(data)
     except ValidationError as error:
-        raise DataError(f"claims of the safety case {path}: {first_problem(error, SafetyClaims)}") from error
+        raise DataError(f"claims of the safety case {CLAIMS}: {first_problem(error, SafetyClaims)}") from error
 
 
-def load_figures(path: Path = EVIDENCE) -> dict[str, Figure]:
+def load_figures() -> dict[str, Figure]:
     """Read the figures.
 
     Raises:
         DataError: Missing or damaged.
     """
-    data: Any = read_json(path, "figures of the safety case", DataError, remedy=_REMEDY)
+    data: Any = read_json(EVIDENCE, "figures of the safety case", DataError, remedy=_REMEDY)
     try:
         return TypeAdapter(dict[str, Figure]).validate_python(data)
     except ValidationError as error:
-        raise DataError(f"figures of the safety case {path}: {error.errors()[0]['msg']}; {_REMEDY}") from error
+        raise DataError(f"figures of the safety case {EVIDENCE}: {error.errors()[0]['msg']}; {_REMEDY}") from error

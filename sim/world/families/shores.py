@@ -11,9 +11,9 @@ from sim.world.layout import bushes, clutter, grove, offset, parking, patches, p
 from sim.world.scene_layout import SceneLayout
 
 
-def _boats(place: SceneLayout, count: int, reach: float = 0.9) -> None:
+def _boats(place: SceneLayout, count: int) -> None:
     for _ in range(count):
-        n, e = place.somewhere(reach)
+        n, e = place.somewhere(0.9)
         if place.label(n, e) == "water":
             boat = Spot(n, e, place.between(0, 6.2))
             place.canvas.building(boat, place.between(4, 9), place.between(1.8, 3), 1.6, "flat")

@@ -96,7 +96,7 @@ def seen_from(
     """Return picture and labels under a homography; labels keep their values, no mixtures."""
     height, width = labels.shape
     # Linear interpolation skips pixels when it shrinks to less than half: average them before.
-    shrink = int(1 / max(_scale_in_middle(view, (width, height), output_wh), 1e-3))
+    shrink = int(1 / max(_scale_in_middle(view, output_wh), 1e-3))
     image_view = view
     if shrink >= 2:
         small_wh = max(1, width // shrink), max(1, height // shrink)
@@ -133,7 +133,7 @@ def source_mask(source_wh: tuple[int, int], view: Matrix, output_wh: tuple[int, 
     return mask
 
 
-def _scale_in_middle(view: Matrix, source_wh: tuple[int, int], output_wh: tuple[int, int]) -> float:
+def _scale_in_middle(view: Matrix, output_wh: tuple[int, int]) -> float:
     """Output pixels per source pixel, at the middle of the output."""
     back = np.linalg.inv(view)
     depth = float(back[2] @ np.array([output_wh[0] / 2, output_wh[1] / 2, 1.0]))
