@@ -34,8 +34,7 @@ from firmware_bridge.dialect import command_long, enum_words, mavlink
 from firmware_bridge.vehicle import COPTER_TYPES, AutopilotId, mode_number
 from landing.command.orders import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
-from landing.globe import GlobalFix, GlobalPlace
-from landing.types import Pose
+from landing.globe import GlobalFix
 from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes
 
 # Longer than a round trip on a telemetry radio, short enough to be asked three times a second
@@ -53,17 +52,6 @@ RESULT_WORDS = enum_words("MAV_RESULT_")
 
 FixNow = Callable[[], GlobalFix | None]
 """Gives the vehicle's newest place on the globe; None while none is known in the newest local frame."""
-
-
-def fix_of(message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
-    """Pair a GLOBAL_POSITION_INT with the pose at its time; None when that has no position, or the message no fix."""
-    if pose is None or pose.position_ned_m is None or (message.lat == 0 and message.lon == 0):
-        return None
-    try:
-        place = GlobalPlace(message.lat * 1e-7, message.lon * 1e-7, message.alt * 1e-3)
-    except InvalidValueError:
-        return None
-    return GlobalFix(at_ns, place, pose.position_ned_m, pose.frame)
 
 
 def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | None, confirmation: int) -> Any:
