@@ -43,6 +43,7 @@ PROGRESS_WITHIN_NS = 3_000_000_000  # After IN_PROGRESS the autopilot has this l
 TRIES = 5
 # A request is given up after so long: what was right when it was made may be against what a pilot did since
 LONGEST_NS = 3_000_000_000
+IN_PROGRESS_NS = 10_000_000_000  # The same, of one that the autopilot says is in progress, however often it says so
 OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
 GLOBAL_FRESH_NS = 1_000_000_000  # Also the time for which a flight waits for a place on the globe
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
@@ -137,6 +138,7 @@ class _Asked:
     command_id: int
     next_ns: int
     until_ns: int
+    end_ns: int
     tries: int = 0
     last_ns: int | None = None
     said: str = ""
@@ -178,10 +180,10 @@ class _Unplaced:
 class CommandTracker:
     """Follows one request at a time; a newer one takes its place.
 
-    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times and for 3 s, and only
-    while the mode is known (`firmware_bridge.current_mode`). "Temporarily rejected" is asked again, "in progress"
-    waited for; any other refusal is final. A mode that is reported is not asked for again, though its acknowledgement
-    was lost: a pilot who leaves it at once is not overruled.
+    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times and for 3 s, and
+    only while the mode is known (`firmware_bridge.current_mode`). "Temporarily rejected" is asked again, "in
+    progress" waited for, 10 s at most; any other refusal is final. A mode that is reported is not asked for again,
+    though its acknowledgement was lost: a pilot who leaves it at once is not overruled.
     """
 
     def __init__(self) -> None:
@@ -237,7 +239,8 @@ class CommandTracker:
             return
         if self._overdue.command_id != first.command:
             self._overdue = _Overdue()
-        self._asked = _Asked(number, message_of, int(first.command), now_ns, now_ns + LONGEST_NS)
+        limits = now_ns + LONGEST_NS, now_ns + IN_PROGRESS_NS
+        self._asked = _Asked(number, message_of, int(first.command), now_ns, *limits)
 
     def withdraw(self) -> None:
         """Does not ask again."""
@@ -280,8 +283,8 @@ class CommandTracker:
         if message.result == mavlink.MAV_RESULT_ACCEPTED:
             self._close(AnswerKind.ACCEPTED, words)
         elif message.result == mavlink.MAV_RESULT_IN_PROGRESS:
-            asked.next_ns = now_ns + PROGRESS_WITHIN_NS
-            asked.until_ns = asked.next_ns + LONGEST_NS
+            asked.next_ns = min(now_ns + PROGRESS_WITHIN_NS, asked.end_ns)
+            asked.until_ns = min(asked.next_ns + LONGEST_NS, asked.end_ns)
             asked.said = words
         elif message.result == mavlink.MAV_RESULT_TEMPORARILY_REJECTED:
             asked.said = words

@@ -259,6 +259,17 @@ def test_each_result_has_its_consequence(result, kind):
         assert tracker.due(4 * S) is not None
 
 
+def test_what_stays_in_progress_for_ever_is_given_up():
+    tracker, now_ns = CommandTracker(), 0
+    asked(tracker)
+    while not (answers := tracker.take_answers()) and now_ns < 60 * S:
+        now_ns += S // 5
+        tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_IN_PROGRESS), now_ns)
+        tracker.due(now_ns)
+    assert answers[0].kind is AnswerKind.SILENT and "in progress" in answers[0].detail
+    assert now_ns <= 11 * S
+
+
 def test_the_late_answer_to_an_older_request_is_not_taken_for_that_of_the_newer():
     tracker = CommandTracker()
     asked(tracker, Land())
