@@ -1,7 +1,8 @@
 """Scale of the ground in a network's input, held against the range that the network was trained for.
 
 The measure is the ground that a pixel of the network's input shows in the picture's middle, mm. Height, lens, picture
-size and input size all enter it, so a range in it holds for every camera.
+size and input size all enter it, so a range in it holds for every camera. A picture smaller than the input is enlarged
+to fill it, which shows nothing new: its own pixels are held against the range's coarse end.
 """
 
 from __future__ import annotations
@@ -34,32 +35,31 @@ class GroundScale:
     Attributes:
         known: Range of the network.
         focal_px: Focal length in pixels of the network's input.
+        enlarged: Pixels of the input by pixels of the picture, along a side, at least 1.
     """
 
     known: GroundRange
     focal_px: float
+    enlarged: float = 1.0
 
     @classmethod
     def of(cls, known: GroundRange, input_wh: tuple[int, int], camera: CameraModel) -> GroundScale:
         """Return the scale of a camera whose pictures are fitted into an input (`landing.model.spec.Letterbox`)."""
         fit = min(input_wh[0] / camera.width_px, input_wh[1] / camera.height_px)
-        return cls(known, math.sqrt(camera.fx * camera.fy) * fit)
+        return cls(known, math.sqrt(camera.fx * camera.fy) * fit, max(1.0, fit))
 
     def pixel_mm(self, distance_m: float) -> float:
-        """Return the ground that a pixel shows from a distance, mm."""
-        return 1000.0 * distance_m / self.focal_px
-
-    def distance_m(self, pixel_mm: float) -> float:
-        """Return the distance from which a pixel shows so much ground, m."""
-        return pixel_mm * self.focal_px / 1000.0
+        """Return the ground that a pixel of picture or input shows from a distance, mm: of whichever is coarser."""
+        return 1000.0 * distance_m / self.focal_px * self.enlarged
 
     def heights_m(self, down: float = 1.0) -> tuple[float, float]:
         """Return the least and the greatest height above ground of the range, m; `down` as of `axis_down`."""
-        return self.distance_m(self.known.finest_mm) * down, self.distance_m(self.known.coarsest_mm) * down
+        one_mm_m = self.focal_px / 1000.0 * down
+        return self.known.finest_mm * one_mm_m, self.known.coarsest_mm * one_mm_m / self.enlarged
 
     def too_fine(self, height_m: float, down: float = 1.0) -> str | None:
-        """Return a note where pixels show less ground than in training; None where they do not."""
-        shown_mm = self.pixel_mm(height_m / down)
+        """Return a note where the input's pixels show less ground than in training; None where they do not."""
+        shown_mm = self.pixel_mm(height_m / down) / self.enlarged
         if shown_mm >= self.known.finest_mm:
             return None
         return (

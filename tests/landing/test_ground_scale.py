@@ -45,11 +45,18 @@ def decider(scale=SCALE, **settings):
 def test_a_pixel_is_as_wide_as_the_ground_between_two_of_them(size_px, input_wh):
     camera = CameraModel.from_hfov(*size_px, 70.0)
     scale = GroundScale.of(KNOWN, input_wh, camera)
-    fit = min(input_wh[0] / size_px[0], input_wh[1] / size_px[1])
+    fit = min(input_wh[0] / size_px[0], input_wh[1] / size_px[1], 1.0)
     middle = np.array([[camera.cx - 0.5 / fit, camera.cy], [camera.cx + 0.5 / fit, camera.cy]])
     left, right = camera.ground_from_pixel(middle, pose_at(height=25.0), 0.0)
     assert scale.pixel_mm(25.0) == pytest.approx(1000 * math.dist(left, right))
-    assert scale.distance_m(scale.pixel_mm(25.0)) == pytest.approx(25.0)
+    assert scale.heights_m()[1] == pytest.approx(25.0 * KNOWN.coarsest_mm / scale.pixel_mm(25.0))
+
+
+def test_enlarging_a_small_picture_shows_nothing_new():
+    small, large = (GroundScale.of(KNOWN, INPUT_WH, CameraModel.from_hfov(n, n, 70.0)) for n in (40, 160))
+    assert small.heights_m() == pytest.approx((large.heights_m()[0], large.heights_m()[1] / 4))
+    assert small.too_fine(large.heights_m()[0] * 0.9) == large.too_fine(large.heights_m()[0] * 0.9) is not None
+    assert small.too_fine(large.heights_m()[0] * 1.1) is None
 
 
 def test_an_oblique_camera_looks_from_farther():
