@@ -32,6 +32,7 @@ from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.errors import TouchdownError
 from landing.model.manifest import read_manifest
+from landing.picture_files import files_of
 from landing.settings import DecisionSettings
 from landing.types import Frame, Pose
 
@@ -41,7 +42,7 @@ LANDABLE = 128
 
 def pictures(folder: Path | None, count: int, size_wh: tuple[int, int]) -> list[Frame]:
     """Frames of the camera's size: the folder's pictures, or smooth noise."""
-    files = sorted(p for p in folder.iterdir() if p.is_file()) if folder else []
+    files = files_of(folder) if folder else []
     rng = np.random.default_rng(0)
     frames = []
     for i in range(count):

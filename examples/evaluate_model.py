@@ -16,7 +16,7 @@ level = touchdown.Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -height_m), height_m)
 sites = wrong = 0
 with touchdown.load_model(model_file) as model:
     landable = [model.classes.index(name) for name in sys.argv[6:]]
-    for path in sorted(Path(pictures).iterdir()):
+    for path in sorted(Path(pictures).glob("[!.]*")):
         image_bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         camera = touchdown.CameraModel.from_hfov(image_bgr.shape[1], image_bgr.shape[0], hfov_deg)
         answer = model.decide(image_bgr, camera, level)

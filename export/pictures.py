@@ -12,14 +12,20 @@ from landing.errors import DataError
 from landing.labels.files import LabelFiles, normal_name
 from landing.labels.maps import READINGS, decode_labels, read_mask_facts
 from landing.labels.reading import decide
-from landing.picture_files import decode, orientation_of, read_header, read_picture_bytes, size_of
+from landing.picture_files import (
+    PICTURE_SUFFIXES,
+    decode,
+    files_of,
+    orientation_of,
+    read_header,
+    read_picture_bytes,
+    size_of,
+)
 from landing.progress import tracked
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.data.samples import require_same_size
 from trainer.data.splitfile import read_split_file
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def pictures_in(folder: str | Path) -> list[Path]:
@@ -31,7 +37,7 @@ def pictures_in(folder: str | Path) -> list[Path]:
     base = Path(folder)
     if not base.is_dir():
         raise DataError(f"folder {base} does not exist")
-    found = sorted(p for p in base.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith("."))
+    found = files_of(base)
     if not found:
         raise DataError(f"folder {base} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
     return found

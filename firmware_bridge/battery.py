@@ -17,6 +17,7 @@ BATTERY_STREAM = "BATTERY_STATUS"
 BATTERY_RATE_HZ = 1.0
 FRESH_NS = 5_000_000_000
 DRAW_NS = 20_000_000_000  # Draw is the mean over so long, and of no use below the half
+SPACING_NS = 100_000_000  # Of the readings that it is the mean of, at least: a flood costs no memory
 MAH_PER_CA_NS = 10.0 / 3.6e12  # Of one centiampere for one nanosecond
 UNTOLD_S = 1  # PX4's word for a battery that tells it no time over MAVLink; 0 is MAVLink's own
 GOOD = mavlink.MAV_BATTERY_CHARGE_STATE_OK
@@ -48,7 +49,8 @@ class BatteryWatch:
         known = self._known.setdefault(message.id, _Known(now_ns))
         known.at_ns = now_ns
         known.charge_state = getattr(message, "charge_state", 0)
-        if message.current_battery > 0:
+        new = not known.currents or now_ns - known.currents[-1][0] >= SPACING_NS
+        if message.current_battery > 0 and new:
             known.currents.append((now_ns, message.current_battery))
         while known.currents and now_ns - known.currents[0][0] > DRAW_NS:
             known.currents.popleft()

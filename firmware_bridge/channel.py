@@ -1,7 +1,8 @@
-"""One connection: a reader thread that opens it again after every loss, and two ways out of it.
+"""One connection: a reader thread that opens it again after every loss, and three ways out of it.
 
 `Channel.send` goes out at once and never waits. `Channel.post` is for answers: they wait in a short queue for a share
-of the line, so that no landing target waits behind them, however often somebody asks.
+of the line, so that no landing target waits behind them, however often somebody asks. `Channel.reply` is for answers
+about the time, which are sent at once: those beyond a share of their own are left out.
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ class Channel:
         # 10 bits on the line per byte: 8 data bits between a start and a stop bit.
         share = ANSWER_SHARE * endpoint.baud / 10 if serial else ANSWER_BYTES_PER_S
         self._answers = TokenBucket(share, ANSWER_BURST_BYTES)
+        self._clock_answers = TokenBucket(share, ANSWER_BURST_BYTES)
 
     # --- life ---
 
@@ -174,6 +176,17 @@ class Channel:
             if message.get_type() == "HEARTBEAT":
                 self._own_heartbeats.append((now_ns, frame))
             return self._write(frame, to, now_ns)
+
+    def reply(self, message: Any, to: tuple[Peer, ...]) -> bool:
+        """Send an answer that is of no use later: at once, or not at all beyond a share of the line."""
+        with self._write_lock:
+            now_ns = time.monotonic_ns()
+            if self._transport is None or not self._clock_answers.open(now_ns):
+                self._dropped += 1
+                return False
+            frame = self._framed(message, self._settings.component_id)
+            self._clock_answers.take(len(frame))
+            return self._write(frame, to, now_ns).sent
 
     def post(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> bool:
         """Queue an answer; False when the queue is full."""

@@ -34,8 +34,7 @@ from firmware_bridge.dialect import command_long, enum_words, mavlink
 from firmware_bridge.vehicle import COPTER_TYPES, AutopilotId, mode_number
 from landing.command.orders import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
-from landing.globe import GlobalFix, GlobalPlace
-from landing.types import Pose
+from landing.globe import GlobalFix
 from landing.vehicle import FLIGHT_MODES, Autopilot, FlightModes
 
 # Longer than a round trip on a telemetry radio, short enough to be asked three times a second
@@ -44,6 +43,7 @@ PROGRESS_WITHIN_NS = 3_000_000_000  # After IN_PROGRESS the autopilot has this l
 TRIES = 5
 # A request is given up after so long: what was right when it was made may be against what a pilot did since
 LONGEST_NS = 3_000_000_000
+IN_PROGRESS_NS = 10_000_000_000  # The same, of one that the autopilot says is in progress, however often it says so
 OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
 GLOBAL_FRESH_NS = 1_000_000_000  # Also the time for which a flight waits for a place on the globe
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
@@ -53,17 +53,6 @@ RESULT_WORDS = enum_words("MAV_RESULT_")
 
 FixNow = Callable[[], GlobalFix | None]
 """Gives the vehicle's newest place on the globe; None while none is known in the newest local frame."""
-
-
-def fix_of(message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
-    """Pair a GLOBAL_POSITION_INT with the pose at its time; None when that has no position, or the message no fix."""
-    if pose is None or pose.position_ned_m is None or (message.lat == 0 and message.lon == 0):
-        return None
-    try:
-        place = GlobalPlace(message.lat * 1e-7, message.lon * 1e-7, message.alt * 1e-3)
-    except InvalidValueError:
-        return None
-    return GlobalFix(at_ns, place, pose.position_ned_m, pose.frame)
 
 
 def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | None, confirmation: int) -> Any:
@@ -149,6 +138,7 @@ class _Asked:
     command_id: int
     next_ns: int
     until_ns: int
+    end_ns: int
     tries: int = 0
     last_ns: int | None = None
     said: str = ""
@@ -190,10 +180,10 @@ class _Unplaced:
 class CommandTracker:
     """Follows one request at a time; a newer one takes its place.
 
-    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times and for 3 s, and only
-    while the mode is known (`firmware_bridge.current_mode`). "Temporarily rejected" is asked again, "in progress"
-    waited for; any other refusal is final. A mode that is reported is not asked for again, though its acknowledgement
-    was lost: a pilot who leaves it at once is not overruled.
+    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times and for 3 s, and
+    only while the mode is known (`firmware_bridge.current_mode`). "Temporarily rejected" is asked again, "in
+    progress" waited for, 10 s at most; any other refusal is final. A mode that is reported is not asked for again,
+    though its acknowledgement was lost: a pilot who leaves it at once is not overruled.
     """
 
     def __init__(self) -> None:
@@ -249,7 +239,8 @@ class CommandTracker:
             return
         if self._overdue.command_id != first.command:
             self._overdue = _Overdue()
-        self._asked = _Asked(number, message_of, int(first.command), now_ns, now_ns + LONGEST_NS)
+        limits = now_ns + LONGEST_NS, now_ns + IN_PROGRESS_NS
+        self._asked = _Asked(number, message_of, int(first.command), now_ns, *limits)
 
     def withdraw(self) -> None:
         """Does not ask again."""
@@ -292,8 +283,8 @@ class CommandTracker:
         if message.result == mavlink.MAV_RESULT_ACCEPTED:
             self._close(AnswerKind.ACCEPTED, words)
         elif message.result == mavlink.MAV_RESULT_IN_PROGRESS:
-            asked.next_ns = now_ns + PROGRESS_WITHIN_NS
-            asked.until_ns = asked.next_ns + LONGEST_NS
+            asked.next_ns = min(now_ns + PROGRESS_WITHIN_NS, asked.end_ns)
+            asked.until_ns = min(asked.next_ns + LONGEST_NS, asked.end_ns)
             asked.said = words
         elif message.result == mavlink.MAV_RESULT_TEMPORARILY_REJECTED:
             asked.said = words

@@ -155,7 +155,9 @@ def _obstacle(message: Any) -> _Found:
     limits = (message.min_distance, message.max_distance)
     if not all(map(math.isfinite, (*place_m, *limits))):
         return "has numbers that are not finite"
-    if limits[0] < limits[1] and not limits[0] < reach_m < limits[1]:
+    if not limits[0] < limits[1]:
+        return f"has the range {limits[0]:g} to {limits[1]:g} m"
+    if not limits[0] < reach_m < limits[1]:
         return None
     if message.z < LEAST_DOWN * reach_m:
         return None

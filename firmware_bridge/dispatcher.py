@@ -104,7 +104,7 @@ class LinkDispatcher:
         reply = self._timesync.reply(frame.raw, frame.message, now_ns, own)
         if reply is not None:
             # At once: what an answer waits here, the asker takes for a delay on the way.
-            sent = channel.send(reply, to=(frame.peer,)).sent
+            sent = channel.reply(reply, (frame.peer,))
             self.timesync_answered += sent and flight
         elif flight:
             with self.lock:

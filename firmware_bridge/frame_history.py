@@ -40,10 +40,11 @@ class FrameHistory:
         del self._stamps[:-KEPT], self._frames[:-KEPT]
 
     def at(self, at_ns: int) -> EstimatorFrame | None:
-        """The frame at a stamp; None where samples of two frames are mixed."""
-        if self._torn[0] <= at_ns < self._torn[1]:
+        """The frame at a stamp; None where samples of two frames are mixed, or its frame is not kept any more."""
+        number = bisect_right(self._stamps, at_ns)
+        if number == 0 or self._torn[0] <= at_ns < self._torn[1]:
             return None
-        return self._frames[max(0, bisect_right(self._stamps, at_ns) - 1)]
+        return self._frames[number - 1]
 
     def down_in_newest(self, down_m: float, at_ns: int) -> float | None:
         """A down coordinate of some moment in the newest frame, m; None where that is unknown."""

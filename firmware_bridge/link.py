@@ -145,7 +145,7 @@ class FlightLink:
     def global_fix(self) -> GlobalFix | None:
         """Return the vehicle's newest place on the globe, however old; None before one was told."""
         with self._lock:
-            return self._telemetry.fix
+            return self._telemetry.fixes.newest
 
     def take_depth(self, until_ns: int) -> tuple[DepthLook, ...]:
         """Take what depth sensors saw up to a monotonic time: see `landing.relief.depth.DepthSource`."""

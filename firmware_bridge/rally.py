@@ -15,6 +15,7 @@ from typing import Any
 
 from firmware_bridge.dialect import enum_words, mavlink
 from firmware_bridge.doctor.session import Session
+from firmware_bridge.vehicle import AutopilotId
 from landing.errors import LinkError
 from landing.globe import GlobalPlace
 
@@ -61,7 +62,8 @@ class RallyPoint:
             and abs(self.latitude_e7 - other.latitude_e7) <= SAME_E7
             and abs(self.longitude_e7 - other.longitude_e7) <= SAME_E7
             and (
-                abs(self.altitude_m - other.altitude_m) <= SAME_ALTITUDE_M
+                self.altitude_m == other.altitude_m  # infinite ones too
+                or abs(self.altitude_m - other.altitude_m) <= SAME_ALTITUDE_M
                 or (math.isnan(self.altitude_m) and math.isnan(other.altitude_m))
             )
         )
@@ -137,7 +139,7 @@ def write_rally(session: Session, points: Sequence[RallyPoint]) -> int:
             raise RallyError("the autopilot does not answer to MISSION_CLEAR_ALL of its rally points; try again")
         return result
     count = mavlink.MAVLink_mission_count_message(to.system, to.component, len(points), RALLY)
-    upload = _Upload(session, points)
+    upload = _Upload(session, to, points)
     session.listeners.append(upload.on_message)
     try:
         for _ in range(TRIES):
@@ -166,10 +168,10 @@ class _Upload:
     An acceptance before the last item was sent is a late answer to something else, and is not the end.
     """
 
-    def __init__(self, session: Session, points: Sequence[RallyPoint]) -> None:
+    def __init__(self, session: Session, to: AutopilotId, points: Sequence[RallyPoint]) -> None:
         self.begun = False
         self.result: int | None = None
-        self._session = session
+        self._session, self._to = session, to
         self._points = points
         self._sent_last = False
 
@@ -182,8 +184,7 @@ class _Upload:
                 return
             self.begun = True
             if message.seq < len(self._points):
-                to = session.connect()
-                session.send(self._points[message.seq].item(to.system, to.component, message.seq))
+                session.send(self._points[message.seq].item(self._to.system, self._to.component, message.seq))
                 self._sent_last = self._sent_last or message.seq == len(self._points) - 1
             return
         result = _result_of(session, message)

@@ -207,10 +207,18 @@ def _write(
 
 
 def _ceiling_m(session: Session, autopilot: Autopilot) -> float:
-    """Return how high above home RTL flies at most by an altitude fence, on or not: it may be switched on in flight."""
+    """Return how high above home RTL flies at most by an altitude fence, on or not: it may be switched on in flight.
+
+    Raises:
+        RallyError: A parameter of the fence is no number, so nobody knows.
+    """
     if autopilot is not Autopilot.ARDUPILOT:
         return math.inf
-    kinds, highest, margin = read_parameters(session, FENCE).values()
+    found = read_parameters(session, FENCE)
+    for name, parameter in found.items():
+        if parameter is not None and not math.isfinite(parameter.value):
+            raise RallyError(f"{name} is no number, so nothing tells how high RTL may fly: set it; nothing was written")
+    kinds, highest, margin = found.values()
     if kinds is None or highest is None or not int(kinds.value) & FENCE_OF_ALTITUDE:
         return math.inf
     return highest.value - (0.0 if margin is None else margin.value)
@@ -237,7 +245,7 @@ def _mapping(point: RallyPoint) -> dict[str, Any]:
     return {
         "latitude_deg": point.latitude_e7 * 1e-7,
         "longitude_deg": point.longitude_e7 * 1e-7,
-        "altitude_m": point.altitude_m,
+        "altitude_m": point.altitude_m if math.isfinite(point.altitude_m) else None,
         "frame": point.frame,
     }
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from firmware_bridge.clock import NS_PER_MS, ClockMap, SensorStamps
-from firmware_bridge.commands import CommandTracker, fix_of
+from firmware_bridge.commands import CommandTracker
 from firmware_bridge.depth import DepthReadings
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.estimator_state import EstimatorState
@@ -21,6 +21,7 @@ from firmware_bridge.further_streams import further_streams
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.gimbal_manager import STATUS_STREAM, GimbalManager
+from firmware_bridge.global_fixes import GlobalFixes
 from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.peers import PeerTable
 from firmware_bridge.pose_history import HeightSource, PoseHistory
@@ -68,7 +69,7 @@ class Telemetry:
         self.streams = StreamRequests(settings.asked_rates_hz(), SUBSTITUTES)  # Requested messages and their rates
         self.peers = PeerTable()  # Senders on the connection; bytes to frames, with counters
         self.command_tracker = CommandTracker()  # Our commands, until they are acknowledged
-        self.fix: GlobalFix | None = None  # The newest place on the globe
+        self.fixes = GlobalFixes()  # Its places on the globe
         self.selector = AutopilotSelector(settings.system_id, silent_ns)
         self._own_ids: tuple[int, Peer] | None = None
         self.identity: Identity | None = None  # Firmware of the autopilot, once it is told
@@ -162,7 +163,8 @@ class Telemetry:
 
     def _fix_now(self) -> GlobalFix | None:
         """The newest place on the globe, where it is known in the newest local frame."""
-        return self.fix if self.fix is not None and self.fix.frame == self.history.frame else None
+        fix = self.fixes.newest
+        return fix if fix is not None and fix.frame == self.history.frame else None
 
     def request(self, now_ns: int) -> Any:
         """The command or stream request to send now, or None."""
@@ -269,7 +271,6 @@ class Telemetry:
             self.vehicle.forget()
             self.command_tracker.withdraw()
             self.clock.reset()
-            self.fix = None
             self._start_anew(now_ns)
         for name, rate_hz, optional in further_streams(self._settings, served.id.autopilot):
             self.streams.add(name, rate_hz, 0, optional=optional)
@@ -314,8 +315,8 @@ class Telemetry:
     def _on_local_position(self, message: Any, now_ns: int) -> None:
         at_ns = self._stamp(message.time_boot_ms, now_ns)
         self._estimator.check_silence(now_ns)
-        self.vehicle.on_local_position(message, now_ns)
         if at_ns is not None:
+            self.vehicle.on_local_position(message, now_ns)
             self.history.add_position(at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz))
 
     def _on_distance(self, message: Any, now_ns: int) -> None:
@@ -368,7 +369,8 @@ class Telemetry:
     def _on_global_position(self, message: Any, now_ns: int) -> None:
         offset_ns = self.clock.offset_ns
         if offset_ns is not None:
-            self.fix = fix_of(message, self.history.at(message.time_boot_ms * NS_PER_MS + offset_ns), now_ns)
+            pose = self.history.at(message.time_boot_ms * NS_PER_MS + offset_ns)
+            self.fixes.take(message, pose, now_ns)
 
     def _stamp(self, boot_ms: int, now_ns: int) -> int | None:
         """Stamp for the pose history, in the autopilot's own clock, after learning from it.
@@ -390,7 +392,7 @@ class Telemetry:
         self.history.clear()
         self._estimator.clear()
         self._range_stamps.clear()
-        self.fix = None
+        self.fixes.forget()
         self.vehicle.mission.forget()
         self.gimbal_manager.forget()
         self.identity = None  # it may have been given another firmware

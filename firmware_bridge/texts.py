@@ -8,7 +8,9 @@ from typing import Any
 from landing.terminal import printable
 
 CHUNK = 50
-MAX_OPEN = 8  # Long texts under way at a time; a sender that never ends one must not fill the memory
+# A sender that never ends a text must not fill the memory
+MAX_OPEN = 8  # Long texts under way at a time
+MOST_CHARACTERS = 1000  # Of a long text; what follows is told as another one
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class TextAssembler:
         expected, so_far = self._open.pop(key, (0, ""))
         if message.chunk_seq != expected:
             so_far = "" if message.chunk_seq == 0 else f"{so_far}[...]"
-        if len(text) < CHUNK:
+        if len(text) < CHUNK or len(so_far) > MOST_CHARACTERS - 2 * CHUNK:
             return StatusText(at_ns, system, component, message.severity, printable(so_far + text))
         if len(self._open) >= MAX_OPEN:
             del self._open[next(iter(self._open))]

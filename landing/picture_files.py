@@ -42,12 +42,19 @@ _TIFF_ORDERS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", 
 """Byte order of a TIFF, and true for a BigTIFF, by its first bytes."""
 _TIFF_TAGS = 4096
 TIFF_SUFFIXES = (".tif", ".tiff")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", *TIFF_SUFFIXES, ".webp")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".ts", ".mjpeg", ".mpg")
 _STARTS = (
     (b"\xff\xd8", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     *((start, "TIFF") for start in _TIFF_ORDERS),
     (b"BM", "BMP"),
 )
+
+
+def files_of(folder: Path, suffixes: tuple[str, ...] = PICTURE_SUFFIXES) -> list[Path]:
+    """Files of a folder by name, hidden ones left out: macOS leaves a `._NAME` beside each file of a card."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
 
 
 def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:

@@ -116,6 +116,7 @@ def simulated() -> Iterator[Row]:
     yield from proving_ground()
     yield from failsafes()
     yield from relief_flights()
+    yield mistaken_flights()
     yield from surveys()
     yield from approaches()
     name = "last_metres.json"
@@ -182,6 +183,26 @@ def relief_flights() -> Iterator[Row]:
         f"`benchmarks.relief_flights`, {data['scenes']} {data['split']} places: landings ordered on a disc that is "
         "steeper than 10 degrees or holds something taller than 0.4 m, and on one that is flat; relief measured",
         "; ".join(words),
+        name,
+    )
+
+
+def mistaken_flights() -> Row:
+    """Return the landings with a mistake of set-up, beside the same ones without it."""
+    name = "mistaken_flights.json"
+    data = figures(name)
+    mistaken, right = (data[way]["shares"] for way in ("mistaken", "right"))
+    kinds = "; ".join(
+        f"{kind} {d['named']['count']} of {d['flights']}" + (f", {d['median_s']} s" if d["median_s"] is not None else "")
+        for kind, d in data["kinds"].items()
+    )
+    return Row(
+        f"`touchdown sim campaign --mistakes all`, {data['scenes']} raised {data['split']} scenes: a mistake of set-up "
+        "or a silent fault in each, the measured mistakes of the demo network",
+        f"**unsafe: {share(mistaken['unsafe'])}** (the same scenes without it: {share(right['unsafe'])}); given up "
+        f"although there was a site: {share(mistaken['false_no_site'])} ({share(right['false_no_site'])}); "
+        f"named: {share(mistaken['mistake_named'])}, wrongly: {share(mistaken['mistake_named_wrongly'])}; "
+        f"each named, and its median time: {kinds}",
         name,
     )
 

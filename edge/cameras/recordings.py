@@ -14,7 +14,16 @@ import numpy.typing as npt
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream, Grabbed, Pacer
 from landing.distribution import install_command
 from landing.errors import PictureError
-from landing.picture_files import DAMAGED, MOST_PIXELS, PICTURE_BYTES, decode, is_whole_jpeg, read_picture_bytes
+from landing.picture_files import (
+    DAMAGED,
+    MOST_PIXELS,
+    PICTURE_BYTES,
+    PICTURE_SUFFIXES,
+    decode,
+    files_of,
+    is_whole_jpeg,
+    read_picture_bytes,
+)
 from landing.problems import Problem
 from landing.reading import open_file, require_file
 from landing.types import ByteArray
@@ -22,26 +31,20 @@ from landing.types import ByteArray
 logger = logging.getLogger("edge.cameras")
 
 HEIF_SUFFIXES = (".heic", ".heif")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", *HEIF_SUFFIXES)
+PHOTO_SUFFIXES = (*PICTURE_SUFFIXES, *HEIF_SUFFIXES)
 RAW_SUFFIXES = (".dng", ".arw", ".cr2", ".cr3", ".nef", ".rw2", ".orf", ".raf")
 """Undeveloped pictures: what they look like is the developer's choice, so they are not read."""
 
 LEAST_SIDE_PX = 8
 """Of a photograph; a smaller one is enlarged to ground that nobody photographed."""
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".ts", ".mjpeg", ".mpg")
 DEFAULT_FPS = 10.0
 """Rate of a folder of pictures, and of a replayed video that does not state one."""
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder, by name; numbers in names count as numbers. Hidden files are left out."""
-    return sorted(files_of(folder, PICTURE_SUFFIXES), key=_natural)
-
-
-def files_of(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Files of a folder by name, hidden ones left out: macOS leaves a `._NAME` beside each file of a card."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    return sorted(files_of(folder, PHOTO_SUFFIXES), key=_natural)
 
 
 def _natural(path: Path) -> tuple[tuple[bool, int, str], ...]:
@@ -239,7 +242,7 @@ class FolderCamera(Camera):
             raise PictureError(f"picture folder {self.folder} does not exist")
         self._paths = pictures_in(self.folder)
         if not self._paths:
-            raise PictureError(f"picture folder {self.folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
+            raise PictureError(f"picture folder {self.folder} holds no pictures ({', '.join(PHOTO_SUFFIXES)})")
         self._bad = {}
         self._position = self._index = self._read_in_pass = 0
         first = next((i for i in map(self._readable, self._paths) if i is not None), None)

@@ -18,7 +18,7 @@ from edge.annotate import annotate
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.bag import SUFFIXES as BAG_SUFFIXES
 from edge.cameras.bag import is_bag
-from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, files_of, pictures_in, read_picture
+from edge.cameras.recordings import PHOTO_SUFFIXES, RAW_SUFFIXES, pictures_in, read_picture
 from edge.look.bag import BagTelemetry
 from edge.look.findings import LookFindings, Summary
 from edge.look.georeference import is_orthophoto
@@ -38,7 +38,7 @@ from landing.camera import Mount
 from landing.errors import CameraError, DataError, PictureError
 from landing.ground.scale import UNKNOWN_RANGE
 from landing.picture.monitor import StillMonitor
-from landing.picture_files import TIFF_SUFFIXES
+from landing.picture_files import TIFF_SUFFIXES, VIDEO_SUFFIXES, files_of
 from landing.progress import tracked
 from landing.reading import absence
 from landing.terminal import quiet_decoders
@@ -93,11 +93,11 @@ class Looker:
                     self._folder(path, runtime, flies)
                 elif path.suffix.lower() in VIDEO_SUFFIXES:
                     self._video(path, runtime, flies)
-                elif path.suffix.lower() in PICTURE_SUFFIXES:
+                elif path.suffix.lower() in PHOTO_SUFFIXES:
                     self._pictures([path], runtime, flies)
                 else:
                     raise DataError(
-                        f"{path}: expected a photo ({' '.join(PICTURE_SUFFIXES)}), a folder, a "
+                        f"{path}: expected a photo ({' '.join(PHOTO_SUFFIXES)}), a folder, a "
                         f"video ({' '.join(VIDEO_SUFFIXES)}) or a ROS 2 bag ({' '.join(BAG_SUFFIXES)})"
                     )
             if self.findings.output is not None:
@@ -115,7 +115,7 @@ class Looker:
             self.findings.skip(path, "undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
         videos = files_of(folder, VIDEO_SUFFIXES)
         if not pictures and not videos:
-            raise DataError(f"{folder} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
+            raise DataError(f"{folder} holds no pictures ({' '.join(PHOTO_SUFFIXES)})")
         self._pictures(pictures, runtime, flies)
         for video in videos:
             try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.blackbox.ring import SUFFIX
-from edge.cameras.recordings import PICTURE_SUFFIXES, pictures_in
+from edge.cameras.recordings import PHOTO_SUFFIXES, pictures_in
 from edge.look.georeference import is_orthophoto
 from edge.look.view import Given
 from edge.resolved import ResolvedDecision, resolve_decision
@@ -195,12 +195,12 @@ def _sorted_out(paths: Sequence[Path], gsd_m: float | None) -> tuple[list[Path],
         if path.is_dir():
             pictures = pictures_in(path)
             if not pictures:
-                raise DataError(f"{path} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
+                raise DataError(f"{path} holds no pictures ({' '.join(PHOTO_SUFFIXES)})")
             found += pictures
-        elif path.suffix.lower() in PICTURE_SUFFIXES:
+        elif path.suffix.lower() in PHOTO_SUFFIXES:
             found.append(path)
         else:
-            raise DataError(f"{path}: expected a photograph ({' '.join(PICTURE_SUFFIXES)}), a folder or a recording")
+            raise DataError(f"{path}: expected a photograph ({' '.join(PHOTO_SUFFIXES)}), a folder or a recording")
     orthophotos = [p for p in found if p.suffix.lower() in TIFF_SUFFIXES and (gsd_m is not None or is_orthophoto(p))]
     return orthophotos, [p for p in found if p not in orthophotos]
 

@@ -11,6 +11,7 @@ from edge.web.feed import HeldGate
 from firmware_bridge.messages import HealthState
 from landing.choice.known_sites import SiteBook
 from landing.site import LandingSite, NoSite
+from landing.types import Pose
 
 READY_STATES = (HealthState.OK, HealthState.STANDBY)
 SHOWN = 5
@@ -45,7 +46,7 @@ def describe(
 ) -> dict[str, Any]:
     """Everything the page shows beside the picture; ages count from the tick."""
     now_ns = status.at_ns
-    pose, vehicle, link, decision = status.pose, status.vehicle, status.link, status.decision
+    vehicle, link, decision = status.vehicle, status.link, status.decision
     selection = None if decision is None else decision.selection
     return {
         "kind": "status",
@@ -82,14 +83,7 @@ def describe(
             "airborne": vehicle.airborne,
             "landing": vehicle.landing,
         },
-        "pose": None
-        if pose is None
-        else {
-            "age_s": _age_s(now_ns, pose.at_ns),
-            "height_m": _rounded(pose.height_agl_m),
-            "tilt_deg": None if pose.ned_from_frd is None else round(math.degrees(pose.tilt_rad), 1),
-            "position_m": None if pose.position_ned_m is None else [round(v, 2) for v in pose.position_ned_m],
-        },
+        "pose": None if status.pose is None else _pose(status.pose, now_ns),
         "link": {
             "connection": link.connection,
             "alive": link.alive,
@@ -100,6 +94,15 @@ def describe(
         "latency_ms": {name: {"p50": round(p.p50_ms, 1), "p95": round(p.p95_ms, 1)} for name, p in percentiles.items()},
         "counters": dict(status.counters),
         **more,
+    }
+
+
+def _pose(pose: Pose, now_ns: int) -> dict[str, Any]:
+    return {
+        "age_s": _age_s(now_ns, pose.at_ns),
+        "height_m": _rounded(pose.height_agl_m),
+        "tilt_deg": None if pose.ned_from_frd is None else round(math.degrees(pose.tilt_rad), 1),
+        "position_m": None if pose.position_ned_m is None else [round(v, 2) for v in pose.position_ned_m],
     }
 
 

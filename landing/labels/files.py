@@ -6,8 +6,9 @@ import unicodedata
 from pathlib import Path
 
 from landing.errors import DataError
+from landing.picture_files import TIFF_SUFFIXES, files_of
 
-LABEL_SUFFIXES = (".png", ".tif", ".tiff")
+LABEL_SUFFIXES = (".png", *TIFF_SUFFIXES)
 MASK_ENDINGS = ("_mask", "-mask", ".mask", "_label", "_labels", "_seg", "_gt")
 """Ends of label maps' names that pictures' names lack."""
 
@@ -32,9 +33,7 @@ class LabelFiles:
 
     def __init__(self, folder: Path) -> None:
         try:
-            found = sorted(
-                p for p in folder.iterdir() if p.suffix.lower() in LABEL_SUFFIXES and not p.name.startswith(".")
-            )
+            found = files_of(folder, LABEL_SUFFIXES)
         except OSError as error:
             raise DataError(f"label folder {folder}: {error.strerror}; expected a folder of label maps") from error
         if not found:

@@ -365,7 +365,7 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
         errors=EstimatorErrors(
             position_bias_ned_m=(float(bias[0]), float(bias[1]), 0.0),
             position_wander_m=c.position_wander_m,
-            position_drift_mps=(0.0, 0.0) if scene.mistake is None else scene.mistake.drift_mps,
+            drift_mps=(0.0, 0.0) if scene.mistake is None else scene.mistake.drift_mps,
             drift_begins_s=0.0 if scene.mistake is None else scene.mistake.begins_s,
             attitude_noise_rad=math.radians(c.attitude_noise_deg),
             velocity_noise_mps=c.velocity_noise_mps,

@@ -107,7 +107,7 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
         sheet: Also what the camera saw, as a contact sheet.
 
     Returns:
-        The record, the folder with picture and trace, and whether the record is the campaign's.
+        The record, the folder with picture and trace, and false where the campaign's results hold another record.
 
     Raises:
         CampaignError: The folder is none, or has no such scene or policy.
@@ -121,7 +121,7 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
         )
     record, flown, world = refly(plan, number, policy)
     before = next((r for r in records if (r["scene"], r["policy"]) == (number, policy)), None)
-    same = before is not None and line_of(before) == line_of(record)
+    same = before is None or line_of(before) == line_of(record)
     out = folder / "replay" / f"scene-{number}-{policy}"
     out.mkdir(parents=True, exist_ok=True)
     (out / "landing.png").write_bytes(_drawn(plan, record, flown, world))

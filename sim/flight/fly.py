@@ -27,7 +27,7 @@ from sim.flight.plan import Fault, FlightPlan, FlightResult, TrackPoint
 from sim.flight.simulated import SimulatedStandIn, text_log
 from sim.flight.too_slow import too_slow
 from sim.flight.touchdown_judge import STRUCK, UNSAFE, judge_touchdown, met, nearest_person_m
-from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
+from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions, fly_to_start
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
 from sim.vehicle.processes import FlightError
@@ -136,7 +136,7 @@ def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, s
     station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home))
     if plan.battery_left_s is not None:
         station.battery = SmartBattery(plan.battery_left_s)
-    autopilot.hover(station)
+    fly_to_start(autopilot, station)
     proxy = _proxy(plan, autopilot.links.daemon, stack)
     daemon_link = autopilot.links.daemon if proxy is None else proxy.connection
     config = _write_config(plan, daemon_link, autopilot)
@@ -151,7 +151,7 @@ def _in_process(plan: FlightPlan, conditions: StartConditions, world: World, sta
     autopilot = SimulatedStandIn(conditions, plan.out, world.height_at)
     autopilot.start(stack)
     station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home, autopilot, autopilot.clock.ns))
-    autopilot.hover(station)
+    fly_to_start(autopilot, station)
     config = _write_config(plan, autopilot.links.daemon, autopilot)
     return Parties(autopilot, station, autopilot.begin(plan, config, world, stack), autopilot)
 

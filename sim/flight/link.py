@@ -165,7 +165,7 @@ class InProcessLink:
 
     def global_fix(self) -> GlobalFix | None:
         """Return the vehicle's newest place on the globe."""
-        return self.telemetry.fix
+        return self.telemetry.fixes.newest
 
     def take_depth(self, until_ns: int) -> tuple[DepthLook, ...]:
         """Take what depth sensors saw up to a monotonic time."""

@@ -19,7 +19,7 @@ from sim.flight.daemon import ORDERS, DaemonEvents
 from sim.flight.pilot import HANDED_BACK_S, HOLD_PATIENCE_S, ModeOrder, Phase, Pilot, Seen
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
 from sim.flight.too_slow import too_slow
-from sim.vehicle.autopilot_process import AutopilotProcess
+from sim.vehicle.autopilot_process import AutopilotProcess, fly_to_start
 from sim.vehicle.failsafes import Failsafe
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, TooLateError
@@ -394,7 +394,7 @@ class PilotedFlight:
         self._autopilot.die()
         self._autopilot.start(self._stack)
         self._station.open()
-        self._autopilot.hover(self._station)
+        fly_to_start(self._autopilot, self._station)
         self._station.watch()
         self._ordered_s = None
         self._height_due_s = 0.0

@@ -114,3 +114,14 @@ class AutopilotProcess(Protocol):
 
     def die(self) -> None:
         """Ends the process at once, as a loss of power does."""
+
+
+def fly_to_start(autopilot: AutopilotProcess, station: GroundStation) -> None:
+    """Bring the vehicle to the start of the landing; its way there is no part of the track that is judged.
+
+    Raises:
+        FlightError: It did not get there in time.
+    """
+    before = len(station.track)
+    autopilot.hover(station)
+    del station.track[before:-1]

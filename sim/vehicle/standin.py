@@ -44,11 +44,7 @@ def standin_config(c: StartConditions) -> AutopilotConfig:
     )
 
 
-LANDS_IN = {
-    LandingOrder.MODE: Mode.LAND,
-    LandingOrder.MISSION: Mode.AUTO,
-    LandingOrder.MISSION_HOME: Mode.AUTO_RTL,
-}
+LANDS_IN = {LandingOrder.MODE: Mode.LAND, LandingOrder.MISSION: Mode.AUTO, LandingOrder.MISSION_HOME: Mode.AUTO_RTL}
 MODE_S = 0.5
 """A mode that lasts so long is heard of."""
 

@@ -10,6 +10,9 @@ from urllib.parse import parse_qsl, urlencode
 from PIL import Image
 
 from landing.errors import DataError
+from landing.labels.files import LabelFiles
+from landing.picture_files import PICTURE_SUFFIXES
+from landing.picture_files import files_of as pictures_of
 from sim.world.adversarial import ADVERSARIAL, AdversarialScenario
 from sim.world.heights import HEIGHTS, drawn, flown, sloped
 from sim.world.model import World
@@ -26,9 +29,6 @@ ALL = "all"
 """Stands for every scenario or family."""
 
 SCALE_KEYS = ("gsd_m", "height_agl_m", "hfov_deg")
-
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
-"""Of the pictures in a folder of photographs."""
 
 _ALIASES = {"worst": "adversarial"}
 
@@ -195,15 +195,16 @@ def photo_gsd_m(text: str) -> float:
 
 def _photographs(text: str, folder: Path) -> tuple[str, ...]:
     _, _, options = _split(text)
-    pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
+    pictures = pictures_of(folder)
     if not pictures:
-        raise DataError(f"world {text!r}: {folder} holds no pictures ({' '.join(PHOTO_SUFFIXES)})")
+        raise DataError(f"world {text!r}: {folder} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
     labels = Path(options.pop("labels")) if "labels" in options else None
     if labels is not None and not labels.is_dir():
         raise DataError(f"world {text!r}: labels {labels} is no folder: pictures of a folder need one of label maps")
+    maps = None if labels is None else LabelFiles(labels)
     specs = []
     for picture in pictures:
-        own = None if labels is None else next((p for p in sorted(labels.glob(f"{picture.stem}.*"))), None)
+        own = None if maps is None else maps.of(picture)
         specs.append(photo_with(f"photo:{picture}", labels=own, **options))
     return tuple(specs)
 

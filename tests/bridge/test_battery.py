@@ -40,6 +40,14 @@ def test_without_it_the_charge_that_is_left_by_the_draw_of_late():
     assert watch.status(29 * S).left_s == pytest.approx(2.0 / 20.0 * 3600.0)
 
 
+def test_a_flood_fills_no_memory_and_changes_no_draw():
+    watch = BatteryWatch()
+    for at_ms in range(20_000):
+        watch.on_status(status(), at_ms * S // 1000)
+    assert len(watch._known[0].currents) <= 200
+    assert watch.status(20 * S).left_s == pytest.approx(2.0 / 20.0 * 3600.0)
+
+
 @pytest.mark.parametrize("unknown", [{"remaining": -1}, {"used_mah": -1}, {"current_ca": -1}, {"remaining": 100}])
 def test_what_is_not_reported_is_not_guessed(unknown):
     watch = BatteryWatch()

@@ -12,9 +12,9 @@ from firmware_bridge.commands import (
     TRIES,
     CommandTracker,
     command_message,
-    fix_of,
 )
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.global_fixes import AGREE_M, GlobalFixes
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
 from firmware_bridge.vehicle import (
@@ -259,6 +259,17 @@ def test_each_result_has_its_consequence(result, kind):
         assert tracker.due(4 * S) is not None
 
 
+def test_what_stays_in_progress_for_ever_is_given_up():
+    tracker, now_ns = CommandTracker(), 0
+    asked(tracker)
+    while not (answers := tracker.take_answers()) and now_ns < 60 * S:
+        now_ns += S // 5
+        tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_IN_PROGRESS), now_ns)
+        tracker.due(now_ns)
+    assert answers[0].kind is AnswerKind.SILENT and "in progress" in answers[0].detail
+    assert now_ns <= 11 * S
+
+
 def test_the_late_answer_to_an_older_request_is_not_taken_for_that_of_the_newer():
     tracker = CommandTracker()
     asked(tracker, Land())
@@ -356,14 +367,60 @@ def test_sticks_and_modes_are_asked_for_where_something_may_be_commanded(autopil
     assert not asked_for & other
 
 
+LATITUDE_E7, LONGITUDE_E7, ALTITUDE_MM = -353_632_621, 1_491_652_374, 584_000
+
+
+def place_message(latitude_e7=LATITUDE_E7, longitude_e7=LONGITUDE_E7, altitude_mm=ALTITUDE_MM):
+    return mavlink.MAVLink_global_position_int_message(0, latitude_e7, longitude_e7, altitude_mm, 0, 0, 0, 0, 0)
+
+
 def test_the_fix_pairs_both_frames_at_the_same_moment():
-    message = mavlink.MAVLink_global_position_int_message(0, 0, 0, 584_000, 0, 0, 0, 0, 0)
-    pose = Pose(0, None, (1.0, 2.0, -3.0))
-    assert fix_of(message, pose, 0) is None  # no fix yet: zeros
-    message.lat, message.lon = -353_632_621, 1_491_652_374
-    assert fix_of(message, None, 0) is None
-    fix = fix_of(message, pose, 5)
+    fixes, pose = GlobalFixes(), Pose(0, None, (1.0, 2.0, -3.0))
+    fixes.take(place_message(0, 0), pose, 0)
+    assert fixes.newest is None  # no fix yet: zeros
+    fixes.take(place_message(), None, 0)
+    assert fixes.newest is None
+    fixes.take(place_message(), pose, 5)
+    fix = fixes.newest
     assert fix is not None and fix.at_ns == 5
     place = fix.global_of((1.0, 2.0, -3.0))
     assert (place.latitude_deg, place.longitude_deg) == (pytest.approx(-35.3632621), pytest.approx(149.1652374))
     assert place.altitude_m == 584.0
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"altitude_mm": 0},
+        {"altitude_mm": -(2**31)},
+        {"altitude_mm": ALTITUDE_MM + 2 * round(AGREE_M * 1000)},
+        {"latitude_e7": 0},
+        {"longitude_e7": -LONGITUDE_E7},
+        {"latitude_e7": 890_000_000, "longitude_e7": 1_800_000_000},
+        {"latitude_e7": 2**31 - 1},
+    ],
+)
+def test_nothing_is_flown_by_a_place_that_the_vehicle_cannot_have_come_to(lie):
+    """A lone GLOBAL_POSITION_INT at sea level would send the vehicle into the ground."""
+    fixes = GlobalFixes()
+    for step in range(3):  # it flies north, and climbs
+        here = Pose(0, None, (10.0 * step, 2.0, -3.0 - 5.0 * step))
+        latitude_e7 = LATITUDE_E7 + round(10.0 * step / 111_000.0 * 1e7)
+        fixes.take(place_message(latitude_e7, altitude_mm=ALTITUDE_MM + 5000 * step), here, step)
+        assert fixes.newest is not None
+    fixes.take(place_message(**lie), here, 3)
+    assert fixes.newest is None
+    fixes.take(place_message(latitude_e7, altitude_mm=ALTITUDE_MM + 10_000), here, 4)
+    assert fixes.newest is not None and fixes.newest.place.altitude_m == 594.0
+
+
+def test_a_place_that_stays_elsewhere_counts_when_it_is_told_again():
+    """The estimator has moved its origin: the globe's coordinates of the local frame are others from then on."""
+    fixes, here = GlobalFixes(), Pose(0, None, (1.0, 2.0, -3.0))
+    told = []
+    for at_ns, altitude_mm in enumerate((584_000, 594_000, 594_000)):
+        fixes.take(place_message(altitude_mm=altitude_mm), here, at_ns)
+        told.append(fixes.newest is not None)
+    assert told == [True, False, True]
+    fixes.take(place_message(altitude_mm=584_000), replace(here, frame=FIRST_FRAME.moved(None)), 4)
+    assert fixes.newest is not None  # nothing tells how it moved

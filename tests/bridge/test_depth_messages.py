@@ -39,9 +39,15 @@ def beam(orientation: int = mavlink.MAV_SENSOR_ROTATION_PITCH_315, **other: Any)
     )
 
 
-def point(x: float = 1.0, y: float = -2.0, z: float = 6.0, frame: int = mavlink.MAV_FRAME_BODY_FRD) -> Any:
+def point(
+    x: float = 1.0,
+    y: float = -2.0,
+    z: float = 6.0,
+    frame: int = mavlink.MAV_FRAME_BODY_FRD,
+    limits: tuple[float, float] = (0.2, 30.0),
+) -> Any:
     """An OBSTACLE_DISTANCE_3D without an id."""
-    return mavlink.MAVLink_obstacle_distance_3d_message(0, 0, frame, 65535, x, y, z, 0.2, 30.0)
+    return mavlink.MAVLink_obstacle_distance_3d_message(0, 0, frame, 65535, x, y, z, *limits)
 
 
 def taken(*messages: Any) -> tuple[DepthReadings, list[np.ndarray]]:
@@ -92,6 +98,8 @@ def test_what_sees_no_ground_is_left_out_in_silence(message: Any) -> None:
         (beam(fov=math.nan), "a cone of nan degrees"),
         (beam(fov=-1.0), "a cone of"),
         (beam(min_distance=4000, max_distance=20), "the range 4000 to 20 cm"),
+        (point(limits=(30.0, 0.2)), "the range 30 to 0.2 m"),
+        (point(limits=(0.0, 0.0)), "the range 0 to 0 m"),
         (point(frame=mavlink.MAV_FRAME_LOCAL_NED), "frame 1, expected 12"),
         (point(x=math.nan), "not finite"),
         (point(z=math.inf), "not finite"),

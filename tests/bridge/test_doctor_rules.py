@@ -228,6 +228,14 @@ def test_no_texts_break_the_joiner_or_fill_the_memory(chunks):
     assert len(joiner._open) <= 8
 
 
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_text_that_never_ends_is_told_in_pieces(step):
+    joiner = TextAssembler()
+    told = [joiner.add(text(b"a" * 50, 7, n * step % 256), n) for n in range(1000)]
+    pieces = [len(piece.text) for piece in told if piece is not None]
+    assert len(pieces) > 40 and max(pieces) <= 1000
+
+
 @pytest.mark.parametrize(
     ("values", "has_position", "word"),
     [

@@ -13,7 +13,7 @@ import pytest
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.session import Session, tool_settings
 from firmware_bridge.rally import ACCEPTED, NO_SPACE, RallyError, RallyPoint, read_rally, without, write_rally
-from firmware_bridge.rally_command import RallyOptions, publish
+from firmware_bridge.rally_command import RallyOptions, RallyReport, publish
 from firmware_bridge.rally_memory import RallyMemory
 from landing.choice.site_list import ListedSite, features
 from landing.errors import DataError
@@ -147,6 +147,10 @@ def test_a_damaged_memory_is_not_written_over(tmp_path):
 def test_a_point_without_an_altitude_is_itself():
     strange = RallyPoint(1, 2, math.nan)
     assert strange.same_as(RallyPoint(1, 2, math.nan)) and not strange.same_as(RallyPoint(1, 2, 0.0))
+    endless = RallyPoint(1, 2, math.inf)
+    assert endless.same_as(RallyPoint(1, 2, math.inf)) and not endless.same_as(RallyPoint(1, 2, -math.inf))
+    told = RallyReport((strange, endless), (), False).as_dict()
+    assert [point["altitude_m"] for point in told["pilots"]] == [None, None]
 
 
 def test_the_command_shows_writes_and_clears(tmp_path):

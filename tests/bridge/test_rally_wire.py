@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor.parameters import AutopilotParameter
 from firmware_bridge.doctor.session import Session
 from firmware_bridge.identity import Identity
-from firmware_bridge.rally import ACCEPTED, RallyError, RallyPoint, read_rally
+from firmware_bridge.rally import ACCEPTED, RallyError, RallyPoint, read_rally, write_rally
 from firmware_bridge.rally_command import RallyOptions, publish
 from firmware_bridge.rally_memory import RallyMemory
 from landing.choice.site_list import ListedSite
@@ -242,6 +243,27 @@ def test_no_point_is_set_where_nothing_tells_how_high_the_ground_lies(tmp_path: 
     with pytest.raises(RallyError, match="nothing tells how high"):
         publish(wire, [hill], options(tmp_path))
     assert sorted(heights(wire)) == [55, 95]
+
+
+@pytest.mark.parametrize("name", ["FENCE_TYPE", "FENCE_ALT_MAX", "FENCE_MARGIN"])
+def test_no_point_is_set_below_a_fence_of_no_height(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: Any, names: Any) -> dict[str, AutopilotParameter]:
+        return {one: AutopilotParameter(one, math.nan if one == name else 1.0, 9) for one in names}
+
+    monkeypatch.setattr("firmware_bridge.rally_command.read_parameters", read)
+    wire = Wire(*PILOTS)
+    with pytest.raises(RallyError, match=f"{name} is no number"):
+        publish(wire, sites(1), options(tmp_path))
+    assert wire.rally.points == PILOTS
+
+
+def test_items_are_sent_without_waiting_for_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a listener another wait would hear the next request, and wait within that again."""
+    wire, waits = Wire(*PILOTS), []
+    monkeypatch.setattr(wire, "connect", lambda: waits.append(1) or SimpleNamespace(system=1, component=1))
+    points = read_rally(wire)
+    waits.clear()
+    assert write_rally(wire, points) == ACCEPTED and len(waits) == 1
 
 
 def test_sites_of_another_place_are_none(tmp_path: Path) -> None:

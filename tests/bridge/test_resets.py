@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware_bridge.frame_history import KEPT, FrameHistory
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from landing.estimator import FIRST_FRAME, FrameShift
 from tests.bridge.gusty_flight import EstimatorSample, after_reset, feed, fly, reported
@@ -215,6 +216,17 @@ def test_an_estimator_without_a_position_gives_none_and_comes_back_in_another_fr
         pose = history.latest(sample.at_ns)
         assert (pose.position_ned_m is None) == (40 <= k < 60)
     assert history.frame.epoch == 1
+
+
+def test_a_time_before_all_resets_that_are_kept_has_no_frame() -> None:
+    """Else a picture from before would be placed by the frame after some of them."""
+    frames = FrameHistory()
+    first = frames.newest
+    for number in range(KEPT - 1):
+        frames.move(number, FrameShift(0.0, (1.0, 0.0, 0.0)))
+    assert frames.at(-1) is first
+    frames.move(KEPT - 1, FrameShift(0.0, (1.0, 0.0, 0.0)))
+    assert frames.at(-1) is None and frames.at(0) is not None
 
 
 def test_a_reboot_is_another_epoch() -> None:

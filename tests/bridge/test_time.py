@@ -6,6 +6,7 @@ import re
 import statistics
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import firmware_bridge
+from firmware_bridge.channel import ANSWER_BURST_BYTES, ANSWER_SHARE
 from firmware_bridge.clock import NS_PER_MS, ClockMap
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader
 from firmware_bridge.link import FlightLink
+from firmware_bridge.settings import LinkSettings
 from firmware_bridge.supplement import timesync, timesync_addressee
 from firmware_bridge.timesync import ASK_PERIOD_NS, Timesync
+from firmware_bridge.transport import LARGEST_FRAME
 from landing.types import LandingTarget
 from tests.bridge.delays import Delay, DelayProxy, ProxyPeer
 from tests.bridge.fake_autopilot import PX4, FakeAutopilot
-from tests.bridge.peers import UdpOutgoingPeer, wait_for
+from tests.bridge.peers import PtyPeer, UdpOutgoingPeer, wait_for
 from tests.bridge.test_link import now, settings
 
 SECOND = 1_000_000_000
@@ -191,6 +195,24 @@ def test_answers_to_others_repeats_and_late_ones_are_no_use():
     assert sync.answer(ours, SECOND + 11) is None
     assert sync.question(3 * SECOND, 1, 1) is not None
     assert sync.answer(mavlink.MAVLink_timesync_message(5, 3 * SECOND), 5 * SECOND) is None
+
+
+def test_questions_about_the_time_take_no_more_than_a_share_of_the_line(tmp_path):
+    """Answered each, a flood of them would fill the line, and the landing targets would wait behind."""
+    baud = 57_600
+    peer = PtyPeer(tmp_path, baud)
+    packer, decoder = mavlink.MAVLink(None, srcSystem=1, srcComponent=1), mavlink.MAVLink(None)
+    with FlightLink(LinkSettings(peer.connection)) as link:
+        assert wait_for(lambda: link.status(now()).connected)
+        begin_ns, answered = now(), 0
+        while now() - begin_ns < 2 * SECOND:
+            with suppress(BlockingIOError):  # what is not read yet fills the pty
+                peer.send(b"".join(mavlink.MAVLink_timesync_message(0, n + 1).pack(packer) for n in range(20)))
+            heard = decoder.parse_buffer(bytearray(peer.receive(0.02))) or ()
+            answered += sum(len(m.get_msgbuf()) for m in heard if m.get_type() == "TIMESYNC")
+        share = ANSWER_SHARE * baud / 10 * (now() - begin_ns) / SECOND
+        assert 0 < answered <= share + ANSWER_BURST_BYTES + LARGEST_FRAME
+    peer.close()
 
 
 # --- the whole link through a proxy that delays ---

@@ -13,6 +13,7 @@ from landing.decision import Decision
 from landing.estimator import EstimatorFrame
 from landing.geometry import quaternion_from_euler
 from landing.guidance.director import SENDING, Director, DirectorInput, DirectorState
+from landing.pad.track import PadReport, PadState
 from landing.settings import DirectorSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Role
@@ -156,6 +157,9 @@ def test_ways_and_outlooks_are_of_a_decision_of_now_alone(age_s):
     moved = replace(pose, frame=EstimatorFrame(1))
     out = Director(SETTINGS).step(DirectorInput(10 * S, decision, moved, LANDING))
     assert out.way is not Way.FREE and out.outlooks_ned_m == ()
+    aside = replace(decision, aside_ned_m=(1.0, 2.0, -5.0))
+    out = Director(SETTINGS).step(DirectorInput(10 * S, aside, pose, LANDING))
+    assert out.aside_ned_m == ((1.0, 2.0, -5.0) if age_s < 1.0 else None)
 
 
 def test_losing_the_site_holds_then_aborts_and_stays_so_until_the_mode_changes():
@@ -213,7 +217,7 @@ def test_committed_vehicle_may_lose_sight_for_a_while():
 
 def test_last_decimetres_keep_a_target_below():
     target = step(Director(SETTINGS), 1, height=-0.05).target
-    assert target is not None and target.offset_frd_m[2] > 0
+    assert target is not None and target.offset_frd_m[2] == 0.1
 
 
 @settings(max_examples=200, deadline=None)
@@ -318,3 +322,109 @@ def test_at_the_edge_of_its_speed_the_state_does_not_flap(hz):
         age_s = max(0.05, now_s - decided_s) + 0.6 / hz
         transitions += step(director, now_s, decided_age=age_s).transitions
     assert len(transitions) <= 3, [(t.from_state.value, t.to_state.value, t.reason) for t in transitions]
+
+
+@pytest.mark.parametrize(
+    ("selection", "pad", "bad_ground", "pad_gone"),
+    [
+        (NONE, None, True, False),
+        (NONE, PadReport(PadState.LOST, "looks for ground"), True, True),
+        (NONE, PadReport(PadState.FOLLOWED), True, True),
+        (NONE, PadReport(PadState.UNSEEN), True, False),
+        (NoSite(NoSiteReason.NO_POSE, "no pose"), PadReport(PadState.LOST), False, False),
+        ("site", PadReport(PadState.LOST), False, False),
+    ],
+)
+def test_bad_ground_is_the_grounds_fault_and_a_pad_is_gone_only_after_it_was_followed(
+    selection, pad, bad_ground, pad_gone
+):
+    chosen = site(S) if selection == "site" else selection
+    pose = Pose(S, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -5.0), 5.0)
+    out = Director(SETTINGS).step(DirectorInput(S, Decision(chosen, S, S, pad=pad), pose, LANDING))
+    assert (out.bad_ground, out.pad_gone) == (bad_ground, pad_gone)
+
+
+GROUND, WING = replace(LANDING, airborne=False), replace(LANDING, no_hover="the vehicle flies on its wing")
+
+
+@pytest.mark.parametrize("between", [LANDING, GROUND, WING])
+def test_each_time_without_a_site_begins_anew_after_a_site_the_ground_or_the_wing(between):
+    director, longest_s = Director(SETTINGS), SETTINGS.hold_timeout_s
+    for now_s in (1.0, longest_s - 1.0):
+        assert step(director, now_s, NONE).state is DirectorState.HOLD
+    step(director, longest_s, vehicle=between)
+    for now_s in (longest_s + 1.0, 2.0 * longest_s):
+        assert step(director, now_s, NONE).state is DirectorState.HOLD
+    assert step(director, 2.0 * longest_s + 1.1, NONE).state is DirectorState.ABORT
+
+
+def test_a_landing_that_was_given_up_is_over_with_its_mode_though_there_is_no_site():
+    director, failsafe = Director(SETTINGS), replace(LANDING, failsafe=True)
+    for now_s in (1.0, 2.0 + SETTINGS.hold_timeout_s):
+        step(director, now_s, NONE)
+    assert director.state is DirectorState.ABORT
+    out = step(director, 30, NONE, vehicle=failsafe)
+    assert [t.to_state for t in out.transitions] == [DirectorState.HOLD]
+    for now_s in (31.0, 32.0 + SETTINGS.hold_timeout_s):
+        step(director, now_s, NONE)
+    assert director.state is DirectorState.ABORT
+    assert step(director, 60, NONE, vehicle=FLYING).state is DirectorState.SEARCH
+
+
+def test_landed_is_told_once_a_flight():
+    director, disarmed = Director(SETTINGS), replace(GROUND, armed=False, landing=False)
+    assert step(director, 0, NONE, vehicle=disarmed).state is DirectorState.SEARCH
+    step(director, 1)
+    for now_s in (2.0, 3.0):
+        assert step(director, now_s, vehicle=disarmed).state is DirectorState.LANDED
+    step(director, 4, vehicle=replace(disarmed, link_alive=False))
+    assert step(director, 5, vehicle=disarmed).state is DirectorState.SEARCH
+    step(director, 6)
+    step(director, 7, vehicle=disarmed)
+    out = step(director, 8, NONE, vehicle=FLYING)
+    assert [(t.to_state, t.reason) for t in out.transitions] == [(DirectorState.SEARCH, "airborne again")]
+
+
+def test_one_late_decision_stops_the_target_alone_and_a_later_one_holds_until_they_come_in_time_again():
+    director, limit_s = Director(SETTINGS), SETTINGS.max_decision_age_s
+    assert step(director, 1).target is not None
+    out = step(director, 2, decided_age=limit_s + 0.4)  # the frame is 0.05 s older
+    assert out.target is None and out.state is DirectorState.DESCEND and "no decision on a frame" in out.reason
+    assert step(director, 2.1).target is not None
+    out = step(director, 3, decided_age=limit_s + 0.5)
+    assert out.target is None and out.state is DirectorState.HOLD
+    out = step(director, 3.95)
+    assert out.target is None and out.reason == "decisions come again, for less than 1 s"
+    assert step(director, 4.0).target is not None
+    assert step(director, 4.1).target is not None
+
+
+def test_a_landing_that_begins_while_decisions_are_late_is_on_hold_at_once():
+    director = Director(SETTINGS)
+    step(director, 1, NONE, vehicle=FLYING)
+    assert step(director, 2, decided_age=SETTINGS.max_decision_age_s + 0.1).state is DirectorState.HOLD
+
+
+def test_the_first_decision_is_not_waited_for_again_and_none_at_all_is_no_late_one():
+    director = Director(SETTINGS)
+    assert step(director, 1, None).reason == "no frame yet"
+    assert step(director, 1.1).target is not None
+    assert step(director, 1.2, None).state is DirectorState.HOLD
+
+
+def test_a_site_in_place_of_another_is_told_as_another():
+    director = Director(SETTINGS)
+    step(director, 1, NONE, vehicle=FLYING)
+    first = step(director, 2, site(2 * S, held_s=0.1), vehicle=FLYING)
+    step(director, 3, vehicle=FLYING)
+    second = step(director, 4, site(4 * S, held_s=0.1), vehicle=FLYING)
+    assert (first.reason, second.reason) == ("site found, confirming", "another site, confirming")
+
+
+def test_a_director_goes_on_from_the_state_of_another():
+    director, other = Director(SETTINGS), Director(SETTINGS)
+    step(director, 1)
+    step(director, 2, decided_age=SETTINGS.max_decision_age_s + 0.6)
+    other.load_state_dict(director.state_dict())
+    assert other.state_dict() == director.state_dict() and other.state is DirectorState.HOLD
+    assert step(other, 2.1) == step(director, 2.1)

@@ -67,14 +67,16 @@ def test_sensors_are_others_than_the_daemon_is_told() -> None:
     assert made("turned", 90.0).on(right) == right
 
 
-def test_a_drift_moves_the_position_and_not_the_velocity() -> None:
+def test_a_drift_moves_the_position_and_the_velocity_tells_of_it() -> None:
     vehicle = Vehicle(wind=Wind(0.0, 0.0, 0.0), seed=0)
     north, east = made("drift", 2.0, 90.0).drift_mps
-    estimator = StateEstimator(vehicle, EstimatorErrors(position_drift_mps=(north, east), drift_begins_s=1.0), 0)
+    estimator = StateEstimator(vehicle, EstimatorErrors(drift_mps=(north, east), drift_begins_s=1.0), 0)
     told = [estimator.estimate(0.1) for _ in range(40)]
     assert told[9].e_m == pytest.approx(vehicle.e_m)
     assert told[39].e_m - vehicle.e_m == pytest.approx(2.0 * 3.0)
-    assert (told[39].vn_mps, told[39].ve_mps) == (vehicle.vn_mps, vehicle.ve_mps)
+    assert (told[9].vn_mps, told[9].ve_mps) == (vehicle.vn_mps, vehicle.ve_mps)
+    assert told[39].ve_mps - vehicle.ve_mps == pytest.approx(2.0)
+    assert told[39].vn_mps == pytest.approx(vehicle.vn_mps)
 
 
 def samples(count: int) -> list[CameraSample]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,6 +196,16 @@ def test_replay_gives_the_record_again_and_draws_it(finished: Path) -> None:
     assert [m["t_s"] for m in track] == sorted(m["t_s"] for m in track)
     with pytest.raises(CampaignError, match="scenes 0 to 1"):
         replay(finished, 2, None, sheet=False)
+
+
+def test_a_replay_contradicts_only_a_record_that_is_there(finished: Path, tmp_path: Path) -> None:
+    shutil.copy(finished / PLAN, tmp_path)
+    _, _, same = replay(tmp_path, 1, None, sheet=False)
+    assert same
+    records = [json.loads(line) for line in (finished / RESULTS).read_text("utf-8").splitlines()]
+    (tmp_path / RESULTS).write_text("".join(json.dumps(r | {"seconds": 1.0}) + "\n" for r in records), "utf-8")
+    _, _, same = replay(tmp_path, 1, None, sheet=False)
+    assert not same
 
 
 def test_the_sheet_looks_from_above_the_ground_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -14,12 +16,16 @@ from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from sim.campaign.score import _judge
 from sim.campaign.trace import Flown
+from sim.flight import fly
 from sim.flight.daemon import DaemonEvents
 from sim.flight.fly import _complete
+from sim.flight.piloted import PilotedFlight
 from sim.flight.plan import FlightPlan, FlightResult, TrackPoint
 from sim.flight.touchdown_judge import met
 from sim.vehicle import Vehicle
-from sim.vehicle.ground_station import TruthSample
+from sim.vehicle.autopilot_process import StartConditions
+from sim.vehicle.ground_station import GroundStation, TruthSample
+from sim.vehicle.home import Home
 from sim.world import Actor, World, parse_world_spec
 from sim.world.heights import with_heights
 
@@ -149,3 +155,31 @@ def test_a_single_flights_heights_count_from_home_and_are_judged_above_the_groun
     assert flown(world, (0.0, -3.0), "drawn", tmp_path, down).verdict == "landed-safe"
     beside = [replace(sample, east_m=sample.east_m + 3.2) for sample in down]
     assert flown(world, (0.0, 0.2), "drawn", tmp_path, beside).verdict == "landed-unsafe"
+
+
+def test_whoever_passes_a_vehicle_that_still_waits_for_its_climb_is_not_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = drawn(Actor("car", ((0.0, -8.0), (0.0, 8.0)), 2.0))
+    heights_m = [0.1] * 8 + [5.0, 10.0, 15.0]
+    station = GroundStation("tcp:127.0.0.1:1", Home())
+    monkeypatch.setattr(station, "open", lambda: None)
+    autopilot: Any = MagicMock(binds_everywhere=False)
+    autopilot.hover = lambda to: to.track.extend(TruthSample(float(k), 0.0, 0.0, m) for k, m in enumerate(heights_m))
+    for name, stands_in in (("make_autopilot", autopilot), ("GroundStation", station), ("DaemonProcess", None)):
+        monkeypatch.setattr(fly, name, lambda *_, stands_in=stands_in: stands_in)
+    monkeypatch.setattr(fly, "_write_config", lambda *_: tmp_path)
+    plan = FlightPlan(Path("model.onnx"), tmp_path, world="drawn")
+    with ExitStack() as stack:
+        fly._as_processes(plan, StartConditions((0.0, 0.0), 15.0, 0.0), world, stack)
+    assert [sample.height_m for sample in station.track] == [15.0]
+
+    at = [(11.0, 15.0), (15.0, 8.0)]
+    station.track.extend(TruthSample(t_s, 0.0, 0.0, height_m) for t_s, height_m in at)
+    flight = PilotedFlight(
+        plan, world, autopilot, station, MagicMock(), None, FlightResult("drawn", 0, ""), ExitStack(), print
+    )
+    monkeypatch.setattr(station, "watch", lambda: None)
+    flight._restart_autopilot()
+    assert [sample.height_m for sample in station.track] == [15.0, 15.0, 8.0, 15.0]
+    assert flown(world, (0.0, 0.0), "drawn", tmp_path, station.track, "no-site").verdict == "no-site"

@@ -14,6 +14,7 @@ from landing.errors import DataError, TaxonomyError
 from landing.taxonomy import Taxonomy
 from sim.cli import cli
 from sim.world import load_world, parse_world_spec, procedural, save_world
+from sim.world.spec import expand_world_spec
 
 
 @pytest.fixture
@@ -201,3 +202,17 @@ def test_real_frame_with_its_labels():
     assert east - west >= 60
     assert world.taxonomy.name == "aeroscapes"
     assert world.taxonomy.landable_lut[world.labels].any()
+
+
+def test_a_folder_of_photographs_leaves_hidden_files_out_and_pairs_label_maps_by_name(picture: Path) -> None:
+    card, labels = picture.parent / "card", picture.parent / "labels"
+    card.mkdir()
+    labels.mkdir()
+    for name in ("e[1].png", "f.png"):
+        (card / name).write_bytes(picture.read_bytes())
+        (card / f"._{name}").write_bytes(b"\0\5\x16\7 resource fork")
+    (labels / "e[1].png").write_bytes(picture.with_name("l.png").read_bytes())
+    (labels / "f.txt").write_text("no label map")
+    labelled, plain = expand_world_spec(f"photo:{card}?gsd_m=0.1&labels={labels}")
+    assert labelled.startswith(f"photo:{card / 'e[1].png'}?") and "labels" in labelled
+    assert plain.startswith(f"photo:{card / 'f.png'}?") and "labels" not in plain

@@ -288,3 +288,17 @@ def test_predict_refuses_what_it_cannot_read(random_checkpoint, tmp_path):
     ):
         text = run("predict", random_checkpoint, source, "--out", tmp_path / "o", status=1)
         assert words in text
+
+
+def test_predict_reads_tiff_leaves_hidden_files_out_and_keeps_pictures_of_one_stem_apart(
+    random_checkpoint, toy, tmp_path
+):
+    card, out = tmp_path / "card", tmp_path / "o"
+    card.mkdir()
+    image = np.full((64, 96, 3), 90, np.uint8)
+    for name in ("a.TIF", "a.jpg", "b.tiff", "c.webp"):
+        assert cv2.imwrite(str(card / name), image)
+        (card / f"._{name}").write_bytes(b"\0\5\x16\7 resource fork")
+    run("predict", random_checkpoint, card, "--out", out, "--masks")
+    assert sorted(path.name.removesuffix(".overlay.jpg") for path in out.glob("*.jpg")) == ["a.TIF", "a.jpg", "b", "c"]
+    assert len(list(out.glob("*.mask.png"))) == 4

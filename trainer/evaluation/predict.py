@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError, FileError
-from landing.picture_files import open_video, write_picture
+from landing.picture_files import PICTURE_SUFFIXES, VIDEO_SUFFIXES, files_of, open_video, write_picture
 from landing.progress import Progress, say, tracked
 from landing.reading import absence, require_file
 from landing.taxonomy import Taxonomy
@@ -20,9 +21,6 @@ from trainer.checkpoint import Checkpoint
 from trainer.data.samples import read_image
 from trainer.drawing import blend, legend
 from trainer.evaluation.predictor import Predictor, choose_device, class_map
-
-PICTURES = (".jpg", ".jpeg", ".png")
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".m4v")
 
 
 def predict(
@@ -64,8 +62,10 @@ def predict(
         count = _draw_video(draw, source, out, every)
     else:
         chosen = files[::every]
+        stems = Counter(path.stem for path in chosen)
         for path in tracked("predict", chosen, len(chosen)):
-            write_picture(out / f"{path.stem}.overlay.jpg", draw(read_image(path), out / f"{path.stem}.mask.png"))
+            name = path.stem if stems[path.stem] == 1 else path.name
+            write_picture(out / f"{name}.overlay.jpg", draw(read_image(path), out / f"{name}.mask.png"))
         count = len(chosen)
     say(f"wrote {count} {'pictures' if files is not None else 'frames'} to {out}")
 
@@ -73,17 +73,16 @@ def predict(
 def _pictures(source: Path) -> list[Path] | None:
     """The pictures of a source, or None for a video."""
     if source.is_dir():
-        files = sorted(p for p in source.iterdir() if p.suffix.lower() in PICTURES)
+        files = files_of(source)
         if not files:
-            raise DataError(f"{source} holds no pictures ({' '.join(PICTURES)})")
+            raise DataError(f"{source} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
         return files
-    if source.suffix.lower() in PICTURES:
+    if source.suffix.lower() in PICTURE_SUFFIXES:
         return [source]
-    if source.suffix.lower() in VIDEOS:
+    if source.suffix.lower() in VIDEO_SUFFIXES:
         return None
-    raise DataError(
-        f"{source}: expected a picture ({' '.join(PICTURES)}), a folder of them or a video ({' '.join(VIDEOS)})"
-    )
+    pictures, videos = " ".join(PICTURE_SUFFIXES), " ".join(VIDEO_SUFFIXES)
+    raise DataError(f"{source}: expected a picture ({pictures}), a folder of them or a video ({videos})")
 
 
 def _draw_video(draw: Callable[[ByteArray, Path], ByteArray], source: Path, out: Path, every: int) -> int:

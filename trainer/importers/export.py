@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from landing.errors import DataError
+from landing.picture_files import PICTURE_SUFFIXES
 from landing.reading import TABLE_BYTES, absence, parse_json, read_text
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_FILES = 1_000_000
 _LOOKED_AT = 4
 MOST_NODES = 10_000_000

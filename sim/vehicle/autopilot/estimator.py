@@ -45,7 +45,7 @@ class EstimatorErrors:
             yaw, since gyroscopes carry the heading from one second to the next.
         velocity_noise_mps: Standard deviation of white noise on each velocity component.
         compass_rad: Constant error of the heading, clockwise: what a compass that was calibrated by hand leaves.
-        position_drift_mps: North and east of a drift of the position that the velocity does not show.
+        drift_mps: North and east of a drift of the estimate: its position moves, and its velocity tells of it.
         drift_begins_s: When it begins, since the boot.
     """
 
@@ -54,7 +54,7 @@ class EstimatorErrors:
     attitude_noise_rad: float = 0.0
     velocity_noise_mps: float = 0.0
     compass_rad: float = 0.0
-    position_drift_mps: tuple[float, float] = (0.0, 0.0)
+    drift_mps: tuple[float, float] = (0.0, 0.0)
     drift_begins_s: float = 0.0
 
 
@@ -105,7 +105,9 @@ class StateEstimator:
             q = multiplied(quaternion_from_euler(0.0, 0.0, errors.compass_rad), q)
         self._t_s += dt_s
         drifted_s = max(0.0, self._t_s - errors.drift_begins_s)
-        drift = (*(drifted_s * speed_mps for speed_mps in errors.position_drift_mps), 0.0)
+        drift = (*(drifted_s * speed_mps for speed_mps in errors.drift_mps), 0.0)
+        if drifted_s > 0.0:
+            vn, ve = vn + errors.drift_mps[0], ve + errors.drift_mps[1]
         n_m, e_m, d_m = (
             true + bias + wander + drifted
             for true, bias, wander, drifted in zip(
