@@ -70,6 +70,9 @@ BELOW_SEA, ABOVE_ELLIPSOID = 1, (2, 3)
 DJI = b"drone-dji:"
 """Its GPS altitudes are above the ellipsoid, or above where the standard pressure is (Payload SDK, `GpsAltType`)."""
 
+INTERRUPTED = "V"
+"""GPSStatus of a camera that had no fix: what it writes is the place of the last one."""
+
 TRUE_NORTH = "T"
 """EXIF counts a direction from true north, or from the magnetic one, which is of no use without a date."""
 
@@ -208,18 +211,22 @@ def _above_sea(gps: Mapping[int, Any], xmp: bytes) -> Fact | None:
 
 def _place(gps: Mapping[int, Any]) -> tuple[float | None, float | None]:
     """Latitude and longitude, degrees; 0, 0 is written where there is no fix."""
+    datum = re.sub(r"\W", "", _text(gps, ExifTags.GPS.GPSMapDatum)).upper()
+    if datum not in ("", "WGS84") or _text(gps, ExifTags.GPS.GPSStatus).upper() == INTERRUPTED:
+        return None, None
     places = []
-    for value_tag, side_tag, negative in (
-        (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S"),
-        (ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W"),
+    for value_tag, side_tag, sides in (
+        (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, ("N", "S")),
+        (ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, ("E", "W")),
     ):
         value = gps.get(value_tag)
         parts = [number_of(part) for part in value] if isinstance(value, tuple) and len(value) == 3 else [None]
         known = [part for part in parts if part is not None and part >= 0.0]
-        if len(known) != 3:
+        side = _text(gps, side_tag).upper()
+        if len(known) != 3 or side not in sides:
             return None, None
         degrees = known[0] + known[1] / 60.0 + known[2] / 3600.0
-        places.append(-degrees if _text(gps, side_tag).upper() == negative else degrees)
+        places.append(-degrees if side == sides[1] else degrees)
     latitude_deg, longitude_deg = places
     usable = abs(latitude_deg) <= 90.0 and abs(longitude_deg) <= 180.0 and (latitude_deg or longitude_deg)
     return (latitude_deg, longitude_deg) if usable else (None, None)

@@ -100,7 +100,7 @@ def _is_turned(size_px: tuple[int, int], taken_px: tuple[int, int] | None) -> bo
 def _below(facts: PhotoFacts, view: View, measured: bool) -> GlobalPlace:
     """The place below the camera; its altitude is known where the height is one above ground."""
     if facts.latitude_deg is None or facts.longitude_deg is None:
-        raise UnplacedError("its EXIF has no GPS place")
+        raise UnplacedError("its EXIF has no GPS place (degrees of WGS-84 with N or S and E or W, from a fix)")
     # Less a height above take-off it would be the take-off's altitude, wherever the photograph was taken.
     sea = facts.above_sea_m if measured else None
     ground_m = None if sea is None else sea.value - view.height_agl_m

@@ -27,6 +27,7 @@ def save_geotagged(
     altitude_ref: int = 0,
     base: Mapping[int, Any] | None = None,
     detail_more: Mapping[int, Any] | None = None,
+    gps_more: Mapping[int, Any] | None = None,
 ) -> Path:
     """Write a picture straight down.
 
@@ -40,7 +41,7 @@ def save_geotagged(
         taken: Of EXIF.
         maker: Namespace in XMP.
         height_of: Name of the height in XMP.
-        base, detail_more: Further tags of EXIF.
+        base, detail_more, gps_more: Further tags of EXIF.
         altitude_ref: What the GPS altitude counts from, of EXIF.
     """
     columns = image_bgr.shape[1]
@@ -56,6 +57,7 @@ def save_geotagged(
         seconds, whole = math.modf(minutes * 60)
         gps[tag + 1] = (degrees, whole, IFDRational(round(seconds * 60 * 1_000_000), 1_000_000))
     gps[5], gps[6] = bytes([altitude_ref]), IFDRational(round(((below.altitude_m or 0.0) + height_m) * 1000), 1000)
+    gps.update(gps_more or {})
     turned = "" if heading_deg is None else f' {maker}:GimbalYawDegree="{heading_deg:+.2f}"'
     xmp = (
         f'<x:xmpmeta><rdf:Description {maker}:{height_of}="{height_m:+.3f}" '

@@ -148,6 +148,15 @@ def test_facts_of_place_heading_and_time(tmp_path: Path) -> None:
     assert (none.latitude_deg, none.longitude_deg, none.heading_deg, none.taken) == (None, None, None, "")
 
 
+@pytest.mark.parametrize("tags", [{1: ""}, {3: "?"}, {1: "W"}, {9: "V"}, {0x12: "TOKYO"}])
+def test_a_place_of_unknown_side_datum_or_fix_is_none(tags: dict[int, str], tmp_path: Path) -> None:
+    with pytest.raises(UnplacedError, match="no GPS place"):
+        open_photo(take(tmp_path / "a.jpg", area(), BIG, gps_more=tags), Given())
+    usual = {1: "s", 3: "W\0", 9: "A", 0x12: "WGS-84"}
+    facts = read_facts(take(tmp_path / "b.jpg", area(), (0.0, 0.0), below=GlobalPlace(35.0, 8.0), gps_more=usual))
+    assert (facts.latitude_deg, facts.longitude_deg) == pytest.approx((-35.0, -8.0))
+
+
 @pytest.mark.parametrize("tags", [{"base": {0x0112: 2}}, {"detail_more": {0xA002: HEIGHT, 0xA003: WIDTH}}])
 def test_a_picture_that_somebody_turned_is_not_placed(tags: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UnplacedError, match="turned or mirrored"):
