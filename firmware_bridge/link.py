@@ -49,13 +49,12 @@ ALARMS = {AlarmKind.CONTESTED: Refusal.CONTESTED, AlarmKind.OWN_IDS: Refusal.OWN
 class FlightLink:
     """Listens to one autopilot, keeps its pose and state, and sends targets, commands and texts.
 
-    After construction nothing here raises into the caller: an unreachable autopilot is a status, and a message
-    that cannot
-    go out is a `SendResult`. There is no heartbeat thread: the daemon calls `send_heartbeat` out of its own progress.
+    After construction nothing here raises into the caller: an unreachable autopilot is a status, and a message that
+    cannot go out is a `SendResult`. There is no heartbeat thread: the daemon calls `send_heartbeat` out of its own
+    progress.
 
     Only the served autopilot moves the pose, and only to it, where it was heard, do targets and commands go.
-    Heartbeats and
-    texts go everywhere, and questions are answered wherever they come from.
+    Heartbeats and texts go everywhere, and questions are answered wherever they come from.
 
     Attributes:
         channels: The connections; the first is the autopilot's.

@@ -107,8 +107,7 @@ class PoseHistory:
         """Add an attitude; False when it is unusable (not finite, not unit, out of order, a jump).
 
         The stamp is of the source clock, the quaternion (w, x, y, z) from FRD to NED. Rates are in body
-        axes; None or not
-        finite: not known.
+        axes; None or not finite: not known.
         """
         w, x, y, z = ned_from_frd
         norm = math.sqrt(w * w + x * x + y * y + z * z)
@@ -138,9 +137,8 @@ class PoseHistory:
         """Add a range along the body's down axis, m; False when it is unusable.
 
         The height of the body origin over flat ground is the down part, in NED, of the vector from the
-        origin to the point hit:
-        ``R[2] . (offset + (0, 0, slant))``; without an offset that is ``slant * cos(tilt)``. A reading at or beyond the
-        sensor's smallest or largest range is not valid.
+        origin to the point hit: ``R[2] . (offset + (0, 0, slant))``; without an offset that is ``slant * cos(tilt)``.
+        A reading at or beyond the sensor's smallest or largest range is not valid.
         """
         if not _finite((slant_m, min_m, max_m)) or not max(0.0, min_m) < slant_m < max_m:
             return False

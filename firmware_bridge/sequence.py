@@ -24,8 +24,7 @@ class SequenceCounter:
     """Counts lost frames, and numbers in which two senders under one id take turns.
 
     One sender's numbers go on by one, but for losses and late frames. Those of two jump to and fro between two
-    places, or
-    come twice.
+    places, or come twice.
 
     Attributes:
         received: Frames taken.

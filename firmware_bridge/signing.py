@@ -96,8 +96,7 @@ class StampClock:
     """Gives each frame that we sign a stamp larger than every one before. Thread-safe.
 
     The wall clock counts once, at the start; from then on the stamp moves with our monotonic clock, so that a
-    jump of the
-    wall clock changes nothing.
+    jump of the wall clock changes nothing.
     """
 
     def __init__(self, first: int, now_ns: Callable[[], int]) -> None:

@@ -2,14 +2,14 @@
 
 What each autopilot accepts was flown on ArduCopter 4.6 and PX4 1.15:
 
-=========== ============================== ================================================
-            ArduPilot                      PX4
-=========== ============================== ================================================ frame
-MAV_FRAME_BODY_FRD (12)        MAV_FRAME_LOCAL_NED (1)
-x, y, z     vehicle to site, body axes, m  site in the estimator's local frame, absolute, m distance    norm of x, y, z;
-must be > 0   norm of the body offset (not read)
-angles      same vector as x, y, z         same as for ArduPilot (not read)
-=========== ============================== ================================================
+========= ============================= ================================================
+          ArduPilot                     PX4
+========= ============================= ================================================
+frame     MAV_FRAME_BODY_FRD (12)       MAV_FRAME_LOCAL_NED (1)
+x, y, z   vehicle to site, body axes, m site in the estimator's local frame, absolute, m
+distance  norm of x, y, z; must be > 0  norm of the body offset (not read)
+angles    same vector as x, y, z        same as for ArduPilot (not read)
+========= ============================= ================================================
 
 Anything else is dropped by the receiver without a word, or flies away from the site.
 

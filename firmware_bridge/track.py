@@ -21,11 +21,9 @@ S = TypeVar("S", bound=StampedSample)
 class Track(Generic[S]):
     """Samples in order of time, with a mark where a jump parts them.
 
-    A sample that jumps is held back until the next one agrees with it: a lone outlier vanishes, a real step (an
-    estimator
-    reset) starts a new segment that is never interpolated into. `parted` is called with the last sample of a
-    segment and
-    the first of the next.
+    A sample that jumps is held back until the next one agrees with it: a lone outlier vanishes, a real step (a reset of
+    the estimator) starts a new segment that is never interpolated into. `parted` is called with the last sample of a
+    segment and the first of the next.
 
     Attributes:
         suspect: Sample held back; while there is one the newest cannot be relied on.

@@ -142,8 +142,13 @@ def test_a_hand_that_has_just_ordered_the_landing_has_its_time_and_the_throttle_
     now_ns = SETTLE_NS + 1
     assert watch.word(sticks(now_ns, throttle=0.4), OURS, now_ns) is None and not watch.settling
     assert "throttle" in (watch.word(sticks(now_ns, throttle=0.6), OURS, now_ns) or "")
-    watch.begin(10 * S)
-    assert watch.word(sticks(20 * S, throttle=0.6), OURS, 20 * S) is None, "each landing learns the throttle anew"
+    begun_ns = 10 * S
+    assert watch.word(sticks(S, throttle=0.4, roll=0.5), OURS, S) is None and watch.settling
+    watch.begin(begun_ns)
+    assert not watch.settling
+    assert watch.word(sticks(begun_ns + S, roll=0.5), OURS, begun_ns + S) is None, "each landing has its own time"
+    watch.begin(begun_ns)
+    assert watch.word(sticks(20 * S, throttle=0.6), OURS, 20 * S) is None, "and learns the throttle anew"
 
 
 def test_sticks_that_fall_silent_are_the_pilots_word_unless_they_never_spoke_or_a_failsafe_took_them():
@@ -282,6 +287,8 @@ def test_a_vehicle_that_holds_is_away_beyond_what_a_gust_takes_it():
 def test_a_vehicle_on_its_way_is_away_beside_its_leg_and_beyond_its_ends():
     watch, to = StrayWatch(), (20.0, 0.0, -5.0)
     now_ns = standing(watch)
+    watch.sent(now_ns, (0.0, 0.0, -5.0), to)
+    assert not watch.stands
     for here, away_m in (
         ((10.0, AWAY_M, -5.0), None),
         ((10.0, AWAY_M + 1.0, -5.0), AWAY_M + 1.0),
@@ -358,6 +365,7 @@ def test_all_places_of_a_landing_follow_the_local_frame():
     assert tries.destination_ned_m == tries.began_ned_m == tries.aside_from_m == there
     assert tries.failed_ned_m == tries.searched_ned_m == [there]
     assert tries.sent_ned_m == place, "what the autopilot flies to is in the coordinates of then"
+    Tries().moved(FrameShift())  # a landing that has no place yet
     tries.moved(None)
     assert tries.destination_ned_m is None and tries.began_ned_m is None
     assert tries.aside_from_m == there, "it has begun its step aside"
