@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import struct
 from pathlib import Path
 from pickle import UnpicklingError  # only the name of what torch.load raises on a refused file
@@ -303,6 +304,7 @@ def normalise(images: torch.Tensor, config: ModelConfig) -> torch.Tensor:
 
 
 CHECKPOINT_BYTES = 16 << 30
+_CODE = re.compile(r"Unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)")
 
 
 def _require_undamaged(stream: BinaryIO) -> None:
@@ -332,11 +334,16 @@ def load_tensors(path: Path, what: str) -> dict[str, Any]:
             loaded = torch.load(stream, map_location="cpu", weights_only=True)
     except ModelError:
         raise
+    except UnpicklingError as error:  # torch's own words say how to run what the file holds
+        code = _CODE.search(str(error))
+        reason = "it is damaged, or no torch file: copy it again"
+        if code is not None:
+            reason = f"it holds {code[1]}, which could run code: give a file of tensors and plain values"
+        raise ModelError(f"{what} {path} cannot be read: {reason}") from error
     except (
         OSError,
         RuntimeError,
         EOFError,
-        UnpicklingError,
         ValueError,
         LookupError,
         TypeError,
