@@ -72,13 +72,14 @@ class FenceWatch:
     def on_status(self, message: Any, now_ns: int) -> None:
         """Take a FENCE_STATUS of the autopilot served."""
         before, self._count, self._heard_ns = self._count, message.breach_count, now_ns
-        anew = message.breach_status != 0 if before is None else message.breach_count > before
+        begun = before is None or message.breach_count < before  # nothing is known of it, or it started anew
+        anew = message.breach_status != 0 if begun else message.breach_count > before
         if anew:
             offset_ns = None if self._clock is None else self._clock.offset_ns
             at_ns = now_ns if offset_ns is None else arrival_or_stamp(message.breach_time, now_ns, offset_ns)
             self._breached_ns, self._timed = at_ns, at_ns != now_ns
         if self.undecided(now_ns) and self._open_ns is not None:
-            self.acted = anew and self._began(self._open_ns)
+            self.acted = self._began(self._open_ns)
             self._open_ns = None
 
     def _began(self, mode_ns: int) -> bool:

@@ -302,7 +302,8 @@ class VehicleTracker:
     def on_extended_sys_state(self, message: Any, at_ns: int) -> None:
         """Take an EXTENDED_SYS_STATE of the autopilot served."""
         self._airborne = _AIRBORNE.get(message.landed_state)
-        self._touching_down = message.landed_state == mavlink.MAV_LANDED_STATE_LANDING
+        told = message.landed_state in _AIRBORNE
+        self._touching_down = message.landed_state == mavlink.MAV_LANDED_STATE_LANDING if told else None
         self._vtol_state = message.vtol_state
         self._airborne_at_ns = at_ns
 

@@ -55,7 +55,7 @@ class Decision:
             return None
         selection = self.selection
         if isinstance(selection, LandingSite):
-            selection = replace(selection, position_ned_m=shift.point(selection.position_ned_m))
+            selection = selection.moved(shift)
         resort = self.last_resort
         if resort is not None:
             resort = replace(resort, position_ned_m=shift.point(resort.position_ned_m))

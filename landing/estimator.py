@@ -34,9 +34,13 @@ class FrameShift:
 
     def point(self, ned_m: Vector) -> Vector:
         """The coordinates of a place after the shift, m."""
+        (north, east), (north_m, east_m, down_m) = self.course(ned_m[:2]), self.offset_ned_m
+        return north + north_m, east + east_m, ned_m[2] + down_m
+
+    def course(self, ne: tuple[float, float]) -> tuple[float, float]:
+        """The north and east parts of a speed after the shift."""
         cos, sin = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
-        (north, east, down), (north_m, east_m, down_m) = ned_m, self.offset_ned_m
-        return (cos * north - sin * east + north_m, sin * north + cos * east + east_m, down + down_m)
+        return cos * ne[0] - sin * ne[1], sin * ne[0] + cos * ne[1]
 
     def then(self, later: FrameShift) -> FrameShift:
         """Both shifts, one after the other."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from landing.estimator import FrameShift
 from landing.model.confidence import Confidence
 from landing.problems import Problem
 from landing.taxonomy import Role, Surface
@@ -127,6 +128,11 @@ class LandingSite:
         north_m, east_m, down_m = self.position_ned_m
         north_mps, east_mps = self.pad.velocity_ne_mps
         return north_m + north_mps * passed_s, east_m + east_mps * passed_s, down_m
+
+    def moved(self, shift: FrameShift) -> LandingSite:
+        """The same ground after a shift of the local frame."""
+        pad = None if self.pad is None else replace(self.pad, velocity_ne_mps=shift.course(self.pad.velocity_ne_mps))
+        return replace(self, position_ned_m=shift.point(self.position_ned_m), pad=pad)
 
     @property
     def text(self) -> str:

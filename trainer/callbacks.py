@@ -11,9 +11,9 @@ import torch
 
 from landing.progress import Progress, say
 from trainer.checkpoint import write_whole
-from trainer.model import load_tensors
 from trainer.schedule import epochs_that_fit
 from trainer.task import SegmentationTask
+from trainer.tensor_files import load_tensors
 from trainer.torchvision_guard import ensure_torchvision
 
 ensure_torchvision()

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 from torch import nn
 
 from landing.errors import ModelError, TouchdownError
-from landing.model.spec import GroundRange
+from landing.model.confidence import SiteConfidence
+from landing.model.spec import GroundRange, OperatingPoint
 from landing.problems import Problem
 from landing.taxonomy import Taxonomy
 from trainer.files import is_full, whole_file
-from trainer.model import ModelConfig, build, load_tensors
+from trainer.model import ModelConfig, build
+from trainer.tensor_files import load_tensors, unreal
 
 _RANGE: TypeAdapter[GroundRange | None] = TypeAdapter(GroundRange | None)
+_STRINGS = TypeAdapter(dict[str, str])
+_COUNT = TypeAdapter(NonNegativeInt)
+_FLYING: dict[str, TypeAdapter[Any]] = {
+    "temperature": TypeAdapter(Annotated[float, Field(gt=0, allow_inf_nan=False)]),
+    "operating": TypeAdapter(OperatingPoint),
+    "site_confidence": TypeAdapter(SiteConfidence),
+}
+"""Metrics that become part of an exported model."""
 
 FORMAT = "touchdown.checkpoint.2"
 NETWORK = "network."
@@ -117,14 +127,10 @@ class Checkpoint:
             made = cls(
                 model=ModelConfig.model_validate(content["model"]),
                 taxonomy=Taxonomy.parse(content["taxonomy"], f"checkpoint {path}"),
-                weights={
-                    name.removeprefix(NETWORK): tensor
-                    for name, tensor in content["state_dict"].items()
-                    if name.startswith(NETWORK)
-                },
-                epoch=int(content["epochs_trained"]),
-                provenance=dict(content["provenance"]),
-                metrics=dict(content["metrics"]),
+                weights=_weights(content["state_dict"]),
+                epoch=_COUNT.validate_python(content["epochs_trained"]),
+                provenance=_STRINGS.validate_python(content["provenance"]),
+                metrics=_scores(content["metrics"]),
                 recipe=dict(content["recipe"]),
                 ground_range=_RANGE.validate_python(content.get("ground_range")),
             )
@@ -140,9 +146,37 @@ class Checkpoint:
         Raises:
             ModelError: One is NaN, infinite or complex; `path` is for the message.
         """
-        for name, tensor in self.weights.items():
-            if tensor.is_complex() or not bool(torch.isfinite(tensor).all()):
-                raise ModelError(f"checkpoint {path} holds weights that are no numbers ({name}): train it again")
+        name = unreal(self.weights)
+        if name is not None:
+            raise ModelError(f"checkpoint {path} holds weights that are no numbers ({name}): train it again")
+
+
+def _weights(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Return the network's tensors in the state of a run.
+
+    Raises:
+        TypeError: One is none.
+    """
+    weights = {name.removeprefix(NETWORK): value for name, value in state.items() if name.startswith(NETWORK)}
+    for name, value in weights.items():
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(f"weights {name} are a {type(value).__name__}, no tensor")
+    return weights
+
+
+def _scores(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return scores whose thresholds, temperature and curve, which fly, make sense where they are there.
+
+    Raises:
+        ValueError: They do not.
+    """
+    for name, kind in _FLYING.items():
+        if metrics.get(name) is not None:
+            try:
+                kind.validate_python(metrics[name])
+            except ValidationError as error:
+                raise ValueError(f"its {name}: {error.errors()[0]['msg']}") from error
+    return dict(metrics)
 
 
 def write_whole(content: dict[str, Any], target: Path) -> None:

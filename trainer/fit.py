@@ -43,12 +43,13 @@ from trainer.evaluation.measure import SiteAssumptions
 from trainer.evaluation.view import view_of
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
-from trainer.model import build, load_tensors, require_trainable
+from trainer.model import build, require_trainable
 from trainer.recipe import Recipe, RunLimits
 from trainer.scale import trained_range
 from trainer.schedule import EpochPlan
 from trainer.start import prepare_network
 from trainer.task import SegmentationTask
+from trainer.tensor_files import load_tensors
 from trainer.torchvision_guard import ensure_torchvision
 
 ensure_torchvision()

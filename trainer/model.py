@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import copy
-import re
-import struct
 from pathlib import Path
-from pickle import UnpicklingError  # only the name of what torch.load raises on a refused file
-from typing import Any, BinaryIO
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from landing.errors import InvalidValueError, ModelError
-from landing.reading import open_file
+from trainer.tensor_files import load_tensors, unreal
 from trainer.torchvision_guard import ensure_torchvision
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -46,6 +42,8 @@ _TENSORFLOW_EPS = 1e-3
 _TENSORFLOW_CLASSES = 1001
 _LEAST_MATCH = 0.9
 
+_Positive = Annotated[float, Field(gt=0)]
+
 
 class ModelConfig(BaseModel):
     """Configuration of a network; kept in every checkpoint.
@@ -62,7 +60,7 @@ class ModelConfig(BaseModel):
         batchnorm_eps: Of the encoder, when it differs from torch's 1e-5.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     arch: str = "unet"
     encoder: str = "mobilenet_v2"
@@ -73,8 +71,8 @@ class ModelConfig(BaseModel):
     width_px: int = Field(ge=32, le=8192)
     height_px: int = Field(ge=32, le=8192)
     mean_rgb: tuple[float, float, float] = IMAGENET[0]
-    std_rgb: tuple[float, float, float] = IMAGENET[1]
-    batchnorm_eps: float | None = None
+    std_rgb: tuple[_Positive, _Positive, _Positive] = IMAGENET[1]
+    batchnorm_eps: _Positive | None = None
 
     @property
     def input_wh(self) -> tuple[int, int]:
@@ -241,11 +239,14 @@ class EncoderWeights:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         loaded = load_tensors(self.path, "encoder weights")
-        tensors = {k: v for k, v in loaded.items() if isinstance(v, torch.Tensor)}
+        tensors = {k: v for k, v in loaded.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
         if not tensors:
             raise ModelError(f"encoder weights {path}: expected tensors by name, found none")
+        name = unreal(tensors)
+        if name is not None:
+            raise ModelError(f"encoder weights {path} are no numbers ({name}): take another file")
         head = tensors.get("classifier.1.bias")
-        self.tensorflow = head is not None and head.shape[0] == _TENSORFLOW_CLASSES
+        self.tensorflow = head is not None and head.shape == (_TENSORFLOW_CLASSES,)
         self.tensors = {k: v for k, v in tensors.items() if not k.startswith("classifier")}
 
     def adapt(self, config: ModelConfig) -> ModelConfig:
@@ -301,60 +302,3 @@ def normalise(images: torch.Tensor, config: ModelConfig) -> torch.Tensor:
     std = torch.tensor(config.std_rgb, device=images.device).view(1, 3, 1, 1) * 255
     rgb = images.permute(0, 3, 1, 2).float().flip(1)
     return ((rgb - mean) / std).contiguous(memory_format=torch.channels_last)
-
-
-CHECKPOINT_BYTES = 16 << 30
-_CODE = re.compile(r"Unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)")
-
-
-def _require_undamaged(stream: BinaryIO) -> None:
-    """Compare each entry of a torch file with its checksum, which torch writes and does not read; back to the start.
-
-    Raises:
-        ValueError: One differs: a byte changed on disk or on the way.
-    """
-    if is_zipfile(stream):
-        stream.seek(0)
-        with ZipFile(stream) as archive:
-            changed = archive.testzip()
-        if changed is not None:
-            raise ValueError(f"damaged: {changed} is not what was written; copy it again")
-    stream.seek(0)
-
-
-def load_tensors(path: Path, what: str) -> dict[str, Any]:
-    """Return a mapping from a torch file, with nothing but tensors and plain values allowed in it.
-
-    Raises:
-        ModelError: Missing, truncated, foreign, or holding code.
-    """
-    try:
-        with open_file(path, what, ModelError, CHECKPOINT_BYTES) as stream:
-            _require_undamaged(stream)
-            loaded = torch.load(stream, map_location="cpu", weights_only=True)
-    except ModelError:
-        raise
-    except UnpicklingError as error:  # torch's own words say how to run what the file holds
-        code = _CODE.search(str(error))
-        reason = "it is damaged, or no torch file: copy it again"
-        if code is not None:
-            reason = f"it holds {code[1]}, which could run code: give a file of tensors and plain values"
-        raise ModelError(f"{what} {path} cannot be read: {reason}") from error
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-        struct.error,
-        BadZipFile,
-        NotImplementedError,
-    ) as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ModelError(f"{what} {path} cannot be read: {reason[:200]}") from error
-    if not isinstance(loaded, dict):
-        raise ModelError(f"{what} {path} holds a {type(loaded).__name__}, expected a mapping")
-    return loaded

@@ -157,8 +157,7 @@ class SiteTracker:
     def moved(self, shift: FrameShift) -> None:
         """Follows a reset of the estimator: site and lost places keep their ground."""
         if self.site is not None:
-            position = shift.point(self.site.position_ned_m)
-            self.site = replace(self.site, position_ned_m=position)
+            self.site = self.site.moved(shift)
         self._better.moved(shift)
         self._lost.moved(shift)
 

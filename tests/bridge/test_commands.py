@@ -135,6 +135,7 @@ def test_what_cannot_be_asked_is_refused_in_words():
     far = (FARTHEST_M + 20.0, 0.0, 0.0)
     cases = [
         (Hold(), AutopilotId(1, 1, Autopilot.UNKNOWN, 2), None, "unknown"),
+        (Hold(), replace(ARDUPILOT, vehicle_type=mavlink.MAV_TYPE_FIXED_WING), None, "ardupilot plane"),
         (FlyTo((0.0, 0.0, -5.0)), ARDUPILOT, None, "GLOBAL_POSITION_INT"),
         (FlyTo((0.0, 0.0, -5.0)), ARDUPILOT, fix_at(at_ns=-2 * S), "GLOBAL_POSITION_INT"),
         (FlyTo(far), ARDUPILOT, fix_at(), "away"),
@@ -286,6 +287,15 @@ def test_the_late_answer_to_an_older_request_is_not_taken_for_that_of_the_newer(
     assert tracker.due(S + ANSWER_WITHIN_NS) is not None
     tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), S + 400 * MS)
     assert [a.number for a in tracker.take_answers()] == [4]
+    # Nor does it hold back an answer that comes after its time, or to another command.
+    asked(tracker, Land(), 10 * S, 5)
+    asked(tracker, Hold(), 10 * S, 6)
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 11 * S + MS)
+    assert [a.number for a in tracker.take_answers()] == [6]
+    asked(tracker, Land(), 20 * S, 7)
+    asked(tracker, FlyTo((0.0, 0.0, -5.0)), 20 * S, 8, fix=fix_at(at_ns=20 * S))
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_REPOSITION, mavlink.MAV_RESULT_ACCEPTED), 20 * S + MS)
+    assert [a.number for a in tracker.take_answers()] == [8]
 
 
 def test_what_is_withdrawn_is_not_asked_again():
@@ -386,6 +396,10 @@ def test_the_fix_pairs_both_frames_at_the_same_moment():
     place = fix.global_of((1.0, 2.0, -3.0))
     assert (place.latitude_deg, place.longitude_deg) == (pytest.approx(-35.3632621), pytest.approx(149.1652374))
     assert place.altitude_m == 584.0
+    for latitude_e7, longitude_e7 in ((0, LONGITUDE_E7), (LATITUDE_E7, 0)):  # on the equator, and on the meridian
+        fixes = GlobalFixes()
+        fixes.take(place_message(latitude_e7, longitude_e7), pose, 5)
+        assert fixes.newest is not None
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,39 @@ def test_it_ends_on_the_ground_and_with_another_autopilot():
     told.fence(2, 4 * S, outside=True)
     told.tracker.forget()
     assert told.tracker.fence.acted is False and FenceWatch().acted is False
+
+
+def test_the_fence_that_acts_right_after_a_command_of_ours_is_the_fence():
+    told = Told()
+    told.tracker.fence.on_command(S)
+    told.mode(RTL, S + 1)
+    assert told.judged(S + 1) == "open"
+    told.fence(1, S + 2, outside=True)
+    assert told.judged(S + 2) == "fence"
+
+
+def test_a_mode_of_ours_closes_the_question_of_the_one_before():
+    told = Told()
+    told.mode(RTL, S)
+    told.tracker.fence.on_command(S + 1)
+    told.mode(GUIDED, S + 2)
+    assert told.judged(S + 2) == "pilot"
+
+
+@pytest.mark.parametrize(("mode_ns", "whose"), [(-900 * MS, "fence"), (900 * MS, "fence"), (1100 * MS, "pilot")])
+def test_without_its_own_time_a_breach_counts_by_its_report(mode_ns, whose):
+    told, breach_ns = Told(), 10 * S
+    if mode_ns < 0:
+        told.mode(RTL, breach_ns + mode_ns)
+    told.fence(1, breach_ns, outside=True)
+    if mode_ns > 0:
+        told.mode(RTL, breach_ns + mode_ns)
+    assert told.judged(breach_ns + max(0, mode_ns) + 2 * S) == whose
+
+
+def test_a_count_that_began_anew_with_the_autopilot_hides_no_breach():
+    told = Told()
+    told.fence(3, S)
+    told.fence(1, 60 * S, outside=True)  # it has started anew meanwhile, and no report came in between
+    told.mode(RTL, 60 * S + 1)
+    assert told.judged(60 * S + 1) == "fence"

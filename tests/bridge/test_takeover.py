@@ -105,3 +105,8 @@ def test_ardupilot_tells_its_failsafes_in_every_mode():
     assert not told.tracker.status(told.now_ns).failsafe_mode
     told.ask()
     assert not told.mode("GUIDED")
+
+
+def test_what_px4_does_next_about_a_failsafe_that_was_taken_over_does_not_end_it():
+    told = taken_over()
+    assert told.mode("AUTO.RTL", CRITICAL) and told.mode("AUTO.LOITER")

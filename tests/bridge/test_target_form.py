@@ -107,6 +107,13 @@ def test_without_an_attitude_there_is_no_level_vector():
         levelled(target, None)
 
 
+def test_a_site_that_is_level_with_the_vehicle_has_no_line_of_sight_in_level_axes():
+    ned_from_frd = attitude(0, 20, 0)
+    assert levelled(target_towards((3.0, 0.0, 0.1), ned_from_frd), ned_from_frd).z == pytest.approx(0.1)
+    with pytest.raises(InvalidValueError, match="m down in level axes"):
+        levelled(target_towards((3.0, 0.0, 0.001), ned_from_frd), ned_from_frd)
+
+
 @pytest.mark.parametrize(("rules", "taken"), [(FrameRules.V4_7, True), (FrameRules.V4_6, False)])
 def test_the_stand_in_takes_it_by_the_rules_of_its_version(rules, taken):
     autopilot = StandInAutopilot(

@@ -127,6 +127,15 @@ def test_silence():
     assert tracker.status(17 * SECOND).mode == "LOITER"
 
 
+def test_an_autopilot_that_does_not_tell_its_landed_state_lands_by_its_mode():
+    tracker = VehicleTracker()
+    tracker.on_heartbeat(heartbeat(custom_mode=6), 10 * SECOND)  # RTL
+    for state in (mavlink.MAV_LANDED_STATE_UNDEFINED, 9):
+        tracker.on_extended_sys_state(mavlink.MAVLink_extended_sys_state_message(0, state), 10 * SECOND)
+        status = tracker.status(10 * SECOND)
+        assert status.touching_down is None and status.landing
+
+
 def test_a_landing_told_in_one_mode_does_not_count_in_the_next():
     tracker = VehicleTracker()
     landing = mavlink.MAVLink_extended_sys_state_message(0, mavlink.MAV_LANDED_STATE_LANDING)

@@ -371,6 +371,25 @@ def test_a_landing_that_was_given_up_is_over_with_its_mode_though_there_is_no_si
     assert step(director, 60, NONE, vehicle=FLYING).state is DirectorState.SEARCH
 
 
+def test_a_link_that_comes_back_begins_no_landing_anew_that_was_given_up():
+    director, silent = Director(SETTINGS), replace(LANDING, link_alive=False)
+    for now_s in (1.0, 2.0 + SETTINGS.hold_timeout_s):
+        step(director, now_s, NONE)
+    assert step(director, 20, vehicle=silent).state is DirectorState.ABORT
+    out = step(director, 21)
+    assert out.state is DirectorState.ABORT and out.target is None
+
+
+@pytest.mark.parametrize(("vehicle", "state"), [(LANDING, DirectorState.HOLD), (FLYING, DirectorState.SEARCH)])
+def test_a_silent_autopilot_holds_a_landing_and_the_silence_is_no_time_without_a_site(vehicle, state):
+    director, silent = Director(SETTINGS), replace(FLYING, link_alive=False)
+    step(director, 1, vehicle=vehicle)
+    for now_s in (2.0, 60.0):
+        assert step(director, now_s, NONE, vehicle=replace(silent, landing=vehicle.landing)).state is state
+    assert step(director, 61.0, NONE, vehicle=silent).state is state
+    assert step(director, 62.0, NONE, vehicle=vehicle).state is state
+
+
 def test_landed_is_told_once_a_flight():
     director, disarmed = Director(SETTINGS), replace(GROUND, armed=False, landing=False)
     assert step(director, 0, NONE, vehicle=disarmed).state is DirectorState.SEARCH

@@ -16,6 +16,7 @@ from firmware_bridge.report import SendResult
 from landing.choice.last_resort import STRUCK_M, LastResort, ResortChooser
 from landing.choice.picker import hazard_clearance_grid
 from landing.decision import Decision
+from landing.estimator import EstimatorFrame
 from landing.ground.view import MOVING_ROLES, GroundView
 from landing.guidance.director import Director, DirectorInput
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
@@ -206,7 +207,7 @@ def tick(
     return link
 
 
-def test_no_target_goes_out_while_the_gimbal_looks_elsewhere():
+def test_no_place_is_named_while_the_gimbal_looks_elsewhere_on_the_wing_or_without_evidence():
     now_ns = 1000 * S
     nothing = NoSite(NoSiteReason.NOTHING_LANDABLE, "no landable ground in view")
     decision = Decision(nothing, now_ns, now_ns, last_resort=LastResort((3.0, -2.0, 0.0), "", "doubtful"))
@@ -215,7 +216,14 @@ def test_no_target_goes_out_while_the_gimbal_looks_elsewhere():
     inputs = DirectorInput(now_ns, decision, pose, landing)
     director = Director(DirectorSettings())
     assert director.last_resort(inputs) is not None
-    assert director.last_resort(replace(inputs, gimbal="somebody moved the gimbal")) is None
+    for changes in (
+        {"gimbal": "somebody moved the gimbal"},
+        {"decision": None},
+        {"pose": None},
+        {"pose": replace(pose, frame=EstimatorFrame(1))},
+        {"vehicle": replace(landing, no_hover="the vehicle flies on its wing")},
+    ):
+        assert director.last_resort(replace(inputs, **changes)) is None
 
 
 def test_a_failsafe_landing_without_a_site_is_led_there_and_it_is_said():

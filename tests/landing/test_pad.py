@@ -10,15 +10,17 @@ import pytest
 from pydantic import ValidationError
 
 from landing.camera import CameraModel
+from landing.choice.tracker import SiteTracker
 from landing.decider import Decider
-from landing.estimator import FrameShift
+from landing.decision import Decision
+from landing.estimator import EstimatorFrame, FrameShift
 from landing.geometry import quaternion_from_euler
 from landing.guidance.director import Director, DirectorInput
 from landing.pad.fit import PadFix, fit
 from landing.pad.tag import PadFinder, PadSettings, PadSighting, tag_dictionary
 from landing.pad.track import PadState, PadTracker
 from landing.settings import DecisionSettings, DirectorSettings
-from landing.site import LandingSite, NoSite
+from landing.site import LandingSite, NoSite, Pad
 from landing.types import Pose
 from landing.vehicle import VehicleStatus
 from tests.landing.worlds import GRASS, PERSON, ROOF, TAXONOMY, pose_at, seen
@@ -374,3 +376,16 @@ def test_a_picture_of_another_size_is_searched_anew():
     assert finder.look(whole) is not None
     assert finder.look(np.ascontiguousarray(whole[:100, :100])) is None
     assert finder.look(whole) is not None
+
+
+def test_a_moving_pad_keeps_its_course_over_ground_when_the_local_frame_turns():
+    east = LandingSite((4.0, 0.0, 0.0), 1.0, 1.0, 0, 0, pad=Pad(7, (0.0, 1.0)))
+    before, turned = EstimatorFrame(), EstimatorFrame().moved(FrameShift(math.pi / 2, (1.0, 0.0, 0.0)))
+    here = Decision(east, 0, 0, frame=before).in_frame(turned)
+    assert here is not None and isinstance(here.selection, LandingSite)
+    tracker = SiteTracker(DecisionSettings(), {})
+    tracker.site = east
+    tracker.moved(turned.shift)
+    for site in (here.selection, tracker.site):
+        assert site.position_ned_m == pytest.approx((1.0, 4.0, 0.0))
+        assert site.pad is not None and site.pad.velocity_ne_mps == pytest.approx((-1.0, 0.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import torch
 from landing.errors import InvalidValueError, ModelError
 from tests.trainer.tiny import TINY, run
 from trainer.checkpoint import Checkpoint
+from trainer.model import EncoderWeights, ModelConfig, build
 from trainer.recipe import Recipe
 from trainer.start import prepare_network
 
@@ -32,6 +34,13 @@ def first_weight(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[di
     return apply
 
 
+def nested(levels: int) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for _ in range(levels):
+        values = {"in": values}
+    return values
+
+
 def test_a_byte_that_changed_is_found(stopped: Path, tmp_path: Path) -> None:
     data = bytearray((stopped / "best.pt").read_bytes())
     data[len(data) // 2] ^= 0xFF
@@ -47,6 +56,58 @@ def test_weights_that_are_no_numbers_are_refused(factor: complex, stopped: Path,
         Checkpoint.load(path)
     with pytest.raises(ModelError, match="weights that are no numbers"):
         run("fit", "--resume", path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (first_weight(lambda weights: torch.zeros(1).expand(10**6, 10**6)), "larger than what is stored of it"),
+        (first_weight(lambda weights: weights.to_sparse()), "sparse, quantised or of no device"),
+        (first_weight(lambda weights: weights.to("meta")), "sparse, quantised or of no device"),
+        (first_weight(lambda weights: torch.quantize_per_tensor(weights, 0.1, 0, torch.qint8)), "sparse, quantised"),
+        (first_weight(lambda weights: weights.double() * 0 + 1e300), "weights that are no numbers"),
+        (first_weight(lambda weights: weights.tolist()), "a list, no tensor"),
+        (lambda content: content.update(epochs_trained=float("inf")), "incomplete or broken"),
+        (lambda content: content.update(epochs_trained=-1), "incomplete or broken"),
+        (lambda content: content["provenance"].update(licence=[]), "incomplete or broken"),
+        (lambda content: content["model"].update(std_rgb=[0.0] * 3), "incomplete or broken"),
+        (lambda content: content["model"].update(mean_rgb=[float("nan")] * 3), "incomplete or broken"),
+        (lambda content: content["metrics"].update(temperature=float("nan")), "its temperature: "),
+        (lambda content: content["metrics"].update(operating={"person": float("nan")}), "its operating: "),
+        (lambda content: content["metrics"].update(site_confidence={"steps": 3}), "its site_confidence: "),
+        (lambda content: content["metrics"].update(x=nested(100)), "nested in more than 64 levels"),
+    ],
+)
+def test_what_no_run_writes_is_refused_before_it_flies(
+    change: Callable[[dict[str, Any]], object], words: str, stopped: Path, tmp_path: Path
+) -> None:
+    path = changed(stopped, tmp_path / "last.pt", change)
+    with pytest.raises(ModelError, match=words):
+        Checkpoint.load(path)
+
+
+def test_a_file_that_would_fill_the_memory_is_not_unpacked(stopped: Path, tmp_path: Path) -> None:
+    with ZipFile(stopped / "best.pt") as archive, ZipFile(tmp_path / "best.pt", "w", ZIP_DEFLATED) as bomb:
+        for name in archive.namelist():
+            data = archive.read(name)
+            bomb.writestr(name, data if "/data/" not in name else bytes(1 << 20))
+    with pytest.raises(ModelError, match="unpack to more"):
+        Checkpoint.load(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        ({"features.0.weight": torch.full((3,), float("nan"))}, "are no numbers"),
+        ({5: torch.zeros(3)}, "expected tensors by name"),
+        ({"classifier.1.bias": torch.tensor(1.0)}, "only 0 of the encoder's"),
+    ],
+)
+def test_encoder_weights_that_are_none_are_refused(tensors: Any, words: str, tmp_path: Path) -> None:
+    torch.save(tensors, tmp_path / "encoder.pth")
+    network = build(ModelConfig(classes=2, width_px=64, height_px=32, encoder_depth=3, decoder_channels=(16, 8, 8)))
+    with pytest.raises(ModelError, match=words):
+        EncoderWeights(tmp_path / "encoder.pth").load_into(network.encoder)
 
 
 @pytest.mark.parametrize(
