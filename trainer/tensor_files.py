@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from landing.errors import ModelError
 from landing.reading import open_file
 
 CHECKPOINT_BYTES = 16 << 30
+CODE = re.compile(r"Unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)")
 MOST_DEPTH = 64
 """Of values within values: the state of a run has some ten."""
 
@@ -52,11 +54,16 @@ def load_tensors(path: Path, what: str) -> dict[str, Any]:
         _require_plain(loaded)
     except ModelError:
         raise
+    except UnpicklingError as error:  # torch's own words say how to run what the file holds
+        code = CODE.search(str(error))
+        reason = "it is damaged, or no torch file: copy it again"
+        if code is not None:
+            reason = f"it holds {code[1]}, which could run code: give a file of tensors and plain values"
+        raise ModelError(f"{what} {path} cannot be read: {reason}") from error
     except (
         OSError,
         RuntimeError,
         EOFError,
-        UnpicklingError,
         ValueError,
         LookupError,
         TypeError,
