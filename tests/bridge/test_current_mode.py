@@ -47,7 +47,7 @@ class Line:
         self.hear(mavlink.MAVLink_radio_status_message(0, 0, 0, 0, 0, 0, 0))
 
     def ask(self, command, number: int = 1) -> None:
-        self.telemetry.fix = GlobalFix(self.now_ns, GlobalPlace(47.0, 8.0, 500.0), (0.0, 0.0, -8.0))
+        self.telemetry.fixes.newest = GlobalFix(self.now_ns, GlobalPlace(47.0, 8.0, 500.0), (0.0, 0.0, -8.0))
         self.telemetry.ask(CommandRequest(number, command), self.now_ns)
 
     def sent(self):

@@ -224,7 +224,7 @@ def test_a_pilot_who_sends_the_held_vehicle_elsewhere_in_our_mode_is_obeyed():
     flight = descending(intrusion=Intrusion())
     flight.run(lambda: flight.authority == "hold", 30)
     flight.run_for(2)
-    count, fix = len(flight.commands), flight.link.telemetry.fix
+    count, fix = len(flight.commands), flight.link.telemetry.fixes.newest
     to = fix.global_of((flight.vehicle.n_m - 25.0, flight.vehicle.e_m, fix.position_ned_m[2]))
     place = (round(to.latitude_deg * 1e7), round(to.longitude_deg * 1e7), to.altitude_m)
     go = (mavlink.MAV_FRAME_GLOBAL, mavlink.MAV_CMD_DO_REPOSITION, 0, 0, -1.0, 1.0, 0.0, math.nan)
