@@ -104,7 +104,7 @@ class LandingSite:
         position_ned_m: Centre of the disc, local NED; down is the ground plane.
         clearance_m: Radius around the centre free of everything non-landable or unknown, with the clearance of each
             hazard already taken off.
-        area_m2: Clean area of the region that the site lies in.
+        area_m2: Where the vehicle's middle keeps every clearance, around the site; 0 in a gap that just fits.
         first_seen_ns, last_seen_ns: Capture times of the first and newest frame supporting it.
         confidence: By the newest frame; None where that does not show the whole site, or the model says none.
         surface: What it lies on; None where the taxonomy calls all landable ground alike.

@@ -41,7 +41,7 @@ class Candidate:
     Attributes:
         north_m, east_m: Centre of the disc, local NED.
         clearance_m: Radius around it that is free of everything, hazard clearances taken off.
-        area_m2: Clean area of its region.
+        area_m2: Of its region: where the vehicle's middle may come down.
         score_m: See `score_grid`; the clearance where no height was given.
     """
 
