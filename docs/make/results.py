@@ -29,9 +29,9 @@ What was measured, with the day, the commit of the code, and the file with the r
 
 **Read it like this.** A figure holds for the code of its commit. Where the day is older than the newest change of the
 decision ([changelog](../CHANGELOG.md)), it tells what an older decision did. A landing counts as safe when every cell
-within the vehicle's radius is landable by the ground truth. The campaigns below were judged at the touchdown alone;
-today's judge also asks whom and what the vehicle met on its way. Brackets hold Wilson's 95 % interval. Simulators are
-not fields: **no figure here is from a flight in the open.** [SAFETY.md](../SAFETY.md) says what is promised.
+within the vehicle's radius is landable by the ground truth. A campaign is also judged by whom and what the vehicle met
+on its way; a row says so where it was judged at the touchdown alone. Brackets hold Wilson's 95 % interval. Simulators
+are not fields: **no figure here is from a flight in the open.** [SAFETY.md](../SAFETY.md) says what is promised.
 """
 
 END = """## How to measure it again
@@ -102,6 +102,13 @@ def percent(value: float, digits: int = 0) -> str:
     return f"{value * 100:.{digits}f} %"
 
 
+def met(shares: dict[str, Any]) -> str:
+    """Return in words how many flights met somebody or something on their way; an older judge did not ask."""
+    if "struck" not in shares:
+        return "; judged at the touchdown alone"
+    return f"; met somebody or something on the way: {share(shares['struck'])}"
+
+
 def simulated() -> Iterator[Row]:
     """Yield landings in our own simulator."""
     name = "landings-synthetic.json"
@@ -147,7 +154,7 @@ def network_flights() -> Iterator[Row]:
             f"looks can tell: {share(shares['unsafe_by_looks'])}, as only relief can: "
             f"{share(shares['unsafe_by_relief'])}{on and f' (on {on})'}; given up although there was a site: "
             f"{share(shares['false_no_site'])}; a person within 2 m of the touchdown: "
-            f"{share(shares['person_within_2m'])}",
+            f"{share(shares['person_within_2m'])}{met(shares)}",
             name,
         )
 
@@ -163,7 +170,8 @@ def failsafes() -> Iterator[Row]:
             "station orders the landing, nobody at the sticks",
             f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; a person within "
             f"2 m of the touchdown: {share(shares['person_within_2m'])}; held longer than the battery allows: "
-            f"{share(shares['held_too_long'])}; batteries empty in the air: {share(shares['battery_empty'])}",
+            f"{share(shares['held_too_long'])}; batteries empty in the air: {share(shares['battery_empty'])}"
+            f"{met(shares)}",
             name,
         )
 
@@ -192,17 +200,19 @@ def mistaken_flights() -> Row:
     name = "mistaken_flights.json"
     data = figures(name)
     mistaken, right = (data[way]["shares"] for way in ("mistaken", "right"))
-    kinds = "; ".join(
-        f"{kind} {d['named']['count']} of {d['flights']}" + (f", {d['median_s']} s" if d["median_s"] is not None else "")
+    kinds = ", ".join(
+        f"{kind} {d['named']['count']} of {d['flights']} (median {d['median_s']} s)"
         for kind, d in data["kinds"].items()
+        if d["median_s"] is not None
     )
+    never = ", ".join(kind for kind, d in data["kinds"].items() if d["median_s"] is None)
     return Row(
         f"`touchdown sim campaign --mistakes all`, {data['scenes']} raised {data['split']} scenes: a mistake of set-up "
         "or a silent fault in each, the measured mistakes of the demo network",
         f"**unsafe: {share(mistaken['unsafe'])}** (the same scenes without it: {share(right['unsafe'])}); given up "
         f"although there was a site: {share(mistaken['false_no_site'])} ({share(right['false_no_site'])}); "
         f"named: {share(mistaken['mistake_named'])}, wrongly: {share(mistaken['mistake_named_wrongly'])}; "
-        f"each named, and its median time: {kinds}",
+        f"{kinds}{never and f'; never named: {never}'}",
         name,
     )
 
@@ -265,7 +275,7 @@ def proving_ground() -> Iterator[Row]:
         f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; given up although "
         f"there was a site: {share(shares['false_no_site'])}; landed where none was promised: "
         f"{share(shares['landed_without_site'])}; a person within 2 m of the touchdown: "
-        f"{share(shares['person_within_2m'])}",
+        f"{share(shares['person_within_2m'])}{met(shares)}",
         name,
     )
     names = {

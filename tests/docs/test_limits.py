@@ -16,9 +16,10 @@ def result(name: str) -> dict[str, Any]:
 
 
 def test_people_near_the_end_of_a_landing_are_told() -> None:
-    ours = result("proving_ground.json")["touchdown"]
-    landings, nearest_m = ours["shares"]["person_within_2m"]["of"], ours["last_5m_person_m"]["least"]
-    assert f"In one at least of those {landings} landings somebody was as near as {nearest_m:.1f} m" in SAFETY
+    ours = result("proving_ground.json")["touchdown"]["shares"]
+    near, safe = ours["person_within_2m"], ours["success"]
+    assert (near["count"], f"Of {near['of']} touchdowns one had a person within 2 m" in SAFETY) == (1, True)
+    assert f"{safe['count']} of {safe['of']} landings that ended where a site exists were safe" in SAFETY
     soon = result("failsafes.json")["levels"]["guard"]["shares"]["reaction_within_300ms"]
     assert f"failsafe landings {soon['count']} of {soon['of']} in view were answered so soon" in SAFETY
     stopped = result("sitl-ardupilot.json")["series"]["hazard"]["summary"]

@@ -270,8 +270,8 @@ class Case:
                 "a person who "
                 f"walks in under `guard`: {figures['sitl_person']} safe, nearest person {figures['sitl_nearest_m']} m.",
                 f"The demo network itself, on its own pictures of {figures['network_scenes']} scenes: "
-                f"{figures['network_safe']} safe, {figures['network_given_up']} given up. What was not safe above "
-                f"lay on slopes, which look like lawn to it: [SAFETY.md]({self.links}SAFETY.md), measured limits.",
+                f"{figures['network_safe']} safe, {figures['network_given_up']} given up. Why landings above were "
+                f"not safe: [SAFETY.md]({self.links}SAFETY.md), measured limits.",
                 "No flight hours on real vehicles stand behind these figures.",
             ]
         )
