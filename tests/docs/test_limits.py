@@ -25,3 +25,17 @@ def test_people_near_the_end_of_a_landing_are_told() -> None:
     stopped = result("sitl-ardupilot.json")["series"]["hazard"]["summary"]
     assert f"{stopped['verdicts']['landed-safe']} of {stopped['flights']} on ArduCopter 4.6.2" in SAFETY
     assert f"nearest person {stopped['person_m']['min']:.1f} m" in SAFETY
+
+
+def test_flights_with_mistakes_of_set_up_are_told() -> None:
+    flown = result("mistaken_flights.json")
+    shares = flown["mistaken"]["shares"]
+    medians = {kind: figures["median_s"] for kind, figures in flown["kinds"].items()}
+    assert f"{flown['scenes']} {flown['split']} scenes with a mistake of set-up" in SAFETY
+    assert shares["mistake_named"]["count"] == flown["scenes"]
+    assert not any(kind.startswith("landed") for d in flown["kinds"].values() for kind in d["verdicts"])
+    slowest = max(s for kind, s in medians.items() if kind != "height")
+    assert f"a wrong height {medians['height']:.0f} s after it began in the median" in SAFETY
+    assert slowest < 9.0 and "every other kind within 9 s" in SAFETY
+    safe, given_up = (flown["right"]["shares"][name] for name in ("success", "false_no_site"))
+    assert f"{safe['count']} of {safe['of']} landings safe, {given_up['count']} of {given_up['of']} given up" in SAFETY
