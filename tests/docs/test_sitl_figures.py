@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -29,6 +30,13 @@ def test_landings_of_the_demo_network() -> None:
     assert f"{ardupilot} landings safe on ArduCopter 4.7, {px4} on PX4 1.17; one each on a slope" in SAFETY
     nearest_m = min(series("sitl-network.json", a)["summary"]["person_m"]["min"] for a in ("ardupilot", "px4"))
     assert f"nobody nearer than {nearest_m:.1f} m (`benchmarks/results/sitl-network.json`)" in SAFETY
+
+
+def test_the_newest_landings_of_the_demo_network() -> None:
+    flights = series("sitl-network.json", "ardupilot")["flights"]
+    newest = Counter(flight["verdict"] for flight in flights[-30:])
+    assert newest == {"landed-safe": 25, "handed-back": 3, "no-site": 2}
+    assert "The newest 30 on ArduCopter (2026-12-01): 25 safe, none unsafe, 3 handed back" in SAFETY
 
 
 def test_failsafe_landings() -> None:
