@@ -50,8 +50,7 @@ WAY_DOWN = (
     PilotText("another site, confirming", "The place has changed.", "Hover. Wait for track."),
     PilotText(
         "site <radius> m clear, <area> m2",
-        "The place has free ground of that radius around its middle; the area is where that middle may lie, "
-        "0 in a gap that just fits.",
+        "Free ground of that radius around its middle, which may lie anywhere in that area: 0 in a gap that just fits.",
         "Does the room look right to you?",
     ),
     PilotText(", on <surface>", "What the place lies on, and why somebody may come there."),

@@ -38,12 +38,12 @@ _ATTRIBUTE_FLOAT, _ATTRIBUTE_FLOATS = 2, 7
 _DATA_TYPE, _FLOATS, _INT32, _NAME, _RAW, _DOUBLES = 2, 4, 5, 8, 9, 10
 _FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16 = 1, 10, 11, 16
 _INFINITY = {
-    _FLOAT: np.uint32(0x7F800000),
-    _FLOAT16: np.uint16(0x7C00),
-    _DOUBLE: np.uint64(0x7FF0000000000000),
-    _BFLOAT16: np.uint16(0x7F80),
+    _FLOAT: ("<u4", 0x7F800000),
+    _FLOAT16: ("<u2", 0x7C00),
+    _DOUBLE: ("<u8", 0x7FF0000000000000),
+    _BFLOAT16: ("<u2", 0x7F80),
 }
-"""Bits of infinity in each type of real numbers of onnx.proto; those of NaN are more."""
+"""Form and bits of infinity in each type of real numbers of onnx.proto; the bits of NaN are more."""
 
 
 class _DamagedError(ValueError):
@@ -182,16 +182,16 @@ def _require_numbers(tensor: memoryview) -> None:
 
 def _holds_nan(value: memoryview | int, kind: int) -> bool:
     """Tell whether numbers of a type of onnx.proto, or the bits of one, hold NaN."""
-    infinity = _INFINITY.get(kind)
-    if infinity is None:
+    if kind not in _INFINITY:
         return False
-    size = infinity.itemsize
+    form, infinity = _INFINITY[kind]
+    size = np.dtype(form).itemsize
     if isinstance(value, int):
         value = memoryview(value.to_bytes(10, "little")[:size])
     if len(value) % size:
         return False  # of no such type: the runtime says so
-    bits = np.frombuffer(value, infinity.dtype.newbyteorder("<"))
-    return bool((bits & type(infinity)((1 << (8 * size - 1)) - 1) > infinity).any())
+    unsigned = np.frombuffer(value, form) & ((1 << (8 * size - 1)) - 1)
+    return bool((unsigned > infinity).any())
 
 
 def _small_varints(packed: memoryview) -> npt.NDArray[np.int64]:
@@ -238,8 +238,8 @@ def _spans(message: memoryview) -> Iterator[tuple[int, memoryview | int, int]]:
         if at + length > end:
             raise _DamagedError(f"a field of {length} bytes where {end - at} are left")
         start, at = at, at + length
-        value = message[start:at]
-        yield number, value if wire_type == 2 else int.from_bytes(value, "little"), at
+        held = message[start:at]
+        yield number, held if wire_type == 2 else int.from_bytes(held, "little"), at
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:

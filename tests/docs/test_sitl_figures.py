@@ -36,7 +36,7 @@ def test_the_newest_landings_of_the_demo_network() -> None:
     flights = series("sitl-network.json", "ardupilot")["flights"]
     newest = Counter(flight["verdict"] for flight in flights[-30:])
     assert newest == {"landed-safe": 25, "handed-back": 3, "no-site": 2}
-    assert "The newest 30 on ArduCopter (2026-12-01): 25 safe, none unsafe, 3 handed back" in SAFETY
+    assert "The newest 30 on ArduCopter (2026-12-01): 25 safe, none unsafe, 3 handed back when" in SAFETY
 
 
 def test_failsafe_landings() -> None:
