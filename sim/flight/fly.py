@@ -342,5 +342,5 @@ def _facts(result: FlightResult) -> list[str]:
     if result.reason:
         facts.append(result.reason)
     if result.manual_takeovers:
-        facts.append(f"pilot took over {result.manual_takeovers} times")
+        facts.append(f"manual takeovers: {result.manual_takeovers}")
     return facts
