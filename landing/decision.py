@@ -8,7 +8,7 @@ from landing.choice.last_resort import LastResort
 from landing.choice.way import Way
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.pad.track import PadReport
-from landing.site import Intruder, LandingSite, Selection
+from landing.site import Intruder, LandingSite, Selection, shifted
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Decision:
             return None
         selection = self.selection
         if isinstance(selection, LandingSite):
-            selection = selection.moved(shift)
+            selection = shifted(selection, shift)
         resort = self.last_resort
         if resort is not None:
             resort = replace(resort, position_ned_m=shift.point(resort.position_ned_m))

@@ -129,11 +129,6 @@ class LandingSite:
         north_mps, east_mps = self.pad.velocity_ne_mps
         return north_m + north_mps * passed_s, east_m + east_mps * passed_s, down_m
 
-    def moved(self, shift: FrameShift) -> LandingSite:
-        """The same ground after a shift of the local frame."""
-        pad = None if self.pad is None else replace(self.pad, velocity_ne_mps=shift.course(self.pad.velocity_ne_mps))
-        return replace(self, position_ned_m=shift.point(self.position_ned_m), pad=pad)
-
     @property
     def text(self) -> str:
         """One line in words, with numbers and units."""
@@ -190,3 +185,9 @@ class Intruder:
 def radius_in_words(radius_m: float) -> str:
     """A radius, m, to 0.1 m, rounded down: one that is too small never reads like the one that is needed."""
     return f"{math.floor(10.0 * radius_m + 1e-3) / 10.0:.1f}"
+
+
+def shifted(site: LandingSite, shift: FrameShift) -> LandingSite:
+    """The same ground after a shift of the local frame."""
+    pad = None if site.pad is None else replace(site.pad, velocity_ne_mps=shift.course(site.pad.velocity_ne_mps))
+    return replace(site, position_ned_m=shift.point(site.position_ned_m), pad=pad)

@@ -17,7 +17,7 @@ from landing.ground.surface import mean_quality, surface_at
 from landing.ground.view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.relief.ground import NOT_KNOWN, ReliefGround
 from landing.settings import DecisionSettings
-from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Pad, Selection
+from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Pad, Selection, shifted
 from landing.taxonomy import HAZARD_ROLES, Role, Surface
 
 STANDING_ROLES = tuple(role for role in HAZARD_ROLES if role not in MOVING_ROLES)
@@ -157,7 +157,7 @@ class SiteTracker:
     def moved(self, shift: FrameShift) -> None:
         """Follows a reset of the estimator: site and lost places keep their ground."""
         if self.site is not None:
-            self.site = self.site.moved(shift)
+            self.site = shifted(self.site, shift)
         self._better.moved(shift)
         self._lost.moved(shift)
 
