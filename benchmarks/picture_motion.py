@@ -26,11 +26,12 @@ from landing.motion.check import MotionReport
 from landing.motion.corners import anchor_rays
 from landing.motion.mistakes import KINDS, LOOPED, STATED
 from landing.motion.pairs import ANCHORS, CameraTrack, Pairs, Setup
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
 from landing.site import NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects
+from sim.campaign.landing import UNCHECKED
 from sim.vehicle import Vehicle, Wind
 from sim.world import parse_world_spec
 
@@ -173,7 +174,7 @@ def watch(flown: Film, error: Error, seed: int, seconds: list[float]) -> list[Se
     scale = error.height * (1 + 0.01 * rng.normal())
     pitch, yaw, roll = 0.7 * rng.normal(size=3)
     mount = Mount(roll, -90.0 + pitch, yaw)
-    monitor = PictureMonitor(PictureSettings(), error.camera(replace(flown.camera, mount=mount)))
+    monitor = PictureMonitor(UNCHECKED, error.camera(replace(flown.camera, mount=mount)))
     seen = []
     for number in range(len(flown.pictures)):
         t_s = number / FPS

@@ -61,7 +61,7 @@ BEAMS = (8, 35.0)
 """Sensors of an array and their angle off straight down, degrees."""
 
 UNCHECKED = PictureSettings(least_sharpness=0.0)
-"""Pictures of a campaign are small ones made large."""
+"""Pictures of a campaign are small ones made large, and from near a world is coarser than the camera."""
 
 
 def no_scale(camera: CameraModel) -> GroundScale | None:

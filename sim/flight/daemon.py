@@ -66,11 +66,12 @@ def daemon_config(
         },
         "link": {"connection": daemon_link},
         "decision": {"vehicle_radius_m": plan.vehicle_radius_m},
+        "picture": {"least_sharpness": 0.0},  # from near a world is coarser than the camera
         "log": {"events": "events.jsonl"},
     }
     if plan.painted:  # one flat colour over the whole picture, be it dark, is no fault there
-        unchecked = dict.fromkeys(("least_brightness", "least_contrast", "least_sharpness"), 0.0)
-        sections["picture"] = {**unchecked, "frozen_after_m": 10.0, "frozen_after_deg": 90.0}
+        unchecked = dict.fromkeys(("least_brightness", "least_contrast"), 0.0)
+        sections["picture"] |= {**unchecked, "frozen_after_m": 10.0, "frozen_after_deg": 90.0}
     if plan.authority != "advise":
         # The stand-in's flight begins in the air.
         sections["authority"] = {"level": plan.authority, "begin_in_air": True}
