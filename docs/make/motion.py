@@ -65,7 +65,7 @@ def mistakes() -> str:
     words = (
         f"Without a mistake, {good['of']} flights, {60 * good['hours']:.0f} simulated minutes: a mistake of set-up was "
         f"named falsely in {len(good['false alarms']) - sum(counts_of)}; a live picture was called frozen first in "
-        f"{counts_of[0]}, a loop first in {counts_of[1]}. Sharpness was not asked for: from near drawn ground is coarser "
-        "than the camera. On photographs it is: [results](../results.md)."
+        f"{counts_of[0]}, a loop first in {counts_of[1]}. Sharpness was not asked for: from near drawn ground is "
+        "coarser than the camera. On photographs it is: [results](../results.md)."
     )
     return f"{table(head, rows).rstrip()}\n\n{words}\n"
