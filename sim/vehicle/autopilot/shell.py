@@ -98,6 +98,12 @@ class _Listener:
             return
         data = bytes(message.pack(self._mav))
         self._mav.seq = (self._mav.seq + 1) % 256
+        self.pass_on(data)
+
+    def pass_on(self, data: bytes) -> None:
+        """Sends a frame as it came from another link."""
+        if self._client is None:
+            return
         try:
             if self._client.send(data) < len(data):
                 self.drop()  # half a frame went out: resynchronise by a new connection
@@ -172,8 +178,18 @@ class Shell:
         for sock in ready:
             for message in self._links[owners[sock]].receive():
                 self._autopilot.receive(owners[sock], message)
+                if self._is_for_another(message):
+                    for link in self._links:
+                        if link is not self._links[owners[sock]]:
+                            link.pass_on(bytes(message.get_msgbuf()))
         if ready:
             self._flush()
+
+    def _is_for_another(self, message: Any) -> bool:
+        """Return True for what is addressed to another component of the vehicle: both autopilots pass it on."""
+        own = (0, mavlink.MAV_COMP_ID_AUTOPILOT1)
+        addressed = getattr(message, "target_system", None) == self._autopilot.system_id
+        return addressed and getattr(message, "target_component", 0) not in own
 
     def _flush(self) -> None:
         for index, message in self._autopilot.take_outbox():
