@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from edge.runtimes import load_runtime
-from export.files import read_model, redescribe, require_onnx, spec_of, write_model
+from export.files import read_model, redescribe, require_onnx, require_target, spec_of, write_model
 from landing.errors import DataError, FileError
 from landing.model.confidence import SiteConfidence
 from landing.settings import DecisionSettings
@@ -48,6 +48,7 @@ def write_confidence(
         TouchdownError: A file cannot be written.
     """
     require_onnx(source, "confidence")
+    require_target(output)
     if report is not None:
         require_folder(report, "--report")
     model = read_model(source)

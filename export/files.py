@@ -15,7 +15,7 @@ from edge.runtimes.onnx_file import read_onnx
 from export.manifest import staging
 from landing.errors import InvalidValueError, ModelError, first_line
 from landing.model.artefact import GATE_KEY, GateReport
-from landing.model.spec import METADATA_KEY, ModelSpec
+from landing.model.spec import METADATA_KEY, ModelSpec, OperatingPoint
 from landing.reading import take_name
 
 OPSET = 18
@@ -84,9 +84,28 @@ def gate_of(model: onnx.ModelProto, origin: str | Path, key: str = GATE_KEY) -> 
     return GateReport.from_metadata(metadata_of(model), f"model {origin}", key)
 
 
+def refusal_of(model: onnx.ModelProto, origin: str | Path) -> GateReport | None:
+    """The report of a gate that refused a file, None where none did: it holds for what is made of the file, too.
+
+    Else a network that was found to decide otherwise would fly in another form, as one that nobody judged.
+
+    Raises:
+        ModelError: The report is damaged.
+    """
+    gate = gate_of(model, origin)
+    return None if gate is None or gate.passed else gate
+
+
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
     """A graph's metadata by key."""
     return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def at_thresholds(spec: ModelSpec, point: OperatingPoint | None) -> ModelSpec:
+    """The description with another operating point; figures at the former one are taken out."""
+    kept = {name: value for name, value in spec.provenance.metrics.items() if "operating" not in name}
+    provenance = spec.provenance.model_copy(update={"metrics": kept})
+    return spec.model_copy(update={"operating": point, "provenance": provenance})
 
 
 def describe(model: onnx.ModelProto, spec: ModelSpec, gate: GateReport | None = None) -> None:
@@ -103,6 +122,17 @@ def redescribe(model: onnx.ModelProto, spec: ModelSpec) -> None:
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             entry.value = spec.to_json()
+
+
+def require_target(target: Path) -> None:
+    """Requires that a file can be written there, before hours of measuring.
+
+    Raises:
+        InvalidValueError: The folder does not exist.
+        TouchdownError: The folder cannot be written to.
+    """
+    with staging(target):
+        pass
 
 
 def write_model(model: onnx.ModelProto, target: str | Path) -> int:

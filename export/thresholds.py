@@ -1,4 +1,4 @@
-"""Finished models judged on labelled pictures, and their thresholds chosen anew: graph and proofs stay."""
+"""Finished models judged on labelled pictures, and their thresholds chosen anew: the graph stays."""
 
 from __future__ import annotations
 
@@ -9,12 +9,25 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 
 from edge.runtimes import load_runtime
 from edge.runtimes.contract import Runtime
-from export.files import read_model, redescribe, require_onnx, spec_of, write_model
+from export.files import (
+    at_thresholds,
+    describe,
+    gate_of,
+    read_model,
+    redescribe,
+    require_onnx,
+    require_target,
+    spec_of,
+    write_model,
+)
 from landing.errors import DataError
+from landing.model.operating import SETTING_OF
 from landing.model.spec import ModelSpec, OperatingPoint
+from landing.progress import say
 from landing.reading import sha256_of
 from landing.settings import DecisionSettings
 from landing.types import ByteArray, Frame, Segmentation
@@ -164,13 +177,6 @@ def _name(path: Path, paths: Sequence[Path]) -> str:
     return path.stem if len({p.stem for p in paths}) == len(paths) else str(path)
 
 
-def with_thresholds(spec: ModelSpec, point: OperatingPoint) -> ModelSpec:
-    """Return the description with another operating point; figures at the former one are taken out."""
-    kept = {name: value for name, value in spec.provenance.metrics.items() if "operating" not in name}
-    provenance = spec.provenance.model_copy(update={"metrics": kept})
-    return spec.model_copy(update={"operating": point, "provenance": provenance})
-
-
 def write_thresholds(
     source: Path, output: Path, ground: JudgingGround, targets: Targets, out: Path | None = None
 ) -> tuple[OperatingPoint, list[Column]]:
@@ -178,7 +184,8 @@ def write_thresholds(
 
     Args:
         source: ONNX file of ours.
-        output: File to write; the source itself is replaced whole or not at all.
+        output: File to write; the source itself is replaced whole or not at all. A gate that was passed at other
+            thresholds is not kept.
         ground: Pictures that did not train it.
         targets: Wanted results.
         out: Folder for a report of the model before and after; None writes none.
@@ -192,6 +199,7 @@ def write_thresholds(
         TouchdownError: A file cannot be written.
     """
     require_onnx(source, "thresholds")
+    require_target(output)
     if out is not None:
         report.require_folder(out)
     model = read_model(source)
@@ -208,6 +216,18 @@ def write_thresholds(
             columns = [looked.column("before", pictures, spec.operating), looked.column("after", pictures, point)]
             frames = {c["id"]: draw(_Eyes(runtime).classes, spec.taxonomy, pictures, c, chosen(c)) for c in columns}
             report.write(out, columns, frames)
-    redescribe(model, with_thresholds(spec, point))
+    _put(model, at_thresholds(spec, point), spec.operating, source)
     write_model(model, output)
     return point, columns
+
+
+def _put(model: onnx.ModelProto, spec: ModelSpec, former: OperatingPoint | None, source: Path) -> None:
+    """Describes a model anew; a gate that it passed at other thresholds is no proof of these, and is taken out."""
+    chosen = spec.operating
+    assert chosen is not None
+    if former is not None and all(former.of_role(role) == chosen.of_role(role) for role in SETTING_OF):
+        redescribe(model, spec)
+        return
+    if gate_of(model, source) is not None:  # a model that its gate refused was not loaded
+        say("its gate was passed at the former thresholds: prove it again with `touchdown export verify`")
+    describe(model, spec)
