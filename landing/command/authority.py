@@ -225,7 +225,7 @@ class Authority:
             self._stand_down(now_ns, FAILSAFE_WORDS)
         elif its_own:
             self._rest(now_ns, FAILSAFE_WORDS)
-        elif self._done(inputs, modes):
+        elif self._done(inputs, modes) and not self._pilot.settling:
             self._act(inputs, modes)
 
     def _flown_away(self, now_ns: int) -> str | None:
@@ -408,7 +408,7 @@ class Authority:
             self._rest(inputs.now_ns, inputs.output.reason)
         elif inputs.vehicle.mode == modes.hold and not self._stands(inputs.now_ns):
             self._rest(inputs.now_ns, "the vehicle is flown on")
-        elif self._passed(inputs.now_ns, self._settings.announce_s) and not self._pilot.settling:
+        elif self._passed(inputs.now_ns, self._settings.announce_s):
             if inputs.vehicle.mode == modes.hold:
                 self._go_on(inputs, modes)
             else:
@@ -420,7 +420,7 @@ class Authority:
             self._stand_down(inputs.now_ns, "the vehicle does not land any more")
             return
         goes_on = inputs.vehicle.way_down is not WayDown.LAND and inputs.vehicle.touching_down is False
-        if goes_on or self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
+        if goes_on or (height_m is not None and height_m < settings.floor_height_m):
             return
         somebody = self._somebody(inputs)
         if inputs.vehicle.failsafe:  # it lands because it must: nothing but a person holds it up, and only for a time

@@ -814,6 +814,18 @@ def test_a_hand_still_on_the_sticks_at_the_order_is_no_word_but_nothing_is_comma
     assert w.requests == [Hold()]
 
 
+def test_a_hand_that_comes_back_to_the_sticks_right_after_the_order_waits_for_no_step_aside():
+    w = world()
+    w.land()
+    w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
+    w.until("look", 0.2)
+    w.sticks = replace(REST, roll=0.6)
+    w.run(0.5)
+    assert w.requests == [Hold()]
+    w.sticks = REST
+    w.until("aside", 0.2)
+
+
 @pytest.mark.parametrize("reports", [True, False])
 def test_without_a_transmitter_the_mode_is_the_pilots_voice(reports):
     w = world(sticks=None)
