@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from landing.command.orders import FlyTo, Hold, Land
 from landing.estimator import FrameShift
 from landing.vehicle import Autopilot, Battery
-from tests.landing.test_authority import GUARD, PERSON, on_its_way, world
+from tests.landing.test_authority import GUARD, LAND, PERSON, REST, on_its_way, world
 
 IN_FAILSAFE = GUARD.model_copy(update={"failsafe": "guard"})
 
@@ -174,3 +176,161 @@ def test_after_two_resumed_landings_a_climb_is_not_broken_off_for_a_site_on_the_
     w.height_m, w.site = 9.0, (0.0, 0.0, 0.0)
     w.run(5.0)
     assert (w.requests[-1] == Land()) is broken_off
+
+
+@pytest.mark.parametrize(("height_m", "after_s"), [(19.9, 1.5), (20.1, 5.0)])
+def test_a_missing_site_stops_it_after_one_and_a_half_seconds_and_high_up_after_five(height_m, after_s):
+    w = world(height_m=height_m)
+    w.land()
+    w.site = None
+    w.run(after_s - 0.1)
+    assert w.requests == []
+    w.run(0.2)
+    assert w.requests == [Hold()]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_below_the_commit_height_a_missing_site_stops_it_only_where_a_pad_has_left(gone):
+    w = world(GUARD.model_copy(update={"look_s": 0.0}), height_m=2.9)
+    w.land()
+    w.site, w.pad_gone = None, gone
+    w.run(GUARD.grace_s + 0.2)
+    assert bool(w.requests) is gone
+
+
+def test_it_does_not_stop_to_look_around_over_a_pad_that_moves():
+    w = world(pad_ne_mps=(1.0, 0.0))
+    w.land()
+    w.height_m = 3.2
+    w.run(2.0)
+    assert w.requests == []
+
+
+def test_a_long_way_down_takes_nothing_of_the_time_for_all_tries():
+    w = world(GUARD.model_copy(update={"max_total_s": 12.0}))
+    w.land()
+    w.run(13.0)
+    w.intruder = PERSON
+    w.until("hold", 1.0)
+    w.intruder = None
+    w.until("guard", GUARD.calm_s + 1.0)
+
+
+def test_a_stick_that_moves_before_a_new_mode_is_explained_ends_it_at_once():
+    w = world(autopilot=Autopilot.PX4)
+    w.land()
+    w.run(1.2)
+    w.next_mode, w.sticks = "POSCTL", replace(REST, roll=0.6)
+    w.step()
+    assert w.state.value == "ended"
+
+
+def test_the_time_between_two_failsafes_in_one_hold_takes_nothing_of_what_the_battery_leaves():
+    w = world(IN_FAILSAFE, battery=Battery(600.0), failsafe=True, height_m=8.0)
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 1.0)
+    w.run(10.0)
+    w.failsafe = False
+    w.run(30.0)
+    w.failsafe = True
+    w.run(15.0)
+    assert Land() not in w.requests
+    w.until("hand-back", 6.0)
+
+
+def test_an_autopilot_of_an_unknown_kind_is_left_alone():
+    w = world(autopilot=Autopilot.UNKNOWN, mode="LAND", intruder=PERSON)
+    w.run(1.0)
+    assert w.requests == [] and w.state.value == "ready"
+
+
+@pytest.mark.parametrize("state", ["hold", "search", "climb", "approach", "aside"])
+def test_a_position_that_is_lost_for_a_moment_ends_nothing_in_the_air(state):
+    w = world(height_m=12.0)
+    w.land()
+    if state == "aside":
+        w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
+    else:
+        w.height_m, w.site = 6.0, None
+    if state in ("climb", "approach", "aside"):
+        w.until("look" if state == "aside" else "hold", 3.0)
+        w.run(0.1)
+        w.obeys = False
+        w.site = (9.0, 0.0, 0.0) if state == "approach" else w.site
+    w.until(state, 20.0)
+    w.run(1.0)
+    w.blind = True
+    w.run(2.0)
+    w.blind = False
+    w.run(0.2)
+    assert w.state.value == state
+
+
+@pytest.mark.parametrize(("height_m", "climbs"), [(28.9, True), (29.1, False)])
+def test_a_search_within_a_metre_of_the_ceiling_goes_on_beside_instead_of_above(height_m, climbs):
+    w = world(height_m=40.0, outlook_m=20.0)
+    w.land()
+    w.height_m, w.site = height_m, None
+    w.until("hold", 6.0)
+    w.run(GUARD.wait_s + 0.3)
+    assert ("climb" in w.log) is climbs and ("move" in w.log) is not climbs
+
+
+def held_in_a_failsafe_that_flies_home():
+    """Held for 20 s of the 30 s that a failsafe may be held up; then PX4's own next action flies home."""
+    w = world(IN_FAILSAFE.model_copy(update={"max_total_s": 25.0}), autopilot=Autopilot.PX4, battery=Battery(900.0))
+    w.land()
+    w.failsafe, w.intruder, w.height_m = True, PERSON, 8.0
+    w.until("hold", 1.0)
+    w.run(20.0)
+    w.mode, w.failsafe_mode, w.touching_down, w.intruder = "AUTO.RTL", True, False, None
+    w.until("ready", 1.0)
+    w.failsafe = w.failsafe_mode = False
+    return w
+
+
+@pytest.mark.parametrize(("flown_by_hand", "spent"), [(False, True), (True, False)])
+def test_the_time_for_all_tries_begins_anew_only_after_the_pilot_has_flown(flown_by_hand, spent):
+    w = held_in_a_failsafe_that_flies_home()
+    if flown_by_hand:
+        w.mode = "POSCTL"
+        w.run(1.0)
+        w.mode = "AUTO.PRECLAND"
+    w.touching_down = True
+    w.until("guard", 5.0)
+    w.intruder = PERSON
+    w.until("hold", 1.0)
+    w.run(8.0)
+    assert (w.state.value == "ended") is spent
+
+
+def test_a_landing_is_not_accompanied_by_a_site_that_it_no_longer_sees():
+    w = world(mode="AUTO", touching_down=False)
+    w.run(1.0)
+    w.site, w.touching_down = None, True
+    w.run(3.0)
+    assert w.state.value == "ready"
+    w.site = (0.0, 0.0, 0.0)
+    w.until("guard", 0.2)
+
+
+@pytest.mark.parametrize(("height_m", "begins"), [(4.9, False), (5.1, True)])
+def test_land_begins_from_five_metres_on(height_m, begins):
+    w = world(LAND, site=(12.0, 0.0, 0.0), height_m=height_m)
+    w.run(1.0)
+    w.mode = "GUIDED"
+    w.run(3.0)
+    assert ("announce" in w.log) is begins
+
+
+@pytest.mark.parametrize("lacks", [{"site": None}, {"failsafe": True}, {"fence_open": True}, {"blind": True}])
+def test_land_does_not_begin_without_a_site_or_in_the_autopilots_own_failsafe(lacks):
+    w = world(LAND.model_copy(update={"failsafe": "guard"}), site=(12.0, 0.0, 0.0))
+    w.run(1.0)
+    w.mode = "GUIDED"
+    w.step()
+    for name, value in lacks.items():
+        setattr(w, name, value)
+    w.run(5.0)
+    assert w.state.value == "ready" and w.requests == []
