@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from landing.command.orders import FlyTo, Hold, Land
+from landing.command.orders import AnswerKind, FlyTo, Hold, Land
 from landing.estimator import FrameShift
 from landing.vehicle import Autopilot, Battery
 from tests.landing.test_authority import GUARD, LAND, PERSON, REST, on_its_way, world
@@ -71,6 +71,7 @@ def test_a_flight_has_ten_seconds_and_one_for_each_30_cm():
     assert w.state.value == "approach"
     w.until("hold", 2.0)
     assert w.reasons[-1] == "the site is not reached; stops here"
+    w.until("ended", 1.0)
 
 
 def test_on_the_way_to_a_site_it_may_be_out_of_view_for_three_seconds_more_than_in_a_landing():
@@ -334,3 +335,49 @@ def test_land_does_not_begin_without_a_site_or_in_the_autopilots_own_failsafe(la
         setattr(w, name, value)
     w.run(5.0)
     assert w.state.value == "ready" and w.requests == []
+
+
+def test_land_leaves_a_way_home_without_waiting_for_the_vehicle_to_stand():
+    w = world(LAND.model_copy(update={"start_modes": ("RTL",)}), site=(12.0, 0.0, 0.0))
+    w.run(1.0)
+    w.mode = "RTL"
+    for k in range(120):
+        w.position = (0.0, 0.2 * k)
+        w.step()
+    assert w.requests[0] == Hold()
+
+
+def test_a_landing_mode_is_guarded_before_the_autopilot_tells_that_it_lands():
+    w = world(touching_down=False)
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 0.2)
+
+
+@pytest.mark.parametrize("change", [{"site": None}, {"intruder": PERSON}])
+def test_a_landing_whose_height_nobody_knows_is_stopped_as_any_other(change):
+    w = world(blind=True)
+    w.land()
+    for name, value in change.items():
+        setattr(w, name, value)
+    w.until("hold", GUARD.grace_s + 0.2)
+
+
+def test_a_last_landing_that_is_refused_in_a_failsafe_is_asked_for_once():
+    w = world(IN_FAILSAFE, battery=Battery(900.0))
+    w.land()
+    w.failsafe, w.intruder = True, PERSON
+    w.until("hold", 1.0)
+    w.run(20.0)
+    w.obeys, w.answers_with = False, AnswerKind.REFUSED
+    w.until("ended", 20.0)
+    assert w.requests.count(Land()) == 1
+
+
+@pytest.mark.parametrize(("height_m", "stopped"), [(19.9, True), (20.1, False)])
+def test_a_vehicle_is_stopped_beside_its_site_from_twenty_metres_down(height_m, stopped):
+    w = world(autopilot=Autopilot.PX4, height_m=height_m)
+    w.land()
+    w.site, w.down_mps = (5.0, 0.0, 0.0), 0.7
+    w.run(4.0)
+    assert bool(w.requests) is stopped
