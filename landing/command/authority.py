@@ -204,7 +204,7 @@ class Authority:
         self._site.update(inputs.output, inputs.pose, now_ns)
         self._landing.known_m = inputs.output.descend_to_m or self._landing.known_m
         shift = self._site.shift
-        if shift is None or shift != FrameShift():
+        if shift != FrameShift():
             self._stray.moved(shift)
             self._landing.moved(shift)
         if self._state is AuthorityState.READY:
@@ -678,16 +678,16 @@ class Authority:
             return
         highest_m = landing.highest_m(settings)
         if height_m is not None and height_m + 1.0 > highest_m:
-            if not self._search_beside(inputs, modes):
+            if not self._search_beside(inputs, modes, height_m):
                 self._enter(AuthorityState.SEARCH, "searches on", inputs.now_ns)
             landing.searches += 1
         elif self._climb(inputs, modes, min((height_m or 0.0) + settings.climb_m * (1 + landing.resumes), highest_m)):
             landing.searches += 1
 
-    def _search_beside(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
+    def _search_beside(self, inputs: AuthorityInput, modes: FlightModes, height_m: float) -> bool:
         """Flies to where other ground comes into view; False where there is no such place, or none to fly to."""
-        here, height_m, landing = self._site.position_ned_m, self._site.height_m, self._landing
-        low = height_m is None or height_m < self._settings.over_height_m - ARRIVED_M
+        here, landing = self._site.position_ned_m, self._landing
+        low = height_m < self._settings.over_height_m - ARRIVED_M
         if here is None or low or inputs.vehicle.failsafe:
             return False
         to = landing.outlook(here, inputs.output.outlooks_ned_m, self._settings.search_radius_m)

@@ -361,6 +361,82 @@ def test_a_landing_whose_height_nobody_knows_is_stopped_as_any_other(change):
     for name, value in change.items():
         setattr(w, name, value)
     w.until("hold", GUARD.grace_s + 0.2)
+    w.intruder = None
+    w.run(GUARD.calm_s + 1.0)
+    assert w.state.value == "hold" and w.requests == [Hold()]
+
+
+@pytest.mark.parametrize("since_the_start", [True, False])
+def test_a_vehicle_that_holds_without_a_position_is_the_pilots_when_a_search_would_be_over(since_the_start):
+    w = world(height_m=25.0, blind=since_the_start)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold", 2.0)
+    w.blind = True
+    w.run(GUARD.wait_s + GUARD.search_s - 1.0)
+    assert w.state.value == "hold" and w.requests == [Hold()]
+    w.until("ended", 1.5)
+    assert "the position is not known" in w.reasons[-1]
+
+
+def test_a_vehicle_that_holds_too_high_to_see_a_site_goes_down_once_its_position_is_known():
+    w = world(known_up_to_m=16.0)
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 1.0)
+    w.height_m, w.intruder, w.blind = 40.0, None, True
+    w.run(1.5)
+    assert w.requests == [Hold()]
+    w.blind = False
+    w.until("descend", 0.2)
+
+
+def test_a_landing_whose_height_nobody_knows_goes_on_to_its_site():
+    w = world(blind=True, down_mps=0.7)
+    w.land()
+    w.run(4.0)
+    assert w.requests == [] and w.state.value == "guard"
+
+
+def test_a_step_aside_that_is_asked_for_while_the_position_is_lost_waits_for_it():
+    w = world()
+    w.land()
+    w.height_m = 3.2
+    w.until("look", 0.2)
+    w.aside, w.blind = (1.5, 0.0, -3.2), True
+    w.run(1.0)
+    assert w.requests == [Hold()]
+    w.blind = False
+    w.until("aside", 0.2)
+
+
+def test_a_step_aside_whose_end_is_lost_with_the_local_frame_is_stopped_where_it_is():
+    w = world()
+    w.land()
+    w.height_m, w.aside = 3.2, (3.0, 0.0, -3.2)
+    w.until("look", 1.0)
+    w.run(0.1)
+    w.obeys = False
+    w.until("aside", 1.0)
+    w.run(0.2)
+    w.position, w.frame, w.site = (51.0, 40.0), w.frame.moved(None), (50.0, 40.0, 0.0)
+    w.until("hold", 0.2)
+    assert w.requests[-1] == FlyTo((51.0, 40.0, -3.2), frame=w.frame)
+
+
+def test_uneven_ground_that_the_step_shows_stops_no_failsafe_landing():
+    w = world(IN_FAILSAFE, battery=Battery(600.0))
+    w.land()
+    w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
+    w.until("look", 1.0)
+    w.run(0.1)
+    w.obeys = False
+    w.until("aside", 1.0)
+    w.failsafe, w.site = True, None
+    w.run(6.0)
+    w.position, w.obeys = (0.0, 0.0), True
+    w.until("guard", GUARD.look_s)
+    assert "hold" not in w.log
 
 
 def test_a_last_landing_that_is_refused_in_a_failsafe_is_asked_for_once():
@@ -381,3 +457,58 @@ def test_a_vehicle_is_stopped_beside_its_site_from_twenty_metres_down(height_m, 
     w.site, w.down_mps = (5.0, 0.0, 0.0), 0.7
     w.run(4.0)
     assert bool(w.requests) is stopped
+
+
+def test_a_better_figure_of_the_battery_gives_a_hold_in_a_failsafe_no_time_back():
+    w = world(IN_FAILSAFE, battery=Battery(100.0))  # leaves 10 s at 8 m
+    w.land()
+    w.height_m, w.failsafe, w.intruder = 8.0, True, PERSON
+    w.until("hold", 1.0)
+    w.run(5.0)
+    w.battery = Battery(900.0)
+    w.until("hand-back", 6.0)
+
+
+@pytest.mark.parametrize("flag", ["failsafe", "failsafe_mode", "fence_open"])
+@pytest.mark.parametrize(("autopilot", "hold"), [(Autopilot.ARDUPILOT, "GUIDED"), (Autopilot.PX4, "AUTO.LOITER")])
+def test_a_hold_that_the_autopilots_own_safeguard_began_is_no_order_to_land(flag, autopilot, hold):
+    px4 = autopilot is Autopilot.PX4
+    w = world(LAND, autopilot=autopilot, mode="POSCTL" if px4 else "LOITER", site=(12.0, 0.0, 0.0))
+    w.run(1.0)
+    w.mode = hold
+    setattr(w, flag, True)
+    w.run(1.0)
+    setattr(w, flag, False)
+    w.run(4.0)
+    assert w.state.value == "ready"
+
+
+def test_the_pilots_own_hovering_mode_is_no_order_to_land():
+    w = world(LAND, mode="STABILIZE", site=(12.0, 0.0, 0.0))
+    w.run(1.0)
+    w.mode = "LOITER"
+    w.run(4.0)
+    assert w.state.value == "ready"
+
+
+@pytest.mark.parametrize("answer", [AnswerKind.REFUSED, AnswerKind.SILENT])
+@pytest.mark.parametrize("state", ["climb", "move"])
+def test_a_flight_that_comes_to_nothing_is_the_pilots_but_for_a_place_to_search_from_that_is_refused(state, answer):
+    w = world(height_m=40.0, outlook_m=20.0)
+    w.land()
+    w.height_m, w.site = 29.5 if state == "move" else 8.0, None
+    w.until("hold", 6.0)
+    w.run(0.2)
+    w.obeys, w.answers_with = False, answer
+    w.until(state, 12.0)
+    w.run(0.2)
+    goes_on = state == "move" and answer is AnswerKind.REFUSED
+    assert w.state.value == ("hold" if goes_on else "ended")
+
+
+def test_a_request_is_not_withdrawn_in_the_step_that_makes_it():
+    w = world()
+    w.land()
+    w.intruder = PERSON
+    output = w.step()
+    assert output.request is not None and not output.withdrawn
