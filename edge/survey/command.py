@@ -188,9 +188,7 @@ def _survey_pictures(
     report.sites = tuple(sorted(sites, key=lambda s: -s.clearance_m))
 
 
-def _sorted_out(
-    paths: Sequence[Path], gsd_m: float | None, report: SurveyReport
-) -> tuple[list[Path], list[Path]]:
+def _sorted_out(paths: Sequence[Path], gsd_m: float | None, report: SurveyReport) -> tuple[list[Path], list[Path]]:
     """Return orthophotos and photographs; what is not read is reported."""
     found: list[Path] = []
     for path in paths:
