@@ -16,6 +16,7 @@ from export.manifest import staging
 from landing.errors import InvalidValueError, ModelError, first_line
 from landing.model.artefact import GATE_KEY, GateReport
 from landing.model.spec import METADATA_KEY, ModelSpec, OperatingPoint
+from landing.problems import Problem
 from landing.reading import take_name
 
 OPSET = 18
@@ -94,6 +95,19 @@ def refusal_of(model: onnx.ModelProto, origin: str | Path) -> GateReport | None:
     """
     gate = gate_of(model, origin)
     return None if gate is None or gate.passed else gate
+
+
+def require_not_refused(model: onnx.ModelProto, origin: str | Path) -> None:
+    """Refuses a file that its gate refused, where what is made of it is to be proven against it.
+
+    Raises:
+        ModelError: It was refused, or the report is damaged.
+    """
+    refusal = refusal_of(model, origin)
+    if refusal is not None:
+        raise ModelError(
+            f"model {origin}: {refusal.describe()}: what agrees with it is not proven. Make a better one", Problem.GATE
+        )
 
 
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:

@@ -72,6 +72,14 @@ def test_an_engine_of_a_refused_model_is_refused(tmp_path: Path) -> None:
         assert read_job(tmp_path / "job.json")[0].refusal == kept
 
 
+def test_agreement_with_a_refused_model_is_no_proof(pictures: Path, tmp_path: Path) -> None:
+    model = judged(tiny.save(tmp_path / "m.onnx"), FAILED)
+    done = call("export", "int8", model, "--calibrate", pictures / "images", "-o", tmp_path / "m.int8.onnx")
+    assert done.returncode == 2 and "gate FAILED" in done.stderr and not (tmp_path / "m.int8.onnx").exists()
+    words = ("--board", "rk3588", "--python", "python3", "--calibrate", pictures / "images")
+    assert "gate FAILED" in call("export", "rknn", model, *words).stderr
+
+
 @pytest.mark.skipif(find_spec("ncnn") is None or find_spec("pnnx") is None, reason="needs ncnn and pnnx")
 def test_so_is_another_form_of_it(checkpoint_path: Path, tmp_path: Path) -> None:
     assert call("export", "onnx", checkpoint_path, "-o", tmp_path / "m.onnx").returncode == 0
