@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,9 +116,17 @@ def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
+_OF_SITES = re.compile(r"operating|(^|_)sites?_|_found$")
+
+
+def is_of_thresholds(metric: str) -> bool:
+    """Return True for a figure that was measured at an operating point, by its name (see `trainer calibrate`)."""
+    return _OF_SITES.search(metric) is not None
+
+
 def at_thresholds(spec: ModelSpec, point: OperatingPoint | None) -> ModelSpec:
     """The description with another operating point; figures at the former one are taken out."""
-    kept = {name: value for name, value in spec.provenance.metrics.items() if "operating" not in name}
+    kept = {name: value for name, value in spec.provenance.metrics.items() if not is_of_thresholds(name)}
     provenance = spec.provenance.model_copy(update={"metrics": kept})
     return spec.model_copy(update={"operating": point, "provenance": provenance})
 
