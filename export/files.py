@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from export.manifest import staging
 from landing.errors import InvalidValueError, ModelError, first_line
 from landing.model.artefact import GATE_KEY, GateReport
 from landing.model.spec import METADATA_KEY, ModelSpec, OperatingPoint
+from landing.problems import Problem
 from landing.reading import take_name
 
 OPSET = 18
@@ -96,14 +98,35 @@ def refusal_of(model: onnx.ModelProto, origin: str | Path) -> GateReport | None:
     return None if gate is None or gate.passed else gate
 
 
+def require_not_refused(model: onnx.ModelProto, origin: str | Path) -> None:
+    """Refuses a file that its gate refused, where what is made of it is to be proven against it.
+
+    Raises:
+        ModelError: It was refused, or the report is damaged.
+    """
+    refusal = refusal_of(model, origin)
+    if refusal is not None:
+        raise ModelError(
+            f"model {origin}: {refusal.describe()}: what agrees with it is not proven. Make a better one", Problem.GATE
+        )
+
+
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
     """A graph's metadata by key."""
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
+_OF_SITES = re.compile(r"operating|(^|_)sites?_|_found$")
+
+
+def is_of_thresholds(metric: str) -> bool:
+    """Return True for a figure that was measured at an operating point, by its name (see `trainer calibrate`)."""
+    return _OF_SITES.search(metric) is not None
+
+
 def at_thresholds(spec: ModelSpec, point: OperatingPoint | None) -> ModelSpec:
     """The description with another operating point; figures at the former one are taken out."""
-    kept = {name: value for name, value in spec.provenance.metrics.items() if "operating" not in name}
+    kept = {name: value for name, value in spec.provenance.metrics.items() if not is_of_thresholds(name)}
     provenance = spec.provenance.model_copy(update={"metrics": kept})
     return spec.model_copy(update={"operating": point, "provenance": provenance})
 

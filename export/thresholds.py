@@ -39,7 +39,7 @@ from trainer.evaluation.frames import ReportFrame, chosen, draw
 from trainer.evaluation.measure import Calibration, EvaluationSet, Measurement, SiteAssumptions, measure_maps
 from trainer.evaluation.results import Column
 from trainer.evaluation.scoring import Judged, score
-from trainer.evaluation.seen import warnings_of
+from trainer.evaluation.seen import flattered, warnings_of
 from trainer.evaluation.thresholds import Targets, choose
 from trainer.evaluation.view import view_of
 from trainer.recipe import DataChoice
@@ -159,12 +159,16 @@ def evaluate_models(paths: Sequence[Path], ground: JudgingGround, out: Path) -> 
         with load_runtime(path) as runtime:
             looked = _look(path, runtime, pictures, assumptions)
             column = looked.column(_name(path, paths), pictures, looked.spec.operating)
-            origin = {"trained_on": looked.spec.provenance.trained_on, "recipe": looked.spec.provenance.recipe}
+            origin = _origin(looked.spec)
             column["warnings"] = warnings_of(origin, ground.part, pictures.data.name, split, pictures.split_column)
             frames[column["id"]] = draw(_Eyes(runtime).classes, looked.spec.taxonomy, pictures, column, chosen(column))
         columns.append(column)
     report.write(out, columns, frames)
     return results.in_order(columns)
+
+
+def _origin(spec: ModelSpec) -> dict[str, str]:
+    return {"trained_on": spec.provenance.trained_on, "recipe": spec.provenance.recipe}
 
 
 def _look(path: Path, runtime: Runtime, pictures: EvaluationSet, assumptions: SiteAssumptions) -> _Looked:
@@ -204,7 +208,9 @@ def write_thresholds(
         report.require_folder(out)
     model = read_model(source)
     spec = spec_of(model, source)
-    pictures, assumptions, _ = ground.open()
+    pictures, assumptions, split = ground.open()
+    if why := flattered(_origin(spec), ground.part, pictures.data.name, split, pictures.split_column):
+        say(why)
     with load_runtime(source) as runtime:
         looked = _look(source, runtime, pictures, assumptions)
         if not looked.measured.tally.matrix.sum():

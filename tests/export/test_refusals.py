@@ -22,11 +22,15 @@ from landing.taxonomy import Role, Taxonomy
 from tests.command import call
 from tests.edge import fake_model
 from tests.export import test_thresholds, tiny
+from trainer.evaluation.calibrate import summary
 
 pictures = test_thresholds.pictures
 
 FAILED = GateReport(passed=False, frames=9, failures=("site_differs 0.4 is above 0.02",))
 PASSED = GateReport(passed=True, frames=9)
+
+
+SITES = dict.fromkeys(("pictures", "sites", "with_hazard", "missed", "near_person"), 1)
 
 
 def judged(plain: Path, gate: GateReport) -> Path:
@@ -57,11 +61,22 @@ def test_figures_at_thresholds_that_are_gone_go_too(tmp_path: Path) -> None:
     source = tiny.save(tmp_path / "m.onnx")
     model = read_model(source)
     spec = spec_of(model, source)
-    metrics = {"val_person_recall_operating": 0.9, "val_miou": 0.7}
+    kept = {"val_miou": 0.7, "val_ece_class_after": 0.1}
+    column = {
+        "scores": {},
+        "sites": {"operating": {**SITES, "false_safe": {"share": 0.0}, "abstain": {"share": 1.0}}},
+        "recall": {"person": {"operating": 0.9}},
+        "false_safe": {"all": 0.01},
+        "reliability": {},
+        "found": {"person": {"ground": 1.0}},
+    }
+    gone = {f"val_{name}": 0.5 for name in summary(column)}
+    assert len(gone) == 10
+    metrics = {**kept, **gone}
     redescribe(model, spec.model_copy(update={"provenance": spec.provenance.model_copy(update={"metrics": metrics})}))
     write_model(model, source)
     made = retaxonomy(source, str(other_roles(tmp_path)), tmp_path / "again.onnx").path
-    assert spec_of(read_model(made), made).provenance.metrics == {"val_miou": 0.7}
+    assert spec_of(read_model(made), made).provenance.metrics == kept
 
 
 def test_an_engine_of_a_refused_model_is_refused(tmp_path: Path) -> None:
@@ -70,6 +85,14 @@ def test_an_engine_of_a_refused_model_is_refused(tmp_path: Path) -> None:
         prepared = prepare(judged(plain, gate), "fp32")
         write_job(tmp_path, prepared.job(BuilderOptions(), "m.onnx"), prepared.data)
         assert read_job(tmp_path / "job.json")[0].refusal == kept
+
+
+def test_agreement_with_a_refused_model_is_no_proof(pictures: Path, tmp_path: Path) -> None:
+    model = judged(tiny.save(tmp_path / "m.onnx"), FAILED)
+    done = call("export", "int8", model, "--calibrate", pictures / "images", "-o", tmp_path / "m.int8.onnx")
+    assert done.returncode == 2 and "gate FAILED" in done.stderr and not (tmp_path / "m.int8.onnx").exists()
+    words = ("--board", "rk3588", "--python", "python3", "--calibrate", pictures / "images")
+    assert "gate FAILED" in call("export", "rknn", model, *words).stderr
 
 
 @pytest.mark.skipif(find_spec("ncnn") is None or find_spec("pnnx") is None, reason="needs ncnn and pnnx")
@@ -91,6 +114,23 @@ def test_a_gate_passed_at_other_thresholds_proves_nothing(pictures: Path, tmp_pa
     assert "prove it again" not in done.stdout and gate_of(read_model(proven), proven) == PASSED, "the same thresholds"
     refused = judged(plain, FAILED)
     assert "gate FAILED" in call("export", "thresholds", refused, "--data", pictures).stderr
+
+
+@pytest.mark.parametrize("command", ["thresholds", "confidence"])
+def test_pictures_that_trained_a_model_do_not_choose_for_it_unsaid(
+    command: str, pictures: Path, tmp_path: Path
+) -> None:
+    said = {}
+    for name in ("another set", pictures.name):
+        spec = fake_model.spec_of(Taxonomy.load("synthetic"), 160, 128)
+        trained = spec.provenance.model_copy(update={"trained_on": f"{name}: 3 pictures"})
+        model = fake_model.save(
+            tmp_path / "m.onnx", width_px=160, height_px=128, spec=spec.model_copy(update={"provenance": trained})
+        )
+        done = call("export", command, model, "--data", pictures, "--part", "all")
+        assert done.returncode == 0, done.stderr
+        said[name] = "flatters it" in done.stdout
+    assert said == {"another set": False, pictures.name: True}
 
 
 @pytest.mark.parametrize("command", ["thresholds", "confidence"])
