@@ -62,6 +62,13 @@ def test_the_newest_landings_of_the_demo_network() -> None:
     assert "The newest 30 on 4.7 (2026-12-01): 25 safe, none unsafe, 3 handed back when" in SAFETY
 
 
+def test_landings_of_the_demo_network_on_the_older_versions() -> None:
+    ended = Counter(flight["verdict"] for flight in network("ardupilot", "4.6") + network("px4", "1.15"))
+    assert set(ended) == {"landed-safe", "handed-back", "no-site"}
+    assert f"On 4.6 and 1.15: none unsafe, {ended['handed-back']} handed back, as the network took" in SAFETY
+    assert f"from below 4 m, {ended['no-site']} without a site from the start" in SAFETY
+
+
 def test_failsafe_landings() -> None:
     ardupilot, px4 = (safe("sitl-failsafes.json", autopilot) for autopilot in ("ardupilot", "px4"))
     assert f"{ardupilot} safe on ArduCopter 4.7, {px4} on PX4 1.17 (`benchmarks/results/sitl-failsafes.json`)" in SAFETY
