@@ -17,6 +17,8 @@ from sim.world.photo_scale import scale_of
 from sim.world.photograph import Photograph
 
 MAX_SIDE_PX = 12_000
+SIZE_M = 60.0
+"""Width and height of the plane where nothing else is asked for: less where that is more than `MAX_SIDE_PX`."""
 
 
 def read_picture(path: Path, what: str) -> ByteArray:
@@ -107,7 +109,7 @@ def photo(
     gsd_m: float | None = None,
     labels: str | Path | None = None,
     taxonomy: str = "aeroscapes",
-    size_m: float = 60.0,
+    size_m: float | None = None,
     height_agl_m: float | None = None,
     hfov_deg: float | None = None,
 ) -> World:
@@ -122,7 +124,7 @@ def photo(
         gsd_m: Metres per pixel; None takes the scale from the file, see `sim.world.photo_scale`.
         labels: Label map of the same size, see `read_labels`. Without it nothing is known.
         taxonomy: Name or file, of the labels.
-        size_m: The plane is at least this wide and high.
+        size_m: The plane is at least this wide and high; None: `SIZE_M`.
         height_agl_m: Of the camera above ground, m, where the scale is the file's.
         hfov_deg: Horizontal field of view of the camera, degrees, where the scale is the file's.
 
@@ -136,6 +138,7 @@ def photo(
     rows, columns = image.shape[:2]
     scale = scale_of(path, (columns, rows), gsd_m, height_agl_m, hfov_deg)
     gsd_m = scale.gsd_m
+    size_m = min(SIZE_M, MAX_SIDE_PX * gsd_m) if size_m is None else size_m
     _check_scale(path, (rows, columns), gsd_m, size_m)
     raster: ByteArray = np.full((rows, columns), classes.ignore_index, dtype=np.uint8)
     if labels is not None:
