@@ -8,9 +8,12 @@ import pytest
 
 from landing.choice.way import Way
 from landing.command.orders import AnswerKind, FlyTo, Hold, Land
+from landing.command.site_status import SiteStatus
 from landing.estimator import FrameShift
+from landing.guidance.director import DirectorOutput, DirectorState
+from landing.types import Pose
 from landing.vehicle import Autopilot, Battery
-from tests.landing.test_authority import GUARD, LAND, PERSON, REST, on_its_way, world
+from tests.landing.test_authority import GUARD, LAND, PERSON, REST, S, on_its_way, world
 
 IN_FAILSAFE = GUARD.model_copy(update={"failsafe": "guard"})
 
@@ -747,3 +750,93 @@ def test_that_a_resumed_landing_leaves_the_mission_is_said_once():
         "site confirmed: lands in LAND, the mission ends",
         "site confirmed: lands",
     ]
+
+
+@pytest.mark.parametrize(("height_m", "held"), [(8.7, True), (8.9, False)])
+def test_a_good_charge_whose_time_nobody_tells_counts_as_ninety_seconds(height_m, held):
+    """Half of it, less 20 s, less 8.8 m at 0.4 m/s, are the 3 s for which a failsafe landing is held up."""
+    w = world(IN_FAILSAFE, battery=Battery(None, good=True))
+    w.land()
+    w.height_m, w.failsafe, w.intruder = height_m, True, PERSON
+    w.run(0.5)
+    assert (w.requests == [Hold()]) is held
+
+
+def test_a_mode_that_is_accepted_must_be_reported_within_three_seconds():
+    w = world(obeys=False, heartbeat_age_s=0.01)
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 0.1)
+    w.run(2.9)
+    assert w.state.value == "hold"
+    w.until("ended", 0.3)
+
+
+@pytest.mark.parametrize(("after_s", "ended"), [(0.85, False), (1.15, True)])
+def test_a_hand_may_be_on_the_sticks_for_a_second_after_the_order(after_s, ended):
+    w = world()
+    w.land()
+    w.run(after_s)
+    w.sticks = replace(REST, roll=0.6)
+    w.step()
+    assert (w.state.value == "ended") is ended
+
+
+@pytest.mark.parametrize(("age_s", "ended"), [(1.4, False), (1.6, True)])
+def test_sticks_that_were_reported_may_be_a_second_and_a_half_old(age_s, ended):
+    w = world()
+    w.land()
+    w.stick_age_s = age_s
+    w.step()
+    assert (w.state.value == "ended") is ended
+
+
+@pytest.mark.parametrize(("lost_s", "guarded"), [(4.9, True), (5.1, False)])
+def test_a_landing_that_is_ordered_within_five_seconds_of_a_site_is_one_on_it(lost_s, guarded):
+    w = world()
+    w.run(1.0)
+    w.site = None
+    w.run(lost_s)
+    w.mode = "LAND"
+    w.step()
+    assert ("guard" in w.log) is guarded
+
+
+@pytest.mark.parametrize(("age_s", "known"), [(0.9, True), (1.1, False)])
+def test_a_pose_tells_the_position_for_a_second(age_s, known):
+    status, pose = SiteStatus(GUARD), Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -8.0), 8.0)
+    status.update(DirectorOutput(DirectorState.SEARCH, "", None, ()), pose, round(age_s * S))
+    assert (status.position_ned_m is not None) is known and (status.height_m == 8.0) is known
+
+
+@pytest.mark.parametrize(("drifts_mps", "stands"), [(0.2, True), (0.3, False)])
+def test_a_vehicle_stands_that_stays_within_half_a_metre_for_two_seconds(drifts_mps, stands):
+    w = world(LAND, site=(12.0, 0.0, 0.0), mode="GUIDED")
+    w.mode = "LOITER"
+    for k in range(40):
+        w.position = (0.3 * k, 0.0)
+        w.step()
+    w.mode = "GUIDED"
+    for k in range(44):
+        assert w.state.value == "ready" or k >= 38, k
+        w.position = (12.0, 0.05 * drifts_mps * k)
+        w.step()
+    assert ("announce" in w.log) is stands
+
+
+@pytest.mark.parametrize(("height_m", "arrived"), [(10.2, False), (10.4, True)])
+def test_a_climb_arrives_seventy_centimetres_below_its_end(height_m, arrived):
+    w = climbing_from_a_place_that_failed()  # to 11 m
+    w.height_m = height_m
+    w.run(0.2)
+    assert (w.state.value == "search") is arrived
+
+
+@pytest.mark.parametrize(("beside_m", "same"), [(2.9, True), (3.1, False)])
+def test_a_site_within_three_metres_of_a_place_that_failed_is_that_place(beside_m, same):
+    w = climbing_from_a_place_that_failed()
+    w.height_m, w.obeys = 10.8, True
+    w.until("search", 0.2)
+    w.site = (0.0, beside_m, 0.0)
+    w.run(GUARD.calm_s + 0.5)
+    assert (w.state.value == "search") is same
