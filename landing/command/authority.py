@@ -553,7 +553,7 @@ class Authority:
         elif here is not None and here[2] - to[2] <= ARRIVED_M:
             if self._landing.failed_ned_m:
                 self._site.start_over()  # a site counts as seen from up here
-            self._enter(AuthorityState.SEARCH, f"searches from {height_m or 0:.0f} m", now_ns)
+            self._search_here(now_ns)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the climb does not end")
 
@@ -562,9 +562,12 @@ class Authority:
         if to is None:
             self._stop(inputs, modes, LOST_DESTINATION)
         elif here is not None and to[2] - here[2] <= ARRIVED_M:
-            self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", inputs.now_ns)
+            self._search_here(inputs.now_ns)
         elif inputs.now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the descent does not end")
+
+    def _search_here(self, now_ns: int) -> None:
+        self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", now_ns)
 
     def _search(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         if inputs.output.descend_to_m is not None:
@@ -585,7 +588,7 @@ class Authority:
         elif to is None:
             self._stop(inputs, modes, LOST_DESTINATION)
         elif here is not None and math.dist(here[:2], to[:2]) <= ARRIVED_M:
-            self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", inputs.now_ns)
+            self._search_here(inputs.now_ns)
         elif inputs.now_ns > self._landing.deadline_ns:
             self._stop(inputs, modes, "the place to search from is not reached")
 

@@ -613,11 +613,11 @@ def test_a_failsafe_during_the_step_brings_it_back_at_once():
     w.land()
     w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
     w.until("look", 1.0)
-    w.run(0.2, lambda: len(w.requests) == 2)
+    w.run(0.1)
     w.obeys = False
+    w.until("aside", 0.2)
     w.run(0.2)
-    w.position, w.mode = (0.7, 0.0), "GUIDED"
-    w.failsafe = True
+    w.position, w.failsafe = (0.7, 0.0), True
     w.step()
     w.step()
     assert w.requests[2] == FlyTo((0.0, 0.0, pytest.approx(-3.2)), heading_rad=0.0)

@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from landing.choice.way import Way
 from landing.command.orders import AnswerKind, FlyTo, Hold, Land
+from landing.command.site_status import SiteStatus
 from landing.estimator import FrameShift
+from landing.guidance.director import DirectorOutput, DirectorState
+from landing.types import Pose
 from landing.vehicle import Autopilot, Battery
-from tests.landing.test_authority import GUARD, LAND, PERSON, REST, on_its_way, world
+from tests.landing.test_authority import GUARD, LAND, PERSON, REST, S, on_its_way, world
 
 IN_FAILSAFE = GUARD.model_copy(update={"failsafe": "guard"})
 
@@ -179,9 +183,9 @@ def test_after_two_resumed_landings_a_climb_is_not_broken_off_for_a_site_on_the_
     assert (w.requests[-1] == Land()) is broken_off
 
 
-@pytest.mark.parametrize(("height_m", "after_s"), [(19.9, 1.5), (20.1, 5.0)])
-def test_a_missing_site_stops_it_after_one_and_a_half_seconds_and_high_up_after_five(height_m, after_s):
-    w = world(height_m=height_m)
+@pytest.mark.parametrize(("height_m", "high_s", "after_s"), [(19.9, 5.0, 1.5), (20.1, 5.0, 5.0), (20.1, 0.5, 1.5)])
+def test_a_missing_site_stops_it_after_one_and_a_half_seconds_and_high_up_after_five(height_m, high_s, after_s):
+    w = world(GUARD.model_copy(update={"high_grace_s": high_s}), height_m=height_m)
     w.land()
     w.site = None
     w.run(after_s - 0.1)
@@ -512,3 +516,327 @@ def test_a_request_is_not_withdrawn_in_the_step_that_makes_it():
     w.intruder = PERSON
     output = w.step()
     assert output.request is not None and not output.withdrawn
+
+
+def test_below_the_commit_height_a_site_that_is_lost_from_beside_stops_nothing():
+    w = world(GUARD.model_copy(update={"look_s": 0.0}), height_m=2.9, site=(4.0, 0.0, 0.0), down_mps=0.7)
+    w.land()
+    w.site = None
+    w.run(4.0)
+    assert w.requests == []
+
+
+def stepping_aside(settings=GUARD):
+    """On its step to 3 m north, from a look around at 3.2 m, and not moved yet."""
+    w = world(settings, battery=Battery(900.0))
+    w.land()
+    w.height_m, w.aside = 3.2, (3.0, 0.0, -3.2)
+    w.until("look", 1.0)
+    w.run(0.1)
+    w.obeys = False
+    w.until("aside", 1.0)
+    w.run(0.2)
+    return w
+
+
+def test_on_a_step_aside_the_site_may_be_out_of_view_for_three_seconds_more_than_in_a_landing():
+    w = stepping_aside()
+    w.site = None
+    w.run(GUARD.grace_s + 2.9)
+    assert w.state.value == "aside"
+    w.until("hold", 0.3)
+
+
+def climbing_from_a_place_that_failed():
+    """Sent from 4.5 m, where the ground was no good, to 11 m, and not moved yet."""
+    w = world(height_m=25.0)
+    w.land()
+    w.height_m, w.site = 4.5, None
+    w.until("hold", GUARD.grace_s + 0.2)
+    w.run(0.1)
+    w.obeys = False
+    w.until("climb", 0.2)
+    w.run(0.2)
+    return w
+
+
+@pytest.mark.parametrize(
+    ("searched", "height_m", "site", "broken_off"),
+    [(False, 9.0, (9.0, 0.0, 0.0), False), (True, 12.0, (0.5, 0.5, 0.0), False), (True, 12.0, (9.0, 0.0, 0.0), True)],
+)
+def test_a_climb_ends_only_for_a_place_that_has_not_failed_seen_from_high_enough(searched, height_m, site, broken_off):
+    w = climbing_from_a_place_that_failed()
+    if searched:
+        w.height_m = 10.8
+        w.until("search", 0.2)
+        w.until("climb", GUARD.search_s + 0.5)
+        w.run(0.2)
+    w.height_m, w.site = height_m, site
+    w.run(GUARD.calm_s + 0.2)
+    assert (w.state.value != "climb") is broken_off
+
+
+def test_a_site_beside_a_place_that_failed_is_taken_before_the_search_is_over():
+    w = climbing_from_a_place_that_failed()
+    w.height_m, w.obeys = 10.8, True
+    w.until("search", 0.2)
+    assert w.reasons[-1] == "searches from 11 m"
+    w.site = (5.0, 5.0, 0.0)
+    w.until("approach", GUARD.calm_s + 0.2)
+
+
+def test_a_way_down_to_see_a_site_ends_where_the_networks_answer_counts():
+    w = world(known_up_to_m=16.0)
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 1.0)
+    w.run(0.2)
+    w.height_m, w.intruder, w.obeys = 40.0, None, False
+    w.until("descend", 0.2)
+    w.run(0.2)
+    w.height_m = 16.5
+    w.run(0.5)
+    assert w.state.value == "descend"
+    w.height_m = 15.9
+    w.until("search", 0.2)
+    assert w.reasons[-1] == "searches from 16 m"
+
+
+def test_somebody_who_comes_while_the_position_is_lost_in_a_flight_is_held_for_by_the_mode():
+    w = on_its_way(began_m=12.0)
+    w.run(0.2)
+    w.blind, w.intruder = True, PERSON
+    w.until("hold", 0.5)
+    assert w.requests[-1] == Hold()
+
+
+@pytest.mark.parametrize(("away_m", "lands"), [(0.5, True), (9.0, False)])
+def test_in_a_climb_a_site_below_needs_no_way_and_one_beside_waits_for_the_height_to_fly_there(away_m, lands):
+    w = world(height_m=28.0, way=Way.NOT_SEEN)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("hold", 3.0)
+    w.run(0.2)
+    w.obeys = False
+    w.until("climb", 10.0)
+    asked = len(w.requests)
+    w.height_m, w.site = 9.0, (away_m, 0.0, 0.0)
+    w.run(GUARD.calm_s + 0.5)
+    assert w.requests[asked:] == ([Land()] if lands else [])
+
+
+@pytest.mark.parametrize(("intruder", "state"), [(None, "ready"), (PERSON, "hold")])
+def test_a_link_that_is_lost_in_a_failsafe_ends_all_but_a_hold_of_ours(intruder, state):
+    w = world(IN_FAILSAFE, battery=Battery(900.0), intruder=None)
+    w.land()
+    w.failsafe, w.intruder = True, intruder
+    w.run(0.5)
+    w.alive = False
+    w.run(0.5)
+    assert w.state.value == state
+
+
+def test_a_flight_that_arrives_where_the_site_is_out_of_view_waits_for_it():
+    w = on_its_way(began_m=12.0)
+    w.run(0.2)
+    w.position, w.site = (12.0, 0.0), None
+    w.run(0.5)
+    assert w.state.value == "approach"
+    w.site = (12.0, 0.0, 0.0)
+    w.until("resume", 0.2)
+
+
+def test_a_look_around_ends_only_with_a_site_that_has_been_there_for_a_second():
+    w = world()
+    w.land()
+    w.height_m = 3.2
+    w.until("look", 0.2)
+    w.run(GUARD.look_s - 0.5)
+    w.site = None
+    w.run(0.4)
+    w.site = (0.0, 0.0, 0.0)
+    w.run(0.9)
+    assert w.requests == [Hold()]
+    w.until("resume", 0.4)
+
+
+def test_a_landing_that_goes_on_is_not_sent_back_to_where_it_flew_when_the_local_frame_moves():
+    w = on_its_way(began_m=12.0)
+    w.obeys, w.position = True, (12.0, 0.0)
+    w.until("guard", 1.0)
+    asked = len(w.requests)
+    w.position, w.site, w.frame = (15.0, 0.0), (15.0, 0.0, 0.0), w.frame.moved(FrameShift(0.0, (3.0, 0.0, 0.0)))
+    w.run(1.0)
+    assert len(w.requests) == asked
+
+
+def test_a_site_that_is_far_after_the_look_around_stops_no_failsafe_landing():
+    w = world(IN_FAILSAFE, battery=Battery(900.0))
+    w.land()
+    w.height_m, w.failsafe = 3.2, True
+    w.until("look", 0.2)
+    w.site = (6.0, 0.0, 0.0)
+    w.until("guard", GUARD.look_s + 1.0)
+    assert w.requests == [Hold(), Land()]
+
+
+def test_a_flight_over_what_comes_to_light_goes_on_where_it_is_high_enough():
+    w = on_its_way(began_m=12.0)
+    w.height_m, w.way = 12.0, Way.BLOCKED
+    asked = len(w.requests)
+    w.run(1.0)
+    assert w.state.value == "approach" and len(w.requests) == asked
+
+
+def test_a_way_down_to_see_a_site_ends_no_lower_than_where_it_waits():
+    w = world(known_up_to_m=4.0, height_m=3.8)
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 1.0)
+    w.height_m, w.intruder = 20.0, None
+    w.until("descend", 0.5)
+    assert w.requests[-1] == FlyTo((0.0, 0.0, pytest.approx(-GUARD.clear_height_m)))
+
+
+def test_each_search_counts_once():
+    w = world(GUARD.model_copy(update={"max_tries": 2}), height_m=40.0)
+    w.land()
+    w.height_m, w.site = 8.0, None
+    w.until("ended", 60.0)
+    assert sum(isinstance(request, FlyTo) for request in w.requests) == 2
+    at_the_top = world(GUARD.model_copy(update={"max_tries": 2}))
+    at_the_top.land()
+    at_the_top.site = None
+    at_the_top.until("hold", 2.0)
+    at_the_top.run(GUARD.wait_s + 2 * GUARD.search_s - 1.0)
+    assert at_the_top.state.value == "search"
+    at_the_top.until("ended", 1.5)
+
+
+def test_after_what_came_to_light_on_one_way_the_next_landing_flies_as_high_as_it_is():
+    w = on_its_way(began_m=25.0)
+    w.run(0.2)
+    w.way = Way.BLOCKED
+    w.until("climb", 0.5)
+    w.way, w.obeys = Way.FREE, True
+    w.height_m = GUARD.over_height_m
+    w.until("guard", 30.0)
+    w.position, w.height_m, w.intruder = (12.0, 0.0), 8.0, PERSON
+    w.until("hold", 0.5)
+    w.site, w.intruder = (20.0, 0.0, 0.0), None
+    w.until("guard", 10.0)
+    assert w.requests[-2:] == [FlyTo((20.0, 0.0, -8.0)), Land()]
+
+
+def test_a_vehicle_that_comes_off_its_wing_in_the_hold_mode_was_given_no_order_to_land():
+    w = world(LAND, autopilot=Autopilot.PX4, mode="POSCTL", site=(12.0, 0.0, 0.0))
+    w.run(1.0)
+    w.mode, w.no_hover = "AUTO.LOITER", "the vehicle flies on its wing"
+    w.run(1.0)
+    w.no_hover = ""
+    w.run(4.0)
+    assert w.state.value == "ready"
+
+
+def test_that_a_resumed_landing_leaves_the_mission_is_said_once():
+    w = world(mode="AUTO", touching_down=True)
+    for _ in range(2):
+        w.until("guard", 1.0)
+        w.intruder = PERSON
+        w.until("hold", 0.5)
+        w.intruder = None
+        w.until("resume", GUARD.calm_s + 0.5)
+    assert [reason for reason in w.reasons if "lands" in reason] == [
+        "site confirmed: lands in LAND, the mission ends",
+        "site confirmed: lands",
+    ]
+
+
+@pytest.mark.parametrize(("height_m", "held"), [(8.7, True), (8.9, False)])
+def test_a_good_charge_whose_time_nobody_tells_counts_as_ninety_seconds(height_m, held):
+    """Half of it, less 20 s, less 8.8 m at 0.4 m/s, are the 3 s for which a failsafe landing is held up."""
+    w = world(IN_FAILSAFE, battery=Battery(None, good=True))
+    w.land()
+    w.height_m, w.failsafe, w.intruder = height_m, True, PERSON
+    w.run(0.5)
+    assert (w.requests == [Hold()]) is held
+
+
+def test_a_mode_that_is_accepted_must_be_reported_within_three_seconds():
+    w = world(obeys=False, heartbeat_age_s=0.01)
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 0.1)
+    w.run(2.9)
+    assert w.state.value == "hold"
+    w.until("ended", 0.3)
+
+
+@pytest.mark.parametrize(("after_s", "ended"), [(0.85, False), (1.15, True)])
+def test_a_hand_may_be_on_the_sticks_for_a_second_after_the_order(after_s, ended):
+    w = world()
+    w.land()
+    w.run(after_s)
+    w.sticks = replace(REST, roll=0.6)
+    w.step()
+    assert (w.state.value == "ended") is ended
+
+
+@pytest.mark.parametrize(("age_s", "ended"), [(1.4, False), (1.6, True)])
+def test_sticks_that_were_reported_may_be_a_second_and_a_half_old(age_s, ended):
+    w = world()
+    w.land()
+    w.stick_age_s = age_s
+    w.step()
+    assert (w.state.value == "ended") is ended
+
+
+@pytest.mark.parametrize(("lost_s", "guarded"), [(4.9, True), (5.1, False)])
+def test_a_landing_that_is_ordered_within_five_seconds_of_a_site_is_one_on_it(lost_s, guarded):
+    w = world()
+    w.run(1.0)
+    w.site = None
+    w.run(lost_s)
+    w.mode = "LAND"
+    w.step()
+    assert ("guard" in w.log) is guarded
+
+
+@pytest.mark.parametrize(("age_s", "known"), [(0.9, True), (1.1, False)])
+def test_a_pose_tells_the_position_for_a_second(age_s, known):
+    status, pose = SiteStatus(GUARD), Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -8.0), 8.0)
+    status.update(DirectorOutput(DirectorState.SEARCH, "", None, ()), pose, round(age_s * S))
+    assert (status.position_ned_m is not None) is known and (status.height_m == 8.0) is known
+
+
+@pytest.mark.parametrize(("drifts_mps", "stands"), [(0.2, True), (0.3, False)])
+def test_a_vehicle_stands_that_stays_within_half_a_metre_for_two_seconds(drifts_mps, stands):
+    w = world(LAND, site=(12.0, 0.0, 0.0), mode="GUIDED")
+    w.mode = "LOITER"
+    for k in range(40):
+        w.position = (0.3 * k, 0.0)
+        w.step()
+    w.mode = "GUIDED"
+    for k in range(44):
+        assert w.state.value == "ready" or k >= 38, k
+        w.position = (12.0, 0.05 * drifts_mps * k)
+        w.step()
+    assert ("announce" in w.log) is stands
+
+
+@pytest.mark.parametrize(("height_m", "arrived"), [(10.2, False), (10.4, True)])
+def test_a_climb_arrives_seventy_centimetres_below_its_end(height_m, arrived):
+    w = climbing_from_a_place_that_failed()  # to 11 m
+    w.height_m = height_m
+    w.run(0.2)
+    assert (w.state.value == "search") is arrived
+
+
+@pytest.mark.parametrize(("beside_m", "same"), [(2.9, True), (3.1, False)])
+def test_a_site_within_three_metres_of_a_place_that_failed_is_that_place(beside_m, same):
+    w = climbing_from_a_place_that_failed()
+    w.height_m, w.obeys = 10.8, True
+    w.until("search", 0.2)
+    w.site = (0.0, beside_m, 0.0)
+    w.run(GUARD.calm_s + 0.5)
+    assert (w.state.value == "search") is same
