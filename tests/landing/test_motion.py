@@ -253,6 +253,23 @@ def test_what_no_mistake_explains_well_is_not_named() -> None:
     assert named is not None and named.kind == "turned"
 
 
+@pytest.mark.parametrize(("way_m", "named"), [(0.28, None), (0.9, "height")])
+def test_a_position_that_wanders_in_a_low_hover_is_no_height(way_m: float, named: str | None) -> None:
+    """Ground far below would not move either; only a way that no position wanders shows that."""
+    track, anchors = CameraTrack(20.0), anchor_rays(CAMERA, ANCHORS)
+    for number in range(9):
+        q = quaternion_from_euler(0.1 * (number % 2), 0.0, 0.0)
+        place = (way_m * (number // 2 % 2), way_m * ((number + 1) // 2 % 2), -3.0)
+        track.take(number * 10**9, CAMERA, Pose(0, q, place, 3.0))
+    from_ns = np.arange(8) * 10**9
+    none = Pairs(anchors, from_ns, from_ns + 10**9, np.zeros((8, 9, 2)), track)
+    pairs = Pairs(anchors, from_ns, from_ns + 10**9, none.predicted(Setup(height=3.0)), track)
+    fit = pairs.against()
+    assert fit.cost - best_of(pairs, "height").cost > LEAST_GAIN
+    mistake = best_mistake(pairs, fit)
+    assert (None if mistake is None else mistake.kind) == named
+
+
 @pytest.mark.parametrize("course_deg", [0.0, 90.0, 135.0, 180.0])
 @pytest.mark.parametrize("degrees", [12.0, 25.0])
 def test_a_hillside_is_no_tilted_camera(degrees: float, course_deg: float) -> None:
