@@ -205,8 +205,8 @@ def split_command(
         samples = table.regrouped(samples)
     part_of = assign(samples, shares, seed, by_group=not random_)
     write_split_file(Path(out), samples, part_of)
-    parts = [tuple(sample for sample in samples if part_of[sample.name] == part) for part in PARTS]
-    say(f"wrote {out}: {Split(*parts, unused=0).describe()}")
+    train, val, test = (tuple(sample for sample in samples if part_of[sample.name] == part) for part in PARTS)
+    say(f"wrote {out}: {Split(train, val, test, unused=0).describe()}")
     if random_:
         say(
             "warning: a random split leaks: neighbouring frames of one scene are in training and "

@@ -184,9 +184,7 @@ def mine(recording: Recording, out: Path, count: int, apart_s: float, source: st
         raise RecordingError(f"{source} holds no decisions, so there are no frames to take")
     boot = recording.start.boot
     if any(not path.name.startswith(f"{boot}_") for path in (out / "images").glob("[!.]*.jpg")):
-        raise RecordingError(
-            f"{out} holds frames of another flight, perhaps corrected by now; choose another --out"
-        )
+        raise RecordingError(f"{out} holds frames of another flight, perhaps corrected by now; choose another --out")
     chosen = {s.number: s for s in choose(scored, count, apart_s)}
     for folder in ("images", "proposals"):
         (out / folder).mkdir(parents=True, exist_ok=True)
