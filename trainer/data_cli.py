@@ -231,6 +231,10 @@ def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], t
     with Progress("preparing", len(opened.samples)) as progress:
         prepare(opened, Path(out), size, progress.step, threads)
     used = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
+    loose = [w for s in opened.samples if (w := opened.ground_width(s)) is not None and w.least_m != w.greatest_m]
+    if loose:
+        least_m, greatest_m = min(w.least_m for w in loose), max(w.greatest_m for w in loose)
+        say(f"a copy states no assumed ground: train with --ground-width-m {least_m:g},{greatest_m:g}")
     say(
         f"{out}: {len(opened.samples)} pictures of {opened.name} up to {size[0]}x{size[1]}, "
         f"{used / 1e9:.2f} GB; train with --data {out}"

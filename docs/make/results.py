@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -326,32 +327,42 @@ SITL = (
 """Series of landings on the autopilots' own simulators: file, series, conditions in words."""
 
 
-def _apart(series: dict[str, Any]) -> str:
-    """Return in words what a count of safe flights leaves out: starved ones, and those held up for too long."""
-    starved, too_long = series["summary"]["starved"], sum(bool(f.get("held_too_long")) for f in series["flights"])
+def flights_of(name: str, series: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the flights of a series by the autopilot's version, the newest first."""
+    flights = figures(name)["series"][series]["flights"]
+    versions = sorted({flight["version"] for flight in flights}, reverse=True)
+    return {version: [flight for flight in flights if flight["version"] == version] for version in versions}
+
+
+def _safe(flights: list[dict[str, Any]]) -> str:
+    """Return in words how many flights were safe, and what that leaves out: starved, or held up too long."""
+    counts = Counter(flight["verdict"] for flight in flights)
+    starved, too_long = counts["starved"], sum(bool(f.get("held_too_long")) for f in flights)
     words = [f"{starved} more starved"] * bool(starved) + [f"{too_long} held up too long"] * bool(too_long)
-    return "".join(f"; {word}" for word in words)
+    return f"**{counts['landed-safe']} of {len(flights) - starved}**" + "".join(f"; {word}" for word in words)
 
 
-def flown_by(name: str, series: str) -> str:
-    """Return the day of a series' last flight, and the commit that flew it all, or how many did."""
-    commits = {flight["commit"] for flight in figures(name)["series"][series]["flights"]}
+def flown_by(name: str, series: str, version: str) -> str:
+    """Return the day of a series' last flight, and the commit that flew all of a version, or how many did."""
+    commits = {flight["commit"] for flight in flights_of(name, series)[version]}
     day = day_of(name, series).partition(",")[0]
     return f"{day}, `{commits.pop()}`" if len(commits) == 1 else f"{day}, {len(commits)} commits"
 
 
 def autopilots() -> str:
-    """Write the table of the landings on the autopilots' own simulators."""
+    """Write the table of the landings on the autopilots' own simulators: a row for each version that flew a series."""
     rows = []
     for name, series, words in SITL:
-        s = figures(name)["series"][series]["summary"]
-        version = figures(name)["series"][series]["flights"][0]["version"]
-        autopilot = f"{'PX4' if 'px4' in name + series else 'ArduCopter'} {version}"
-        safe = f"**{s['verdicts'].get('landed-safe', 0)} of {s['flights']}**{_apart(figures(name)['series'][series])}"
-        person = f"{s['person_m']['min']:.1f}" if s["person_m"] else ""
-        miss = s["miss_m"]
-        cells = [autopilot, words, safe, f"{miss['mean']:.2f}", f"{miss['max']:.2f}", person]
-        rows.append([*cells, flown_by(name, series), f"[{name}](../benchmarks/results/{name})"])
+        for version, flights in flights_of(name, series).items():
+            autopilot = f"{'PX4' if 'px4' in name + series else 'ArduCopter'} {version}"
+            miss_m, person_m = (
+                [f[key] for f in flights if f[key] is not None and f["verdict"] != "starved"]
+                for key in ("miss_m", "person_m")
+            )
+            nearest = f"{min(person_m):.1f}" if person_m else ""
+            misses = [f"{statistics.mean(miss_m):.2f}", f"{max(miss_m):.2f}"]
+            cells = [autopilot, words, _safe(flights), *misses, nearest, flown_by(name, series, version)]
+            rows.append([*cells, f"[{name}](../benchmarks/results/{name})"])
     head = (
         "autopilot",
         "conditions",

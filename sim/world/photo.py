@@ -140,17 +140,7 @@ def photo(
     gsd_m = scale.gsd_m
     size_m = min(SIZE_M, MAX_SIDE_PX * gsd_m) if size_m is None else size_m
     _check_scale(path, (rows, columns), gsd_m, size_m)
-    raster: ByteArray = np.full((rows, columns), classes.ignore_index, dtype=np.uint8)
-    if labels is not None:
-        raster = read_labels(Path(labels), classes)
-        if raster.shape != (rows, columns):
-            raise DataError(
-                f"labels {labels}: {raster.shape[1]}x{raster.shape[0]} px, but the picture "
-                f"{path.name} is {columns}x{rows} px: they must be of one size"
-            )
-    outside = _outside(path)
-    if outside is not None and outside.shape == raster.shape:
-        raster = np.where(outside, np.uint8(classes.ignore_index), raster)
+    raster = _classes_of(path, (rows, columns), labels, classes)
     side = round(size_m / gsd_m)
     pad_v, pad_u = max(0, -(-(side - rows) // 2)), max(0, -(-(side - columns) // 2))
     borders = (pad_v, pad_v, pad_u, pad_u)
@@ -165,6 +155,22 @@ def photo(
         sun=Sun(strength=0.3),
         photograph=Photograph(columns, rows, labels is not None, scale.source),
     )
+
+
+def _classes_of(path: Path, shape: tuple[int, int], labels: str | Path | None, taxonomy: Taxonomy) -> ByteArray:
+    """Class of each pixel; the ignore index without labels and in transparent parts."""
+    raster: ByteArray = np.full(shape, taxonomy.ignore_index, dtype=np.uint8)
+    if labels is not None:
+        raster = read_labels(Path(labels), taxonomy)
+        if raster.shape != shape:
+            raise DataError(
+                f"labels {labels}: {raster.shape[1]}x{raster.shape[0]} px, but the picture "
+                f"{path.name} is {shape[1]}x{shape[0]} px: they must be of one size"
+            )
+    outside = _outside(path)
+    if outside is not None and outside.shape == shape:
+        raster = np.where(outside, np.uint8(taxonomy.ignore_index), raster)
+    return raster
 
 
 def _check_scale(path: Path, shape: tuple[int, int], gsd_m: float, size_m: float) -> None:

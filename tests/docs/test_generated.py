@@ -100,6 +100,18 @@ def test_attributes_of_a_docstring() -> None:
 
 def test_a_series_of_flights_names_no_commit_that_flew_none_of_it() -> None:
     for name, series, _ in results.SITL:
-        commits = {flight["commit"] for flight in results.figures(name)["series"][series]["flights"]}
-        named = results.flown_by(name, series).rpartition(", ")[2]
-        assert named in (f"{len(commits)} commits", *(f"`{commit}`" for commit in commits if len(commits) == 1))
+        for version, flights in results.flights_of(name, series).items():
+            commits = {flight["commit"] for flight in flights}
+            named = results.flown_by(name, series, version).rpartition(", ")[2]
+            assert named in (f"{len(commits)} commits", *(f"`{commit}`" for commit in commits if len(commits) == 1))
+
+
+def test_each_version_that_flew_a_series_has_a_row_of_its_own() -> None:
+    written = results.autopilots()
+    for autopilot, series in (("ArduCopter", "ardupilot"), ("PX4", "px4")):
+        versions = results.flights_of("sitl-network.json", series)
+        assert len(versions) > 1
+        for version, flights in versions.items():
+            safe = sum(flight["verdict"] == "landed-safe" for flight in flights)
+            assert f"| {autopilot} {version} | the demo network itself" in written
+            assert f"**{safe} of {len(flights)}**" in written
