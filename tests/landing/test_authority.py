@@ -28,6 +28,7 @@ STEP_NS = S // 20
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 PERSON = Intruder(Role.PERSON, 0.2)
 GUARD = AuthoritySettings(level="guard", begin_in_air=True, sure_height_m=10.0)
+IN_FAILSAFE = GUARD.model_copy(update={"failsafe": "guard"})
 LAND = AuthoritySettings(level="land", begin_in_air=True)
 REST = Sticks(0.0, 0.0, -1.0, 0.0)
 COMMIT_M = 3.0
@@ -215,6 +216,32 @@ def on_its_way(began_m: float) -> World:
     w.until("hold")
     w.site, w.obeys, w.mode = (12.0, 0.0, 0.0), False, "GUIDED"
     w.until("approach", 20.0)
+    return w
+
+
+def stepping_aside(settings=GUARD):
+    """On its step to 3 m north, from a look around at 3.2 m, and not moved yet."""
+    w = world(settings, battery=Battery(900.0))
+    w.land()
+    w.height_m, w.aside = 3.2, (3.0, 0.0, -3.2)
+    w.until("look", 1.0)
+    w.run(0.1)
+    w.obeys = False
+    w.until("aside", 1.0)
+    w.run(0.2)
+    return w
+
+
+def climbing_from_a_place_that_failed():
+    """Sent from 4.5 m, where the ground was no good, to 11 m, and not moved yet."""
+    w = world(height_m=25.0)
+    w.land()
+    w.height_m, w.site = 4.5, None
+    w.until("hold", GUARD.grace_s + 0.2)
+    w.run(0.1)
+    w.obeys = False
+    w.until("climb", 0.2)
+    w.run(0.2)
     return w
 
 
