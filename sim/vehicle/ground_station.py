@@ -27,7 +27,7 @@ from sim.vehicle.smart_battery import REPORT_S, SmartBattery
 GROUND_STATION_ID = 255
 ACK_TIMEOUT_S = 1.0
 ATTEMPTS = 5
-UPLOAD_S = 10.0
+TAKES_S = 10.0  # to take a mission, or a command that it rejects for now
 STICKS_S = 0.1
 OPEN_S = 20.0
 """An autopilot that has just been started listens within this time."""
@@ -281,23 +281,24 @@ class GroundStation:
         """
         self._mission, self._mission_result = items, None
         self.send(self._codec.mission_count_encode(self.system_id, 1, len(items)))
-        deadline_s = self.now_s + UPLOAD_S
+        deadline_s = self.now_s + TAKES_S
         while self._mission_result is None and self.now_s < deadline_s:
             self.poll(0.02)
         if self._mission_result != mavlink.MAV_MISSION_ACCEPTED:
             raise LinkError(f"the autopilot did not accept the mission: result {self._mission_result}")
 
     def command(self, command: int, *parameters: float) -> None:
-        """Sends a COMMAND_LONG until it is acknowledged.
+        """Sends a COMMAND_LONG until it is acknowledged; what is rejected for now is asked for again.
 
         Raises:
-            LinkError: Refused, or not acknowledged in `ATTEMPTS` tries.
+            LinkError: Refused, rejected for `TAKES_S`, or not acknowledged in `ATTEMPTS` tries.
         """
-        result = self.try_command(command, *parameters)
-        if result is None:
-            raise LinkError(f"the autopilot did not acknowledge command {command}")
+        deadline_s, for_now = self.now_s + TAKES_S, mavlink.MAV_RESULT_TEMPORARILY_REJECTED
+        while (result := self.try_command(command, *parameters)) == for_now and self.now_s < deadline_s:
+            self.wait(ACK_TIMEOUT_S / 2)
         if result != mavlink.MAV_RESULT_ACCEPTED:
-            raise LinkError(f"the autopilot refused command {command}: result {result}")
+            did = "did not acknowledge" if result is None else f"refused, with result {result},"
+            raise LinkError(f"the autopilot {did} command {command}")
 
     def try_command(self, command: int, *parameters: float) -> int | None:
         """Sends a COMMAND_LONG until it is answered; the MAV_RESULT, or None without an answer."""
