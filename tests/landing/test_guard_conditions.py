@@ -215,3 +215,30 @@ def test_a_vehicle_that_comes_off_its_wing_in_the_hold_mode_was_given_no_order_t
     w.no_hover = ""
     w.run(4.0)
     assert w.state.value == "ready"
+
+
+def test_a_landing_that_hovers_and_then_goes_down_is_not_taken_for_one_that_is_flown_away():
+    w = world(height_m=15.0)
+    w.land()
+    w.run(3.0)
+    w.height_m = 8.0
+    w.run(1.0)
+    assert w.state.value == "guard"
+
+
+def test_a_fence_that_may_act_holds_nothing_back_in_a_mode_of_ours():
+    w = world()
+    w.land()
+    w.fence_open, w.intruder = True, PERSON
+    w.until("hold", 0.2)
+
+
+def test_a_mode_of_the_fence_is_the_autopilots_own_once_its_failsafe_is_told():
+    w = world()
+    w.land()
+    w.fence_open, w.mode, w.touching_down = True, "RTL", False
+    w.run(0.2)
+    assert w.state.value == "guard"
+    w.failsafe = True
+    w.step()
+    assert w.state.value == "ready"
