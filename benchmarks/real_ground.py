@@ -132,8 +132,8 @@ WHOLE = (0.0, 0.0, 1.0, 1.0)
 def look_at(real: RealSet, model: Path, out: Path, again: bool = False) -> list[Look]:
     """Look at a place's pictures; a picture that is too high is looked at again from where it says to come down to.
 
-    Its middle, cut out, is what the same camera sees from there. What is too high stays it where the network's range is
-    not known. With `again` the records that `out` holds are taken as they are.
+    Its middle, cut out, is what the same camera sees from there, but for detail that the photograph lacks. What is too
+    high stays it where the network's range is not known. With `again` the records in `out` are taken as they are.
     """
     looks = [
         Look(Path(r["path"]), r, WHOLE, r["height_agl_m"])
@@ -163,7 +163,7 @@ def _records(pictures: Sequence[Path], model: Path, given: Given, out: Path, aga
 
 
 def _from_lower(look: Look, lower_m: float, folder: Path) -> tuple[Path, tuple[float, float, float, float]]:
-    """Cut a photograph's middle out: its file, and its place in the photograph."""
+    """Cut a photograph's middle out, in as many pixels as the camera has: its file, and its place in the photograph."""
     part = lower_m / look.height_m
     low, high = 0.5 - part / 2.0, 0.5 + part / 2.0
     image = read_picture(look.picture)
@@ -171,7 +171,7 @@ def _from_lower(look: Look, lower_m: float, folder: Path) -> tuple[Path, tuple[f
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{look.picture.stem}.png"
     cut = image[round(low * height_px) : round(high * height_px), round(low * width_px) : round(high * width_px)]
-    if not cv2.imwrite(str(path), cut):
+    if not cv2.imwrite(str(path), cv2.resize(cut, (width_px, height_px), interpolation=cv2.INTER_LINEAR)):
         raise DataError(f"{path} cannot be written: is the disk full or the folder read-only?")
     return path, (low, low, high, high)
 
@@ -206,7 +206,8 @@ def answer_of(real: RealSet, look: Look, radius_m: float) -> Answer:
             room = None
         outcomes = {True: "wrong refusal", False: "right refusal", None: "refused at the margin"}
         return answer(outcomes[room], cause_of(record))
-    u, v = window[0] + site["u_px"] / size[0], window[1] + site["v_px"] / size[1]
+    part = window[2] - window[0]
+    u, v = window[0] + part * site["u_px"] / size[0], window[1] + part * site["v_px"] / size[1]
     judged = ground.judge(u, v, radius_m / width_m, width_m)
     outcome = {SAFE: "safe site", UNSAFE: "unsafe site"}.get(judged.ground, "unsure")
     return answer(outcome, judged.what, judged.person_m)

@@ -61,14 +61,18 @@ def read_configuration(path: Path) -> Configuration:
     """
     config = load_config(path)
     text = read_text(path, "config", ConfigError)
-    for section, name, value in _written_paths(config, tomllib.loads(text)):
+    document = tomllib.loads(text)
+    written = _written_paths(config, document)
+    if config.recorder.enabled and "folder" not in document.get("recorder", {}):
+        written.append(("recorder", "folder", config.recorder.folder.name))
+    for section, name, value in written:
         raise BundleError(
             f"config {path}: [{section}] {name} = {json.dumps(value)} would lie in the release, "
             "which nothing may change: name an absolute path, as "
             f'"/var/log/touchdown/{Path(value).name}"'
         )
     for scheme in RECORDINGS:
-        source = tomllib.loads(text)["camera"]["source"]
+        source = document["camera"]["source"]
         if source.startswith(scheme) and not source.removeprefix(scheme).startswith("/"):
             raise BundleError(
                 f"config {path}: [camera] source = {json.dumps(source)}: a bundle carries no "

@@ -11,9 +11,10 @@ from deploy.errors import InstallError
 from deploy.keys import PublicKey, load_public
 from deploy.layout import Root
 from deploy.manifest import release_name
+from deploy.proven import changed
 from deploy.release import Reached, ReleasePlan, Say, make_release
 from deploy.trial import Steps, Supervision, judge
-from deploy.unpack import changed, require_fitting, require_space, verify_bundle
+from deploy.unpack import require_fitting, require_space, verify_bundle
 from deploy.wheels import this_machine
 from landing.distribution import VERSION
 from landing.model.manifest import Precision
@@ -81,12 +82,14 @@ def _is_here(root: Root, plan: ReleasePlan, current: str | None) -> bool:
     """Return True for a release that is complete and still what was signed and proven.
 
     Raises:
-        InstallError: It is damaged, and it flies, so it cannot be made anew.
+        InstallError: It is damaged, and it or its software flies, so it cannot be made anew.
     """
     bad = changed(root, plan.name)
-    if bad and plan.name == current:
+    if bad and current is not None and plan.name in (current, root.lender(current)):
+        own = plan.name == current
+        what = f"{current} flies" if own else f"{current} flies with the software of {plan.name}"
         raise InstallError(
-            f"{plan.name} flies, and {bad} of it is damaged on this disk: install another bundle "
+            f"{what}, and {bad} of it is damaged on this disk: install another bundle "
             "or roll back, then install this one again. Check the disk"
         )
     return not bad

@@ -5,6 +5,7 @@ ROOT/releases/NAME-DIGEST/   a release; never changed once it is complete
     venv/  engine/           made here
     edge.toml                the configuration that flies
     systemd/                 units, for this root
+    made.sha256              what was made here, for sha256sum
     release.json             written last: without it the release is incomplete
 ROOT/current                 link to the release that flies: the only truth
 ROOT/history.jsonl           every switch, and how it went
@@ -37,6 +38,7 @@ Verdict = Literal["trial", "healthy", "failed", "rejected"]
 
 RELEASE_FILE = "release.json"
 FLIGHT_CONFIG = "edge.toml"
+MADE_FILE = "made.sha256"
 BUNDLE_FOLDER, VENV_FOLDER, ENGINE_FOLDER, UNIT_FOLDER = "bundle", "venv", "engine", "systemd"
 _STAGING = ".staging"
 
@@ -53,6 +55,7 @@ class ReleaseRecord(BaseModel):
         model: Name of the network.
         engine: Precision of the engine that was built; None when the ONNX file flies.
         config_sha256: Of the configuration that flies.
+        made_sha256: Of the list of all that was made beside the bundle; empty in a release of before that list.
         checked: Lines of `edge check` and the self-test.
     """
 
@@ -68,6 +71,7 @@ class ReleaseRecord(BaseModel):
     model: str
     engine: Precision | None = None
     config_sha256: str
+    made_sha256: str = ""
     checked: tuple[str, ...] = ()
 
 

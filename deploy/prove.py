@@ -51,11 +51,12 @@ def check_release(release: Path, camera: bool, link: bool) -> list[str]:
     words = [_touchdown(release), "edge", "check", "--config", str(release / FLIGHT_CONFIG)]
     words += [] if camera else ["--skip-camera"]
     words += [] if link else ["--skip-link"]
-    report = _json_of([*words, "--json"], "edge check")
+    what = f"edge check of {release.name}"
+    report = _json_of([*words, "--json"], what)
     findings = {name: found for name, found in report.items() if isinstance(found, dict)}
     wrong = [_told(name, found) for name, found in findings.items() if not found["ok"]]
-    if wrong:
-        raise InstallError(f"edge check of the new release failed: {'; '.join(wrong)}")
+    if wrong or not findings or report.get("ok") is not True:
+        raise InstallError(f"{what} failed: {'; '.join(wrong) or 'it does not say what it checked'}")
     return [f"{name}: {found['text']}" for name, found in findings.items()]
 
 
@@ -73,12 +74,13 @@ def self_test(release: Path, manifest: BundleManifest) -> str:
     expected = json.dumps([sample.model_dump() for sample in manifest.samples])
     words = [str(release / VENV_FOLDER / "bin" / "python"), "-I", "-m", "deploy.selftest"]
     words += [str(release / FLIGHT_CONFIG), str(release / BUNDLE_FOLDER), expected]
-    report = _json_of(words, "self-test")
+    what = f"self-test of {release.name}"
+    report = _json_of(words, what)
     if "error" in report:
-        raise InstallError(f"self-test of the new release: {report['error']}")
+        raise InstallError(f"{what}: {report['error']}")
     if report["wrong"]:
         raise InstallError(
-            f"self-test of the new release: it decides otherwise than the workstation did on "
+            f"{what}: it decides otherwise than the workstation did on "
             f"{len(report['wrong'])} of {report['pictures']} pictures: {report['wrong'][0]}"
         )
     return f"self-test: {report['pictures']} pictures decided as on the workstation"
@@ -90,7 +92,7 @@ def _touchdown(release: Path) -> str:
 
 def _json_of(words: list[str], what: str) -> dict[str, Any]:
     """The one JSON object that a program prints, whatever its exit status."""
-    done = ended(words, f"{what} of the new release")
+    done = ended(words, what)
     for line in reversed(done.stdout.splitlines()):
         try:
             report = json.loads(line)
@@ -98,7 +100,7 @@ def _json_of(words: list[str], what: str) -> dict[str, Any]:
             continue
         if isinstance(report, dict):
             return report
-    raise InstallError(f"{what} of the new release: {last_lines(done.stderr)}")
+    raise InstallError(f"{what}: {last_lines(done.stderr)}")
 
 
 def _precision_of(job: Path) -> str:

@@ -21,6 +21,7 @@ from deploy.keys import PublicKey
 from deploy.layout import BUNDLE_FOLDER, FLIGHT_CONFIG, UNIT_FOLDER, ReleaseRecord, Root
 from deploy.manifest import CONFIG_NAME, SYSTEMD_FOLDER, BundleManifest
 from deploy.prove import build_engine, check_release, self_test
+from deploy.proven import list_made
 from deploy.units import render_unit
 from deploy.unpack import unpack
 from edge.config import EdgeConfig
@@ -120,6 +121,7 @@ def _fill(root: Root, release: Path, plan: ReleasePlan, say: Say, reached: Reach
         model=manifest.model.name,
         engine=plan.engine,
         config_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        made_sha256=list_made(release),
         checked=(*checked, proof),
     )
 

@@ -2,7 +2,7 @@
 
 It runs where the release does, in the release's own Python, with the configuration that will fly: `python -m
 deploy.selftest CONFIG FOLDER EXPECTATIONS`. So a wrong wheel, a damaged engine or a runtime that computes something
-else is found before the release is switched to. Needs nothing but the base package.
+else is found before the release is switched to. Needs what the installer needs, and nothing more.
 """
 
 from __future__ import annotations
@@ -128,8 +128,10 @@ def main(arguments: Sequence[str]) -> int:
     """
     config_path, folder, text = arguments
     try:
-        # Nothing here needs it, but a release whose daemon does not even start must not be tried.
-        importlib.import_module("edge.serve")
+        # Nothing here needs them, but a release must not be tried whose daemon does not even start, or that could not
+        # end its own trial after a power cut.
+        for needed in ("edge.serve", "deploy.trial"):
+            importlib.import_module(needed)
         expected = [SampleDecision.model_validate(entry) for entry in json.loads(text)]
         config = load_config(Path(config_path))
         pictures = [(Path(folder) / e.path, e.height_agl_m) for e in expected]

@@ -15,9 +15,9 @@ from typing import NoReturn
 
 from deploy.errors import InstallError, disk_words
 from deploy.layout import Root, Verdict
+from deploy.proven import changed
 from deploy.release import Reached, Say
 from deploy.service import Patience, Probe, ProbeResult, Service, watch
-from deploy.unpack import changed
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def settle(root_path: Path, supervision: Supervision, say: Say, reached: Reached
     with root.locked():
         current, steps = root.current(), Steps(say)
         last = root.verdict(current) if current is not None else None
-        if current is None or last is None or last.verdict not in ("trial", "failed"):
+        if current is None or last is None or last.verdict == "healthy":
             root.end_trial()  # the power went before the switch, or after the verdict
             return None
-        if last.verdict == "failed":  # it went on the way back
+        if last.verdict != "trial":  # it went on the way back
             _go_back(root, current, None, last.why, supervision, steps, reached)
         judge(root, current, None, supervision, steps, reached)
     return current
@@ -130,7 +130,7 @@ def judge(root: Root, release: str, before: str | None, supervision: Supervision
     Args:
         root: Locked by the caller.
         release: That `current` points to.
-        before: That flew before it; the last healthy one where None.
+        before: That flew before it, to go back to where none was found healthy; None for nothing.
         supervision: Of the daemon.
         say: Told of each step.
         reached: Told of each step that is done.
@@ -191,8 +191,8 @@ def _go_back(
     _note(root, failed, "failed", why, say)
     reached("failed")
     earlier = list(root.good())
-    if before is not None and before != failed:
-        earlier.insert(0, before)
+    if before is not None and before not in (failed, *earlier):
+        earlier.append(before)
     target = _whole(root, earlier, say)
     if target is None:
         root.switch_off()

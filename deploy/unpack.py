@@ -7,7 +7,6 @@ file was right and all are on the disk.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections import deque
@@ -18,9 +17,7 @@ from deploy.archive import open_bundle
 from deploy.durable import make_folder, sync_folder, write_file
 from deploy.errors import BundleError, InstallError, disk_words
 from deploy.keys import PublicKey
-from deploy.layout import BUNDLE_FOLDER, FLIGHT_CONFIG, RELEASE_FILE, Root
-from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME, BundleManifest, Target, parse_manifest
-from landing.reading import sha256_of
+from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME, BundleManifest, Target
 
 _RESERVE_BYTES = 64 * 2**20
 _VENV_RATIO = 5
@@ -115,29 +112,6 @@ def unpack(
             sync_folder(Path(parent))
     except OSError as error:
         raise InstallError(f"{folder.parent}: {disk_words(error)}. Nothing was changed") from error
-
-
-def changed(root: Root, name: str) -> str:
-    """The first file of a release that is not what was signed or proven; empty where all are, and it is complete.
-
-    Its environment is not looked at.
-    """
-    folder, record = root.release(name), root.record(name)
-    if record is None:
-        return RELEASE_FILE
-    bundle = folder / BUNDLE_FOLDER
-    try:
-        signed = (bundle / MANIFEST_NAME).read_bytes()
-        if hashlib.sha256(signed).hexdigest() != record.manifest_sha256:
-            return MANIFEST_NAME
-        if sha256_of(folder / FLIGHT_CONFIG, "file", BundleError) != record.config_sha256:
-            return FLIGHT_CONFIG
-        for entry in parse_manifest(signed, name).files:
-            if sha256_of(bundle / entry.path, "file", BundleError) != entry.sha256:
-                return entry.path
-    except (OSError, BundleError) as error:
-        return str(error)
-    return ""
 
 
 def _write(target: Path, chunks: Iterator[bytes]) -> None:

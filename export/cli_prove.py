@@ -73,9 +73,9 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
     from export.verify import VerifyOptions, store, table, verify
 
     report = verify(a, b, VerifyOptions(**choices))
+    click.echo(report.model_dump_json(indent=2) if as_json else table(report))
     if keep and (why_not := store(report, b, choices["precision_b"])):
         click.echo(why_not, err=True)
-    click.echo(report.model_dump_json(indent=2) if as_json else table(report))
     click.get_current_context().exit(0 if report.passed else 1)
 
 
@@ -129,10 +129,10 @@ def bench_command(
         files = measured_files(models, choices["runtimes"], source)
     options = BenchOptions(frame_wh=size_of(frame, "--frame"), sustain_s=sustain_s if submit else 0.0, **choices)
     report, times = bench(models, options)
+    click.echo(report.to_json() if as_json else report.table())
     if submit is not None:
         write_submission(submission_of(files, report, frame, source), submit)
         click.echo(f"wrote {submit}", err=True)
-    click.echo(report.to_json() if as_json else report.table())
     if picture is not None:
         plot(report, times, picture)
         click.echo(f"wrote {picture}", err=True)

@@ -33,8 +33,8 @@ def thresholds_command(
     """Choose the thresholds of a finished model for landings and write them into it.
 
     As `trainer calibrate` does for a checkpoint: by the people and other hazards found one by one, then by the sites.
-    Graph, weights, temperature and proofs stay. What is drawn from the thresholds, the confidence in sites, is measured
-    by `export confidence`.
+    Graph, weights, temperature and the confidence in sites stay. A gate that was passed at other thresholds is taken
+    out: prove the model again with `export verify`.
     """
     settings, wanted = decision_of(values), targets_of(targets)
     choice = data_choice(folders, values)

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from edge.runtimes import load_runtime
-from export.files import read_model, redescribe, require_onnx, spec_of, write_model
+from export.files import read_model, redescribe, require_onnx, require_target, spec_of, write_model
 from landing.errors import DataError, FileError
 from landing.model.confidence import SiteConfidence
+from landing.progress import say
 from landing.settings import DecisionSettings
 from landing.types import Frame
 from trainer.data.choice import open_and_split
@@ -16,6 +17,7 @@ from trainer.evaluation import plots
 from trainer.evaluation.confidence import JudgedSite, check_left_out, fit_confidence, judged_sites
 from trainer.evaluation.measure import EvaluationSet
 from trainer.evaluation.report import require_folder
+from trainer.evaluation.seen import flattered
 from trainer.evaluation.view import view_of
 from trainer.recipe import DataChoice
 
@@ -48,6 +50,7 @@ def write_confidence(
         TouchdownError: A file cannot be written.
     """
     require_onnx(source, "confidence")
+    require_target(output)
     if report is not None:
         require_folder(report, "--report")
     model = read_model(source)
@@ -56,6 +59,9 @@ def write_confidence(
     column = choice.split_column if choice.split_files else ""
     samples = data.samples if part == "all" else split.val
     pictures = EvaluationSet(data, samples, part, split.describe(), column)
+    own = {"trained_on": spec.provenance.trained_on, "recipe": spec.provenance.recipe}
+    if why := flattered(own, part, data.name, split, column):
+        say(why)
     view = view_of(data, samples, data.taxonomy, height_m, hfov_deg)
     sites: list[JudgedSite] = []
     with load_runtime(source) as runtime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from edge.runtimes.onnx_file import read_onnx
 from export.manifest import staging
 from landing.errors import InvalidValueError, ModelError, first_line
 from landing.model.artefact import GATE_KEY, GateReport
-from landing.model.spec import METADATA_KEY, ModelSpec
+from landing.model.spec import METADATA_KEY, ModelSpec, OperatingPoint
+from landing.problems import Problem
 from landing.reading import take_name
 
 OPSET = 18
@@ -84,9 +86,49 @@ def gate_of(model: onnx.ModelProto, origin: str | Path, key: str = GATE_KEY) -> 
     return GateReport.from_metadata(metadata_of(model), f"model {origin}", key)
 
 
+def refusal_of(model: onnx.ModelProto, origin: str | Path) -> GateReport | None:
+    """The report of a gate that refused a file, None where none did: it holds for what is made of the file, too.
+
+    Else a network that was found to decide otherwise would fly in another form, as one that nobody judged.
+
+    Raises:
+        ModelError: The report is damaged.
+    """
+    gate = gate_of(model, origin)
+    return None if gate is None or gate.passed else gate
+
+
+def require_not_refused(model: onnx.ModelProto, origin: str | Path) -> None:
+    """Refuses a file that its gate refused, where what is made of it is to be proven against it.
+
+    Raises:
+        ModelError: It was refused, or the report is damaged.
+    """
+    refusal = refusal_of(model, origin)
+    if refusal is not None:
+        raise ModelError(
+            f"model {origin}: {refusal.describe()}: what agrees with it is not proven. Make a better one", Problem.GATE
+        )
+
+
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
     """A graph's metadata by key."""
     return {entry.key: entry.value for entry in model.metadata_props}
+
+
+_OF_SITES = re.compile(r"operating|(^|_)sites?_|_found$")
+
+
+def is_of_thresholds(metric: str) -> bool:
+    """Return True for a figure that was measured at an operating point, by its name (see `trainer calibrate`)."""
+    return _OF_SITES.search(metric) is not None
+
+
+def at_thresholds(spec: ModelSpec, point: OperatingPoint | None) -> ModelSpec:
+    """The description with another operating point; figures at the former one are taken out."""
+    kept = {name: value for name, value in spec.provenance.metrics.items() if not is_of_thresholds(name)}
+    provenance = spec.provenance.model_copy(update={"metrics": kept})
+    return spec.model_copy(update={"operating": point, "provenance": provenance})
 
 
 def describe(model: onnx.ModelProto, spec: ModelSpec, gate: GateReport | None = None) -> None:
@@ -103,6 +145,17 @@ def redescribe(model: onnx.ModelProto, spec: ModelSpec) -> None:
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             entry.value = spec.to_json()
+
+
+def require_target(target: Path) -> None:
+    """Requires that a file can be written there, before hours of measuring.
+
+    Raises:
+        InvalidValueError: The folder does not exist.
+        TouchdownError: The folder cannot be written to.
+    """
+    with staging(target):
+        pass
 
 
 def write_model(model: onnx.ModelProto, target: str | Path) -> int:

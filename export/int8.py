@@ -7,6 +7,7 @@ written.
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 import tempfile
 import time
@@ -24,16 +25,15 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from export.calibration import choose, letterboxed, ranges_of, truth_of
 from export.comparison import Comparison, report_of
-from export.files import MAX_IR_VERSION, describe, read_model, spec_of, write_model
+from export.files import MAX_IR_VERSION, describe, read_model, require_not_refused, require_target, spec_of, write_model
 from export.int8_bias import Means, channel_means, convolutions, correct_biases, shifts_of
 from export.int8_nodes import WEIGHTED, network_nodes, plain
 from export.options import Calibrating
 from export.pictures import read_picture, spread
-from landing.errors import InvalidValueError, ModelError
+from landing.errors import ModelError
 from landing.model.artefact import GateReport
 from landing.model.spec import ModelSpec
 from landing.progress import tracked
-from landing.reading import sha256_of
 from landing.types import ByteArray, Frame, Segmentation
 
 Target = Literal["cpu", "openvino", "tensorrt"]
@@ -124,8 +124,7 @@ def quantise(source: Path, output: Path, options: Int8Options, say: Say) -> Int8
         DataError: No pictures to calibrate on or to judge by.
         TouchdownError: The file cannot be written.
     """
-    if not output.parent.is_dir():
-        raise InvalidValueError(f"folder {output.parent} does not exist")
+    require_target(output)
     work = Quantisation(source, options, say)
     spec, chosen = work.spec, work.chosen
     say(f"{chosen.note}; {len(chosen.calibration)} calibrate, {len(chosen.gate)} judge")
@@ -134,8 +133,8 @@ def quantise(source: Path, output: Path, options: Int8Options, say: Say) -> Int8
     if made is not None:
         named = spec.model_copy(update={"name": f"{spec.name}-int8"})
         describe(made, named)
-        write_model(made, output)
-        report.gate = report.gate.model_copy(update={"artefact_sha256": sha256_of(output)})
+        judged = hashlib.sha256(made.SerializeToString()).hexdigest()
+        report.gate = report.gate.model_copy(update={"artefact_sha256": judged})
         describe(made, named, report.gate)
         write_model(made, output)
         report.path, report.spec = output, named
@@ -149,6 +148,7 @@ class Quantisation:
     def __init__(self, source: Path, options: Int8Options, say: Say) -> None:
         self.source, self.options, self.say = source, options, say
         model = plain(read_model(source), source)
+        require_not_refused(model, source)
         self.spec = spec_of(model, source)
         self.chosen = chosen = choose(options)
         spec = self.spec

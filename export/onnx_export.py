@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.files import replacing
+from export.files import is_of_thresholds, replacing
 from export.graph import (
     INPUT_NAME,
     OUTPUT_NAMES,
@@ -166,7 +166,7 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
         for part, scores in checkpoint.metrics.items()
         if isinstance(scores, dict) and part != "site_confidence"
         for name, value in scores.items()
-        if isinstance(value, float) and (operating is not None or "operating" not in f"{part}_{name}")
+        if isinstance(value, float) and (operating is not None or not is_of_thresholds(f"{part}_{name}"))
     }
     temperature = options.temperature or _number(checkpoint.metrics.get("temperature")) or 1.0
     try:

@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from edge.runtimes import require_same_classes
-from export.files import describe, read_model, redescribe, spec_of, write_model
+from export.files import at_thresholds, describe, read_model, redescribe, refusal_of, spec_of, write_model
 from landing.errors import ModelError
 from landing.model.spec import ModelSpec
 from landing.taxonomy import Taxonomy
@@ -54,8 +54,8 @@ def same_classes(other: Taxonomy, own: Taxonomy, origin: str) -> Taxonomy:
 def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Retaxonomy:
     """Writes a model that computes the same classes and merges them by another taxonomy.
 
-    Where a role changes, a gate report, thresholds and confidence of the old merge are dropped: what they measured is
-    no longer what flies.
+    Where a role changes, thresholds, confidence, the figures at those thresholds and a gate that was passed are
+    dropped: what they measured is no longer what flies. A gate that was not passed stays.
 
     Raises:
         ModelError: The file is no model of ours, or its merge is not where it should be.
@@ -80,8 +80,8 @@ def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Re
         if own.preference.get(name) != taxonomy.preference.get(name)
     )
     if roles:  # the rest is of sums over other classes
-        spec = spec.model_copy(update={"taxonomy": taxonomy, "operating": None, "site_confidence": None})
-        describe(model, spec)
+        spec = at_thresholds(spec, None).model_copy(update={"taxonomy": taxonomy, "site_confidence": None})
+        describe(model, spec, refusal_of(model, source))
     else:
         spec = spec.model_copy(update={"taxonomy": taxonomy})
         redescribe(model, spec)

@@ -1,4 +1,4 @@
-"""Finished models judged on labelled pictures, and their thresholds chosen anew: graph and proofs stay."""
+"""Finished models judged on labelled pictures, and their thresholds chosen anew: the graph stays."""
 
 from __future__ import annotations
 
@@ -9,12 +9,25 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 
 from edge.runtimes import load_runtime
 from edge.runtimes.contract import Runtime
-from export.files import read_model, redescribe, require_onnx, spec_of, write_model
+from export.files import (
+    at_thresholds,
+    describe,
+    gate_of,
+    read_model,
+    redescribe,
+    require_onnx,
+    require_target,
+    spec_of,
+    write_model,
+)
 from landing.errors import DataError
+from landing.model.operating import SETTING_OF
 from landing.model.spec import ModelSpec, OperatingPoint
+from landing.progress import say
 from landing.reading import sha256_of
 from landing.settings import DecisionSettings
 from landing.types import ByteArray, Frame, Segmentation
@@ -26,7 +39,7 @@ from trainer.evaluation.frames import ReportFrame, chosen, draw
 from trainer.evaluation.measure import Calibration, EvaluationSet, Measurement, SiteAssumptions, measure_maps
 from trainer.evaluation.results import Column
 from trainer.evaluation.scoring import Judged, score
-from trainer.evaluation.seen import warnings_of
+from trainer.evaluation.seen import flattered, warnings_of
 from trainer.evaluation.thresholds import Targets, choose
 from trainer.evaluation.view import view_of
 from trainer.recipe import DataChoice
@@ -146,12 +159,16 @@ def evaluate_models(paths: Sequence[Path], ground: JudgingGround, out: Path) -> 
         with load_runtime(path) as runtime:
             looked = _look(path, runtime, pictures, assumptions)
             column = looked.column(_name(path, paths), pictures, looked.spec.operating)
-            origin = {"trained_on": looked.spec.provenance.trained_on, "recipe": looked.spec.provenance.recipe}
+            origin = _origin(looked.spec)
             column["warnings"] = warnings_of(origin, ground.part, pictures.data.name, split, pictures.split_column)
             frames[column["id"]] = draw(_Eyes(runtime).classes, looked.spec.taxonomy, pictures, column, chosen(column))
         columns.append(column)
     report.write(out, columns, frames)
     return results.in_order(columns)
+
+
+def _origin(spec: ModelSpec) -> dict[str, str]:
+    return {"trained_on": spec.provenance.trained_on, "recipe": spec.provenance.recipe}
 
 
 def _look(path: Path, runtime: Runtime, pictures: EvaluationSet, assumptions: SiteAssumptions) -> _Looked:
@@ -164,13 +181,6 @@ def _name(path: Path, paths: Sequence[Path]) -> str:
     return path.stem if len({p.stem for p in paths}) == len(paths) else str(path)
 
 
-def with_thresholds(spec: ModelSpec, point: OperatingPoint) -> ModelSpec:
-    """Return the description with another operating point; figures at the former one are taken out."""
-    kept = {name: value for name, value in spec.provenance.metrics.items() if "operating" not in name}
-    provenance = spec.provenance.model_copy(update={"metrics": kept})
-    return spec.model_copy(update={"operating": point, "provenance": provenance})
-
-
 def write_thresholds(
     source: Path, output: Path, ground: JudgingGround, targets: Targets, out: Path | None = None
 ) -> tuple[OperatingPoint, list[Column]]:
@@ -178,7 +188,8 @@ def write_thresholds(
 
     Args:
         source: ONNX file of ours.
-        output: File to write; the source itself is replaced whole or not at all.
+        output: File to write; the source itself is replaced whole or not at all. A gate that was passed at other
+            thresholds is not kept.
         ground: Pictures that did not train it.
         targets: Wanted results.
         out: Folder for a report of the model before and after; None writes none.
@@ -192,11 +203,14 @@ def write_thresholds(
         TouchdownError: A file cannot be written.
     """
     require_onnx(source, "thresholds")
+    require_target(output)
     if out is not None:
         report.require_folder(out)
     model = read_model(source)
     spec = spec_of(model, source)
-    pictures, assumptions, _ = ground.open()
+    pictures, assumptions, split = ground.open()
+    if why := flattered(_origin(spec), ground.part, pictures.data.name, split, pictures.split_column):
+        say(why)
     with load_runtime(source) as runtime:
         looked = _look(source, runtime, pictures, assumptions)
         if not looked.measured.tally.matrix.sum():
@@ -208,6 +222,18 @@ def write_thresholds(
             columns = [looked.column("before", pictures, spec.operating), looked.column("after", pictures, point)]
             frames = {c["id"]: draw(_Eyes(runtime).classes, spec.taxonomy, pictures, c, chosen(c)) for c in columns}
             report.write(out, columns, frames)
-    redescribe(model, with_thresholds(spec, point))
+    _put(model, at_thresholds(spec, point), spec.operating, source)
     write_model(model, output)
     return point, columns
+
+
+def _put(model: onnx.ModelProto, spec: ModelSpec, former: OperatingPoint | None, source: Path) -> None:
+    """Describes a model anew; a gate that it passed at other thresholds is no proof of these, and is taken out."""
+    chosen = spec.operating
+    assert chosen is not None
+    if former is not None and all(former.of_role(role) == chosen.of_role(role) for role in SETTING_OF):
+        redescribe(model, spec)
+        return
+    if gate_of(model, source) is not None:  # a model that its gate refused was not loaded
+        say("its gate was passed at the former thresholds: prove it again with `touchdown export verify`")
+    describe(model, spec)

@@ -42,6 +42,10 @@ _TIFF_ORDERS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", 
 """Byte order of a TIFF, and true for a BigTIFF, by its first bytes."""
 _TIFF_TAGS = 4096
 TIFF_SUFFIXES = (".tif", ".tiff")
+RAW_SUFFIXES = (".dng", ".arw", ".cr2", ".cr3", ".nef", ".rw2", ".orf", ".raf")
+"""Undeveloped pictures: what they look like is the developer's choice, so they are not read."""
+UNREAD_SUFFIXES = (".avif", ".gif", ".jp2", ".jxl")
+"""Pictures of kinds that are not read."""
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", *TIFF_SUFFIXES, ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".ts", ".mjpeg", ".mpg")
 _STARTS = (

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -30,6 +28,7 @@ from sim.camera import Motion, render
 from sim.camera.effects import Effects
 from sim.campaign.ranges import RANGES
 from sim.campaign.scene_ground import overgrown
+from sim.workers import worker_pool
 from sim.world import World, parse_world_spec, split_of
 from sim.world.scenes import JUDGED_SEEDS
 
@@ -155,7 +154,7 @@ def write_dataset(plan: DatasetPlan, out: Path, jobs: int = 1) -> Iterator[int]:
         if jobs <= 1:
             worlds = map(write_world, *arguments)
         else:
-            pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn")))
+            pool = stack.enter_context(worker_pool(jobs))
             worlds = pool.map(write_world, *arguments)
         for seed, widths_m in zip(plan.seeds, worlds, strict=True):
             ground.writelines(f"{name},{width_m:.4g}\n" for name, width_m in widths_m.items())

@@ -194,5 +194,5 @@ def write_whole(content: dict[str, Any], target: Path) -> None:
         raise SavingError(
             f"checkpoint {target} cannot be written: {reason}. "
             + (f"The {target.name} of before is untouched" if target.exists() else "Nothing is lost")
-            + "; free some space and go on with --resume"
+            + ("; free some space and go on with --resume" if is_full(error) else "; check the folder and its rights")
         ) from error

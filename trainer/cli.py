@@ -9,6 +9,7 @@ import click
 
 from landing.errors import InvalidValueError
 from trainer.augment_cli import augment_command
+from trainer.data.choice import require_folders
 from trainer.data_cli import data
 from trainer.evaluation.cli import calibrate_command, evaluate_command, predict_command
 from trainer.options import SIZE, checked, data_choice, given, model_options, split_options, training_options
@@ -79,6 +80,7 @@ def fit_command(
         raise click.UsageError("--data DIR and --out DIR are needed (or --resume last.pt)")
     run_limits = checked(RunLimits, out=out, **limits)
     recipe = recipe_of(folders, preset, values)
+    require_folders(recipe.data)  # torch takes seconds to import
     from trainer.fit import fit
 
     fit(recipe, run_limits)

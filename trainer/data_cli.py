@@ -19,7 +19,7 @@ from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find
 from trainer.data.prepared import prepare
 from trainer.data.samples import LabeledSet
 from trainer.data.shards import ShardedSet, is_sharded
-from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
+from trainer.data.splitfile import PARTS, SplitTable, read_split_file, write_split_file
 from trainer.import_cli import import_command
 from trainer.options import SIZE, data_choice, reading_options, split_options
 from trainer.recipe import DataChoice
@@ -190,7 +190,7 @@ def split_command(
     **options: Any,
 ) -> None:
     """Split pictures into train, val and test, in whole scenes, and write that to a file."""
-    from trainer.data.splits import assign, by_table
+    from trainer.data.splits import Split, assign
 
     if Path(out).exists():
         raise DataError(f"{out} exists; splits are not overwritten, choose another --out")
@@ -205,7 +205,8 @@ def split_command(
         samples = table.regrouped(samples)
     part_of = assign(samples, shares, seed, by_group=not random_)
     write_split_file(Path(out), samples, part_of)
-    say(f"wrote {out}: {by_table(samples, part_of).describe()}")
+    train, val, test = (tuple(sample for sample in samples if part_of[sample.name] == part) for part in PARTS)
+    say(f"wrote {out}: {Split(train, val, test, unused=0).describe()}")
     if random_:
         say(
             "warning: a random split leaks: neighbouring frames of one scene are in training and "
@@ -230,6 +231,10 @@ def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], t
     with Progress("preparing", len(opened.samples)) as progress:
         prepare(opened, Path(out), size, progress.step, threads)
     used = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
+    loose = [w for s in opened.samples if (w := opened.ground_width(s)) is not None and w.least_m != w.greatest_m]
+    if loose:
+        least_m, greatest_m = min(w.least_m for w in loose), max(w.greatest_m for w in loose)
+        say(f"a copy states no assumed ground: train with --ground-width-m {least_m:g},{greatest_m:g}")
     say(
         f"{out}: {len(opened.samples)} pictures of {opened.name} up to {size[0]}x{size[1]}, "
         f"{used / 1e9:.2f} GB; train with --data {out}"

@@ -262,16 +262,16 @@ def _finish(
     """Writes the best epoch as a slim `best.pt`, calibrated and measured on val."""
     if not path or not Path(path).is_file():
         raise ModelError(f"no checkpoint was kept in {out}: not one epoch was finished", Problem.NO_CHECKPOINT)
-    best = Checkpoint.load(path)
-    best.save(out / BEST)
+    # Under its name when its thresholds are in it: without them it would fly by default, at the loosest.
     best = calibrate_checkpoint(
-        out / BEST,
+        path,
         data,
         split,
         "cuda" if hardware.accelerator == "gpu" else "cpu",
         split_column=recipe.data.split_column,
         precision="bfloat16" if hardware.precision == "bfloat16" else "float32",
-        ground=SiteAssumptions(view_of(data, split.val, best.taxonomy, ground_width_m=recipe.data.ground_width_m)),
+        ground=SiteAssumptions(view_of(data, split.val, data.taxonomy, ground_width_m=recipe.data.ground_width_m)),
+        output=out / BEST,
     )
     report = {
         "best_epoch": best.epoch,

@@ -5,6 +5,7 @@ Each field is an option of `trainer fit` (see `trainer.options.model_options`): 
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -199,7 +200,7 @@ class Recipe(BaseModel):
 
     def command(self) -> str:
         """Return the command that trains it again, with files and folders by their own name only."""
-        words = ["touchdown trainer fit"]
+        words = ["touchdown", "trainer", "fit"]
         for folder in self.data.folders:
             words += ["--data", Path(folder).resolve().name]
         for folder in self.data.also:
@@ -217,7 +218,7 @@ class Recipe(BaseModel):
                 value = ",".join(map(str, value))
             option = OPTION_OF.get(name, name)
             words += [f"--{option.replace('_', '-')}", str(value)]
-        return " ".join(words)
+        return shlex.join(words)
 
 
 _NOT_OPTIONS = {"data", "network", "variation", "loss", "width_px", "height_px"}

@@ -335,7 +335,7 @@ def flights_of(name: str, series: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def _safe(flights: list[dict[str, Any]]) -> str:
-    """Return in words how many flights were safe, and what that leaves out: starved, and held up for too long."""
+    """Return in words how many flights were safe, and what that leaves out: starved, or held up too long."""
     counts = Counter(flight["verdict"] for flight in flights)
     starved, too_long = counts["starved"], sum(bool(f.get("held_too_long")) for f in flights)
     words = [f"{starved} more starved"] * bool(starved) + [f"{too_long} held up too long"] * bool(too_long)

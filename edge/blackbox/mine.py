@@ -176,12 +176,15 @@ def mine(recording: Recording, out: Path, count: int, apart_s: float, source: st
         The chosen frames.
 
     Raises:
-        RecordingError: A record cannot be read, or there is none.
+        RecordingError: A record cannot be read, there is none, or the folder holds frames of another flight.
         OSError: The folder cannot be written.
     """
     scored = score(recording)
     if not scored:
         raise RecordingError(f"{source} holds no decisions, so there are no frames to take")
+    boot = recording.start.boot
+    if any(not path.name.startswith(f"{boot}_") for path in (out / "images").glob("[!.]*.jpg")):
+        raise RecordingError(f"{out} holds frames of another flight, perhaps corrected by now; choose another --out")
     chosen = {s.number: s for s in choose(scored, count, apart_s)}
     for folder in ("images", "proposals"):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -202,7 +205,7 @@ def mine(recording: Recording, out: Path, count: int, apart_s: float, source: st
                 taken = chosen.get(record.number)
                 if taken is None:
                     continue
-                name = f"{recording.start.boot}_{record.number:06d}"  # before _: one flight, one group
+                name = f"{boot}_{record.number:06d}"  # before _: one flight, one group
                 (out / "images" / f"{name}.jpg").write_bytes(jpeg)
                 ids = np.asarray(
                     cv2.resize(maps_of(png).class_id, size_of(jpeg), interpolation=cv2.INTER_NEAREST_EXACT)

@@ -19,6 +19,8 @@ from landing.picture_files import (
     MOST_PIXELS,
     PICTURE_BYTES,
     PICTURE_SUFFIXES,
+    RAW_SUFFIXES,
+    UNREAD_SUFFIXES,
     decode,
     files_of,
     is_whole_jpeg,
@@ -32,8 +34,12 @@ logger = logging.getLogger("edge.cameras")
 
 HEIF_SUFFIXES = (".heic", ".heif")
 PHOTO_SUFFIXES = (*PICTURE_SUFFIXES, *HEIF_SUFFIXES)
-RAW_SUFFIXES = (".dng", ".arw", ".cr2", ".cr3", ".nef", ".rw2", ".orf", ".raf")
-"""Undeveloped pictures: what they look like is the developer's choice, so they are not read."""
+RAW = "undeveloped (raw): develop it to JPEG, or take the JPEG beside it"
+WHY_UNREAD = {
+    **dict.fromkeys(RAW_SUFFIXES, RAW),
+    **{suffix: f"of a kind that is not read ({suffix}): convert it to JPEG" for suffix in UNREAD_SUFFIXES},
+}
+"""Remedies, by suffix, for pictures that are not read."""
 
 LEAST_SIDE_PX = 8
 """Of a photograph; a smaller one is enlarged to ground that nobody photographed."""
@@ -45,6 +51,11 @@ DEFAULT_FPS = 10.0
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder, by name; numbers in names count as numbers. Hidden files are left out."""
     return sorted(files_of(folder, PHOTO_SUFFIXES), key=_natural)
+
+
+def unread_in(folder: Path) -> list[tuple[Path, str]]:
+    """The pictures of a folder that `pictures_in` leaves out, by name, and why each is not read."""
+    return [(path, WHY_UNREAD[path.suffix.lower()]) for path in files_of(folder, tuple(WHY_UNREAD))]
 
 
 def _natural(path: Path) -> tuple[tuple[bool, int, str], ...]:
@@ -60,8 +71,8 @@ def read_picture(path: Path) -> ByteArray:
     Raises:
         PictureError: It cannot be read or is not a whole picture.
     """
-    if path.suffix.lower() in RAW_SUFFIXES:
-        raise PictureError(f"picture {path.name} is undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
+    if path.suffix.lower() in WHY_UNREAD:
+        raise PictureError(f"picture {path.name} is {WHY_UNREAD[path.suffix.lower()]}")
     if path.suffix.lower() in HEIF_SUFFIXES:
         return _read_heif(path)
     data = read_picture_bytes(path, "picture", PictureError)

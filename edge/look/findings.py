@@ -93,8 +93,8 @@ class LookFindings:
 
     def skip(self, path: Path, why: str) -> None:
         """Say that a file is not decided on, and why."""
-        self.summary.skipped.append(why)
-        self.say(f"{path.name}: skipped: {why}")
+        self.summary.skipped.append(why if path.name in why else f"{path.name}: {why}")
+        self.say(f"{path.name}: skipped: {why.removeprefix(f'{path.name}: ')}")
 
     def refuse(self, path: Path, name: str, view: View, image_bgr: ByteArray | None = None) -> None:
         """Say that a view is not decided on, and why; on its picture too."""

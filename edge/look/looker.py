@@ -18,7 +18,7 @@ from edge.annotate import annotate
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.bag import SUFFIXES as BAG_SUFFIXES
 from edge.cameras.bag import is_bag
-from edge.cameras.recordings import PHOTO_SUFFIXES, RAW_SUFFIXES, pictures_in, read_picture
+from edge.cameras.recordings import PHOTO_SUFFIXES, pictures_in, read_picture, unread_in
 from edge.look.bag import BagTelemetry
 from edge.look.findings import LookFindings, Summary
 from edge.look.georeference import is_orthophoto
@@ -111,8 +111,8 @@ class Looker:
 
     def _folder(self, folder: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         pictures = pictures_in(folder)
-        for path in files_of(folder, RAW_SUFFIXES):
-            self.findings.skip(path, "undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
+        for path, why in unread_in(folder):
+            self.findings.skip(path, why)
         videos = files_of(folder, VIDEO_SUFFIXES)
         if not pictures and not videos:
             raise DataError(f"{folder} holds no pictures ({' '.join(PHOTO_SUFFIXES)})")

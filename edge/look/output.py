@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -42,6 +42,9 @@ class LookOutput:
             raise FileError(f"--out {folder}: {error.strerror or error}") from error
         self._folder = folder
         self._report = report
+        self._page = folder / "report.html"
+        if not report:
+            _forget(self._page)
         self._taken: set[str] = set()
         self._records: list[dict[str, Any]] = []
         self._stack = ExitStack()
@@ -92,7 +95,7 @@ class LookOutput:
         self._stack.close()
         if self._report:
             page = report_html(self._records, list(skipped)).encode("utf-8", "replace")  # names may be any bytes
-            (self._folder / "report.html").write_bytes(page)
+            self._page.write_bytes(page)
 
     def __enter__(self) -> LookOutput:
         return self
@@ -109,6 +112,16 @@ class LookOutput:
         name = next(n for n in names if n + ending not in self._taken)
         self._taken.add(name + ending)
         return self._folder / (name + ending)
+
+
+def _forget(page: Path) -> None:
+    """Remove the report of an earlier look, whose answers would stand beside the pictures of this one."""
+    head = _PAGE.template[: _PAGE.template.index("<style>")].encode()
+    with suppress(OSError):
+        with page.open("rb") as stream:
+            ours = stream.read(len(head)) == head
+        if ours:
+            page.unlink()
 
 
 def report_html(records: list[dict[str, Any]], skipped: list[str]) -> str:

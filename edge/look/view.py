@@ -197,6 +197,12 @@ def _overruled(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> lis
         own_deg = _hfov_deg(taken, own)
         if abs(given.hfov_deg / own_deg - 1.0) > OVERRULED:
             notes.append(f"--hfov-deg {given.hfov_deg:g} is used; {own.source} means {own_deg:.1f} degrees")
+    elif given.hfov_deg is not None and _shape(size_px) < 1:
+        long_px = size_px[1] / 2 / math.tan(math.radians(given.hfov_deg / 2))
+        notes.append(
+            f"the picture is upright and --hfov-deg {given.hfov_deg:g} counts across its short side; if the lens sees "
+            f"{given.hfov_deg:g} degrees along the long one, give {_hfov_deg(size_px, Fact(long_px, '')):.1f}"
+        )
     return notes
 
 

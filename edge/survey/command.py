@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.blackbox.ring import SUFFIX
-from edge.cameras.recordings import PHOTO_SUFFIXES, pictures_in
+from edge.cameras.recordings import PHOTO_SUFFIXES, pictures_in, unread_in
 from edge.look.georeference import is_orthophoto
 from edge.look.view import Given
 from edge.resolved import ResolvedDecision, resolve_decision
@@ -160,7 +160,7 @@ def _survey_pictures(
     say(f"(flight {flies.describe()})")
     required_m = flies.decision.required_radius_m
     least_m = required_m + options.place_error_m
-    orthophotos, photographs = (_each_once(found, report) for found in _sorted_out(paths, options.gsd_m))
+    orthophotos, photographs = (_each_once(found, report) for found in _sorted_out(paths, options.gsd_m, report))
     looks = _looks(options, photographs, runtime, flies, least_m, report)
     rules = MergeRules(required_m, least_m, options.looks, fault_radii_m(flies.classes, required_m))
     together = SurveyLooks(looks, rules)
@@ -188,12 +188,13 @@ def _survey_pictures(
     report.sites = tuple(sorted(sites, key=lambda s: -s.clearance_m))
 
 
-def _sorted_out(paths: Sequence[Path], gsd_m: float | None) -> tuple[list[Path], list[Path]]:
-    """Return orthophotos and photographs."""
+def _sorted_out(paths: Sequence[Path], gsd_m: float | None, report: SurveyReport) -> tuple[list[Path], list[Path]]:
+    """Return orthophotos and photographs; what is not read is reported."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
             pictures = pictures_in(path)
+            report.skipped += [f"{unread.name}: {why}" for unread, why in unread_in(path)]
             if not pictures:
                 raise DataError(f"{path} holds no pictures ({' '.join(PHOTO_SUFFIXES)})")
             found += pictures

@@ -19,7 +19,7 @@ from edge.runtimes.decision import DECISION
 from edge.runtimes.hailo_file import HAILO, NETWORK, HailoChip, HailoManifest, header_of
 from export.calibration import choose, letterboxed
 from export.cut import cut
-from export.files import read_model, replacing, require_onnx, spec_of
+from export.files import read_model, refusal_of, replacing, require_onnx, spec_of
 from export.hailo.graph import HailoNetwork, for_compiler
 from export.hailo.operators import findings, require_taken
 from export.manifest import staging
@@ -142,6 +142,7 @@ def wrap(source: Path, network: Path, output: Path, chip: HailoChip) -> HailoMan
     parts = {NETWORK: data, DECISION: cut(model, spec, source, "Hailo").decision.SerializeToString()}
     manifest = HailoManifest(
         model=spec,
+        gate=refusal_of(model, source),
         chip=chip,
         compiler_version=header.compiler_version,
         onnx_name=source.name,

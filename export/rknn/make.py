@@ -15,14 +15,14 @@ from typing import Literal
 
 import onnx
 
-from edge.runtimes import RuntimeOptions, load_runtime
+from edge.runtimes import load_runtime
 from edge.runtimes.archive import ArchiveFile, digests
 from edge.runtimes.decision import DECISION, DecisionGraph
 from edge.runtimes.rknn_file import NETWORK, RKNN, SIMULATOR, Chip, RknnManifest
 from export.calibration import Chosen, choose, letterboxed, truth_of
 from export.comparison import Comparison, report_of
 from export.cut import cut
-from export.files import read_model, replacing, require_onnx, spec_of
+from export.files import read_model, replacing, require_not_refused, require_onnx, require_target, spec_of
 from export.limits import Kind
 from export.options import Calibrating
 from export.pictures import read_picture
@@ -80,6 +80,7 @@ def make_rknn(source: Path, output: Path, options: RknnOptions, say: Callable[[s
     require_onnx(source, f"{RKNN.suffix} form")
     if output.suffix != RKNN.suffix:
         raise InvalidValueError(f"--out {output}: expected a name that ends in {RKNN.suffix}")
+    require_target(output)
     with tempfile.TemporaryDirectory(prefix="touchdown-rknn-") as scratch:
         work = _Conversion(source, Path(scratch), options)
         chosen = work.chosen
@@ -104,6 +105,7 @@ class _Conversion:
     def __init__(self, source: Path, folder: Path, options: RknnOptions) -> None:
         self.source, self.options, self.folder = source, options, folder
         model = read_model(source)
+        require_not_refused(model, source)
         self.spec: ModelSpec = spec_of(model, source)
         self.halves = cut(model, self.spec, source, "RKNN")
         self.chosen: Chosen = choose(options)
@@ -145,7 +147,7 @@ class _Conversion:
         parts = {NETWORK: built.network, DECISION: self.halves.decision.SerializeToString()}
         decision = DecisionGraph.load(self.source, parts[DECISION], spec, 0, RKNN.command)
         comparison = Comparison(spec, options.height_agl_m, options.hfov_deg)
-        with load_runtime(self.source, RuntimeOptions(allow_failed_gate=True)) as reference:
+        with load_runtime(self.source) as reference:
             for number, path in enumerate(tracked("judging", self.chosen.gate, len(self.chosen.gate))):
                 image = read_picture(path)
                 size = image.shape[1], image.shape[0]

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from landing.errors import ModelError
+from landing.model.artefact import GateReport
 from landing.model.manifest import BuilderOptions, Precision
 from landing.model.spec import ModelSpec
 from landing.reading import MODEL_BYTES, read_bytes, read_text
@@ -20,7 +21,10 @@ GRAPH_NAME, JOB_NAME, CACHE_NAME = "graph.onnx", "job.json", "timing.cache"
 
 
 class BuildJob(BaseModel):
-    """A note beside a prepared graph: the file it was made from, digests, precision, and the file's ModelSpec."""
+    """A note beside a prepared graph: the file it was made from, digests, precision, and the file's ModelSpec.
+
+    `refusal` is the report of a gate that refused that file; the engine keeps it until it is judged itself.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,6 +35,7 @@ class BuildJob(BaseModel):
     precision: Precision
     options: BuilderOptions
     model: ModelSpec
+    refusal: GateReport | None = None
 
 
 def write_job(folder: Path, job: BuildJob, graph: bytes) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.runtimes.cudart import Gpu
+from edge.runtimes.onnx_file import metadata_of, read_onnx
 from edge.runtimes.tensorrt_api import TensorRT, flavour_of
 from export.manifest import require_writable, write_pair
 from export.trt.builder import Built, build, l4t_release, require_builder
@@ -18,6 +19,7 @@ from export.trt.remote import Remote
 from landing.distribution import VERSION
 from landing.errors import FileError, InvalidValueError, ModelError
 from landing.model.manifest import BuilderOptions, EngineManifest, Precision, manifest_path
+from landing.model.spec import ModelSpec
 from landing.reading import take_name
 
 Say = Callable[[str], None]
@@ -59,6 +61,8 @@ def make_engine(request: EngineRequest, say: Say) -> list[str]:
     if request.source.suffix == ".json":
         job, graph = read_job(request.source)
         return _build_here(request, job, graph, say)
+    if request.source.suffix == ".onnx":  # a bad file is named before a GPU that is not here
+        ModelSpec.from_metadata(metadata_of(read_onnx(request.source)), f"model {request.source}")
     if request.remote is None:
         _require_builder(request)  # before any work is done for nothing
     with tempfile.TemporaryDirectory(prefix="touchdown-trt-") as name:
@@ -149,6 +153,7 @@ def _manifest(module: TensorRT, gpu: Gpu, job: BuildJob, built: Built) -> Engine
         layers=built.layers,
         warnings=built.warnings,
         model=job.model,
+        gate=job.refusal,
         touchdown_version=VERSION,
     )
 

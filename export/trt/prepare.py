@@ -14,11 +14,12 @@ from pathlib import Path
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from export.files import read_model, spec_of
+from export.files import read_model, refusal_of, spec_of
 from export.trt.half import copied, to_half
 from export.trt.job import BuildJob
 from export.trt.quantized import is_quantized, require_symmetric
 from landing.errors import ModelError, first_line
+from landing.model.artefact import GateReport
 from landing.model.manifest import BuilderOptions, Precision
 from landing.model.spec import ModelSpec
 from landing.reading import sha256_of
@@ -29,13 +30,17 @@ MOVING = ("Slice", "Squeeze", "Unsqueeze", "Gather", "Reshape", "Transpose", "Fl
 
 @dataclass(frozen=True)
 class Prepared:
-    """A graph ready for TensorRT (serialised ONNX), and the name, digest and spec of the file it was made from."""
+    """A graph ready for TensorRT (serialised ONNX), and the name, digest and spec of the file it was made from.
+
+    `refusal` is the report of a gate that refused that file.
+    """
 
     data: bytes
     name: str
     sha256: str
     spec: ModelSpec
     precision: Precision
+    refusal: GateReport | None = None
 
     def job(self, options: BuilderOptions, name: str) -> BuildJob:
         """The note that goes with the graph to the machine that builds it."""
@@ -46,6 +51,7 @@ class Prepared:
             precision=self.precision,
             options=options,
             model=self.spec,
+            refusal=self.refusal,
         )
 
 
@@ -58,7 +64,7 @@ def prepare(path: Path, precision: Precision) -> Prepared:
     """
     model = read_model(path)
     spec = spec_of(model, path)
-    digest = sha256_of(path)
+    digest, refusal = sha256_of(path), refusal_of(model, path)
     if precision == "int8":
         require_symmetric(model, path)
     elif is_quantized(model):
@@ -72,7 +78,7 @@ def prepare(path: Path, precision: Precision) -> Prepared:
     if precision != "fp32":
         model = to_half(model)
     _check(model, path)
-    return Prepared(model.SerializeToString(), path.name, digest, spec, precision)
+    return Prepared(model.SerializeToString(), path.name, digest, spec, precision, refusal)
 
 
 def constants_as_initializers(model: onnx.ModelProto) -> None:

@@ -204,7 +204,7 @@ class Authority:
         self._site.update(inputs.output, inputs.pose, now_ns)
         self._landing.known_m = inputs.output.descend_to_m or self._landing.known_m
         shift = self._site.shift
-        if shift is None or shift != FrameShift():
+        if shift != FrameShift():
             self._stray.moved(shift)
             self._landing.moved(shift)
         if self._state is AuthorityState.READY:
@@ -225,7 +225,7 @@ class Authority:
             self._stand_down(now_ns, FAILSAFE_WORDS)
         elif its_own:
             self._rest(now_ns, FAILSAFE_WORDS)
-        elif self._done(inputs, modes):
+        elif self._done(inputs, modes) and not self._pilot.settling:
             self._act(inputs, modes)
 
     def _flown_away(self, now_ns: int) -> str | None:
@@ -408,7 +408,7 @@ class Authority:
             self._rest(inputs.now_ns, inputs.output.reason)
         elif inputs.vehicle.mode == modes.hold and not self._stands(inputs.now_ns):
             self._rest(inputs.now_ns, "the vehicle is flown on")
-        elif self._passed(inputs.now_ns, self._settings.announce_s) and not self._pilot.settling:
+        elif self._passed(inputs.now_ns, self._settings.announce_s):
             if inputs.vehicle.mode == modes.hold:
                 self._go_on(inputs, modes)
             else:
@@ -420,7 +420,7 @@ class Authority:
             self._stand_down(inputs.now_ns, "the vehicle does not land any more")
             return
         goes_on = inputs.vehicle.way_down is not WayDown.LAND and inputs.vehicle.touching_down is False
-        if goes_on or self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
+        if goes_on or (height_m is not None and height_m < settings.floor_height_m):
             return
         somebody = self._somebody(inputs)
         if inputs.vehicle.failsafe:  # it lands because it must: nothing but a person holds it up, and only for a time
@@ -553,7 +553,7 @@ class Authority:
         elif here is not None and here[2] - to[2] <= ARRIVED_M:
             if self._landing.failed_ned_m:
                 self._site.start_over()  # a site counts as seen from up here
-            self._enter(AuthorityState.SEARCH, f"searches from {height_m or 0:.0f} m", now_ns)
+            self._search_here(now_ns)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the climb does not end")
 
@@ -562,9 +562,12 @@ class Authority:
         if to is None:
             self._stop(inputs, modes, LOST_DESTINATION)
         elif here is not None and to[2] - here[2] <= ARRIVED_M:
-            self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", inputs.now_ns)
+            self._search_here(inputs.now_ns)
         elif inputs.now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the descent does not end")
+
+    def _search_here(self, now_ns: int) -> None:
+        self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", now_ns)
 
     def _search(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         if inputs.output.descend_to_m is not None:
@@ -585,7 +588,7 @@ class Authority:
         elif to is None:
             self._stop(inputs, modes, LOST_DESTINATION)
         elif here is not None and math.dist(here[:2], to[:2]) <= ARRIVED_M:
-            self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", inputs.now_ns)
+            self._search_here(inputs.now_ns)
         elif inputs.now_ns > self._landing.deadline_ns:
             self._stop(inputs, modes, "the place to search from is not reached")
 
@@ -678,16 +681,16 @@ class Authority:
             return
         highest_m = landing.highest_m(settings)
         if height_m is not None and height_m + 1.0 > highest_m:
-            if not self._search_beside(inputs, modes):
+            if not self._search_beside(inputs, modes, height_m):
                 self._enter(AuthorityState.SEARCH, "searches on", inputs.now_ns)
             landing.searches += 1
         elif self._climb(inputs, modes, min((height_m or 0.0) + settings.climb_m * (1 + landing.resumes), highest_m)):
             landing.searches += 1
 
-    def _search_beside(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
+    def _search_beside(self, inputs: AuthorityInput, modes: FlightModes, height_m: float) -> bool:
         """Flies to where other ground comes into view; False where there is no such place, or none to fly to."""
-        here, height_m, landing = self._site.position_ned_m, self._site.height_m, self._landing
-        low = height_m is None or height_m < self._settings.over_height_m - ARRIVED_M
+        here, landing = self._site.position_ned_m, self._landing
+        low = height_m < self._settings.over_height_m - ARRIVED_M
         if here is None or low or inputs.vehicle.failsafe:
             return False
         to = landing.outlook(here, inputs.output.outlooks_ned_m, self._settings.search_radius_m)

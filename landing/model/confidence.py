@@ -139,7 +139,8 @@ class SiteConfidence(BaseModel):
             error = f"; calibration error {100 * self.ece:.1f} %"
             if self.ece_interval is not None:
                 error += f" ({100 * self.ece_interval[0]:.1f} to {100 * self.ece_interval[1]:.1f} %)"
+        least = f"{100 * low.share:.0f} to " if len(self.steps) > 1 else ""
         return (
-            f"{100 * low.share:.0f} to {100 * high.share:.1f} % safe by score, {self.sites} discs of {self.disc_m:g} m "
+            f"{least}{100 * high.share:.1f} % safe by score, {self.sites} discs of {self.disc_m:g} m "
             f"in {self.pictures} pictures of {self.scenes} scenes{error} ({self.measured_on or 'not said on what'})"
         )

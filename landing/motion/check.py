@@ -25,7 +25,7 @@ from landing.pose_steps import impossible_step
 from landing.types import ByteArray, Pose
 
 FAR_PX, LONGEST_S, SHORTEST_S = 36.0, 1.5, 0.15
-"""A pair is complete when the corners moved so far, or after so long, but not earlier."""
+"""A pair is complete when the corners moved so far, after so long, or before too few are left, but not earlier."""
 
 GAP_S = 0.6
 """Frames further apart are not followed."""
@@ -86,7 +86,7 @@ class PictureMotion:
         self._pose: Pose | None = None
         self._report = MotionReport()
         self.pair: CornerPair | None = None
-        """Corners of the newest picture, where it completed a pair."""
+        """Corners of the pair that the newest picture completed."""
 
     @property
     def track(self) -> CameraTrack:
@@ -115,22 +115,28 @@ class PictureMotion:
         self._track.take(at_ns, self._camera, pose)
         grey = self._corners.small(image)
         before, self._grey = self._grey, grey
-        gap_s = (at_ns - self._at_ns) * 1e-9
-        self._at_ns = at_ns
-        if before is None or not 0.0 < gap_s <= GAP_S or not self._corners.follow(before, grey):
+        seen_ns, self._at_ns = self._at_ns, at_ns
+        if before is None:
             self._begin(grey, at_ns)
             return self._report
-        age_s = (at_ns - self._start_ns) * 1e-9
-        if age_s < SHORTEST_S or (self._corners.moved_px < FAR_PX and age_s < LONGEST_S):
+        followed = 0.0 < (at_ns - seen_ns) * 1e-9 <= GAP_S and self._corners.follow(before, grey)
+        to_ns = at_ns if followed else seen_ns  # corners that are lost now were good until then
+        age_s = (to_ns - self._start_ns) * 1e-9
+        if followed and (age_s < SHORTEST_S or (self._corners.moved_px < FAR_PX and age_s < LONGEST_S)):
             return self._report
-        self.pair = CornerPair(self._start_ns, at_ns, *self._corners.rays())
+        if age_s >= SHORTEST_S:
+            self._complete(to_ns)
+        self._begin(grey, at_ns)
+        return self._report
+
+    def _complete(self, to_ns: int) -> None:
+        """Takes the pair that ends at a time."""
+        self.pair = CornerPair(self._start_ns, to_ns, *self._corners.rays())
         agreed = self._corners.agreement() if self._judges else None
         measured = None if agreed is None else agreed.places(self._window.anchors)
         if measured is not None:
-            self._window.add(self._start_ns, at_ns, measured)
-            self._judge(at_ns)
-        self._begin(grey, at_ns)
-        return self._report
+            self._window.add(self._start_ns, to_ns, measured)
+            self._judge(to_ns)
 
     def forget_since(self, at_ns: int, still_only: bool) -> MotionReport:
         """Forgets looks that ended since a time, and what was said; returns the report then: nothing is known.

@@ -105,7 +105,7 @@ class Corners:
         self._start = np.asarray(self._now[:, 0], np.float64)
 
     def follow(self, before: ByteArray, grey: ByteArray) -> bool:
-        """Follows the corners into the next picture and back; False when too few are left."""
+        """Follows the corners into the next picture and back; False, and nothing changes, when too few are left."""
         if len(self._now) < LEAST_CORNERS:
             return False
         window, levels = (15, 15), 3
@@ -113,8 +113,10 @@ class Corners:
         back, ok_back, _ = cv2.calcOpticalFlowPyrLK(grey, before, there, self._now.copy(), None, None, window, levels)
         returned_px = np.hypot(*(back - self._now)[:, 0].T)
         good = (ok[:, 0] > 0) & (ok_back[:, 0] > 0) & (returned_px < 0.7)
+        if np.count_nonzero(good) < LEAST_CORNERS:
+            return False
         self._start, self._now = self._start[good], np.asarray(there[good], np.float32)
-        return len(self._now) >= LEAST_CORNERS
+        return True
 
     @property
     def moved_px(self) -> float:

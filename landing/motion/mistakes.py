@@ -41,6 +41,10 @@ EXPLAINED = 0.45
 LEAST_GAIN, LEAST_LEAD = 20.0, 4.0
 """Fall of the cost that names a mistake, and how much better it must be than all other kinds; good flights reach 7."""
 
+EDGE = 3.0
+"""So many times that fall is asked for where the best value is the greatest that is tried: a height of five times the
+one told takes all motion from the ground, and so explains a position that wanders in a hover."""
+
 OTHERS_GAIN = 5.0
 """Fall of the cost that is left without the pair that gains most: one look names nothing."""
 
@@ -181,6 +185,12 @@ def best_of(pairs: Pairs, kind: str) -> Fit:
     return min((refined(pairs, fit, names) for fit in tried[:2]), key=lambda fit: fit.cost)
 
 
+def _is_at_edge(kind: str, setup: Setup) -> bool:
+    """True where a value is the greatest that is tried; turns have none."""
+    names = [name for name in _FREE[kind] if name != "turn_rad"]
+    return any(np.abs(getattr(setup, name)).max() >= _BOUNDS[name] for name in names)
+
+
 def size_of(kind: str, setup: Setup) -> float:
     """Size of a mistake, in the unit of `STATED`, not negative; ratios are at least 1."""
     if kind in ("mirrored", "frozen"):
@@ -210,7 +220,7 @@ def best_mistake(pairs: Pairs, configured: Fit) -> Mistake | None:
     gains = pairs.costs(CONFIGURED) - pairs.costs(best.setup)
     if (
         kind == SLOPE
-        or gains.sum() < LEAST_GAIN
+        or gains.sum() < LEAST_GAIN * (EDGE if _is_at_edge(kind, best.setup) else 1.0)
         or gains.sum() - gains.max() < OTHERS_GAIN
         or costs[second] - costs[kind] < LEAST_LEAD
     ):

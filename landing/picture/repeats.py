@@ -21,6 +21,7 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
 from landing.picture.likeness import BLOCKS, Floats, block_sums, fitted, structure
+from landing.picture.shifts import certain_px, rays_of
 from landing.types import ByteArray, Pose, motion_between
 
 CAPACITY = 128
@@ -30,8 +31,11 @@ SPACING_S = 0.08
 COARSE_PX = (40, 30)
 """Size of what is searched among all kept pictures."""
 
-LEAST_SHIFT_PX, CLEAR_SHIFT_PX = 2.5, 5.0
-"""Shifts of the ground in a thumbnail of 160 px that count, and that are clear."""
+LEAST_SHIFT_PX, CLEAR_SHIFT_PX, FAR_SHIFT_PX = 2.5, 5.0, 10.0
+"""Shifts of the ground in a thumbnail of 160 px that count, that are clear, and that count between any two looks."""
+
+STOOD_S = 0.4
+"""A picture that stands for less may be a live one of a hover; attitudes of two looks err apart."""
 
 WANDER_M, DRIFT_MPS, WANDER_RAD = 0.05, 0.06, 0.014
 """An estimated position may be off by so much, and wander so fast; an attitude against another, 2 x 0.4 degrees."""
@@ -70,8 +74,14 @@ FROZEN_FRAMES, LOOP_FRAMES = 4, 3
 WITHIN_S, WITHIN_FRAMES = 1.0, 6
 """The short time: the longer one of both."""
 
+BETWEEN = 4
+"""Of the pictures between a frozen one and the new one about so many are compared too."""
+
 STILL_PX = 0.2
 """A frozen picture lies on the old one to so much of a thumbnail's 160 px."""
+
+AGAIN_PX = 0.4
+"""The same after it was proved: noise alone does not end it."""
 
 LOOP_PACE = (0.4, 1.6)
 """The old pictures of a loop follow each other so fast against the new ones, which come in their steps."""
@@ -112,9 +122,10 @@ class _View:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A picture that is remembered: its structure x 32 as int8 (h, w), and the pose."""
+    """A picture that is remembered: its structure x 32 as int8 (h, w), that of a small one as in `_View`, the pose."""
 
     packed: npt.NDArray[np.int8]
+    coarse: Floats
     at_ns: int
     pose: Pose
 
@@ -152,7 +163,7 @@ class Repeats:
     def __init__(self, camera: CameraModel, least_moved_m: float, least_turned_deg: float) -> None:
         self._camera = camera
         self._least = least_moved_m, least_turned_deg
-        self._few, self._blocks = _rays(camera, (4, 3)), _rays(camera, BLOCKS)
+        self._few, self._blocks = rays_of(camera, (4, 3)), rays_of(camera, BLOCKS)
         self._coarse = np.zeros((CAPACITY, COARSE_PX[0] * COARSE_PX[1]), np.float32)
         self._camera_from_ned = np.zeros((CAPACITY, 3, 3))
         self._centre_ned_m = np.zeros((CAPACITY, 3))
@@ -213,8 +224,9 @@ class Repeats:
         off_px = self._off_px(view, slice(0, count), self._few)
         rays_px = self._few[:, :2] * self._focal_px(view.fine)
         wander = wander_m / above_m + WANDER_RAD
-        shift_px = _certain_px(off_px, rays_px, wander, self._focal_px(view.fine)[0])
-        moved = (age_s > 0) & (shift_px >= LEAST_SHIFT_PX * _size(view.fine))
+        shift_px = certain_px(off_px, rays_px, wander, self._focal_px(view.fine)[0])
+        size = _size(view.fine)
+        moved = (age_s > 0) & (shift_px >= np.where(age_s >= STOOD_S, LEAST_SHIFT_PX, FAR_SHIFT_PX) * size)
         if self._proof is None:  # none is added while there is one
             moved &= age_s <= OLDEST_S
         if not moved.any():
@@ -225,7 +237,7 @@ class Repeats:
         since = self._at_ns[:count] > self._at_ns[best]
         looped = bool((alike[since] < FROZEN_SHARE * alike[best]).any())
         repeat = self._compared(view, best, looped)
-        return repeat and replace(repeat, clear=bool(shift_px[best] >= CLEAR_SHIFT_PX * _size(view.fine)))
+        return repeat and replace(repeat, clear=bool(shift_px[best] >= CLEAR_SHIFT_PX * size))
 
     def _compared(self, view: _View, index: int, looped: bool) -> _Repeat | None:
         """A kept picture, if the new one is the same as far as the ground has moved."""
@@ -254,10 +266,21 @@ class Repeats:
                 continue
             apart_px = float(np.clip(0.7 * np.quantile(shifts[where], 0.25), 2.0, 12.0))
             off_px, apart = fitted(view.fine, old, where, apart_px)
-            still = looped or off_px <= STILL_PX * _size(view.fine)
-            if still and apart <= (1.0 - LEAST_FALL) * likeness * scale:
-                return _Repeat(kept, likeness, looped, False)
+            if apart > (1.0 - LEAST_FALL) * likeness * scale:
+                continue
+            if looped or (off_px <= STILL_PX * _size(view.fine) and self._stood(view, kept.at_ns, where)):
+                return _Repeat(kept, likeness, looped, clear=False)
         return None
+
+    def _stood(self, view: _View, since_ns: int, blocks: npt.NDArray[np.bool_]) -> bool:
+        """True when the pictures between an old one and the new one lie on the new one too, in some blocks.
+
+        A hover comes back to where it was, and its position wanders. Then the picture moved a little in between.
+        """
+        between = sorted((k for k in self._kept if k.at_ns > since_ns), key=lambda k: k.at_ns)
+        step = max(1, len(between) // BETWEEN)
+        most_px = STILL_PX * _size(view.fine)
+        return all(fitted(view.fine, k.fine, blocks, math.inf)[0] <= most_px for k in between[::step])
 
     def _judge(self, view: _View, repeat: _Repeat | None, alike: float) -> None:
         """Repeats become a proof, new pictures its end; neither by one picture.
@@ -272,7 +295,7 @@ class Repeats:
             since_ns = min(self._judged_ns[0], view.at_ns - round(WITHIN_S * 1e9))
             self._recent = [r for r in self._recent if r[0] >= since_ns] + [(view.at_ns, repeat)]
             frozen = sum(2 if r.clear else 1 for _, r in self._recent if not r.looped)
-            if frozen >= FROZEN_FRAMES or _in_step(self._recent) >= LOOP_FRAMES:
+            if frozen >= FROZEN_FRAMES or _is_loop(self._recent):
                 if self._proof is None:
                     self._period_ns = view.at_ns - repeat.kept.at_ns
                 # A slow part of a loop looks frozen.
@@ -282,7 +305,7 @@ class Repeats:
             self._new = 0
         elif self._proof is not None:
             self._new += 1
-            if not self._proof.looped and self._likeness(view) >= 0.5 * self._proof.likeness:
+            if not self._proof.looped and self._is_still_there(view):
                 self._repeated_ns = self._alike_ns = view.at_ns
                 self._new = 0
             elif self._proof.looped and alike >= ALIKE:
@@ -294,14 +317,16 @@ class Repeats:
             if over and self._new >= OVER_FRAMES:
                 self._proof, self._recent = None, []
 
-    def _likeness(self, view: _View) -> float:
-        """Correlation with the picture that proved it."""
+    def _is_still_there(self, view: _View) -> bool:
+        """True for a picture that lies on the one that proved it frozen: a live one of a hover lies beside it."""
         assert self._proof is not None
         old = self._proof.kept.fine
         if old.shape != view.fine.shape:
-            return 0.0
+            return False
         scale = math.sqrt(float(np.vdot(old, old)) * float(np.vdot(view.fine, view.fine)))
-        return float(np.vdot(old, view.fine)) / scale if scale > 0 else 0.0
+        if float(np.vdot(old, view.fine)) < 0.5 * self._proof.likeness * scale:
+            return False
+        return fitted(view.fine, old, np.ones(BLOCKS[::-1], bool), math.inf)[0] <= AGAIN_PX * _size(view.fine)
 
     def _keep(self, view: _View) -> None:
         """Remembers a picture in place of the oldest."""
@@ -311,7 +336,7 @@ class Repeats:
         elif view.at_ns - self._kept[self._next - 1].at_ns < SPACING_S * 1e9:
             return
         packed = np.clip(np.rint(view.fine * 32), -127, 127).astype(np.int8)
-        kept = _Kept(packed, view.at_ns, view.pose)
+        kept = _Kept(packed, view.coarse, view.at_ns, view.pose)
         at = self._next
         if at == count:
             self._kept.append(kept)
@@ -346,35 +371,19 @@ class Repeats:
         return camera.fx * width / camera.width_px, camera.fy * height / camera.height_px
 
 
-def _in_step(recent: list[tuple[int, _Repeat]]) -> int:
-    """Most repeats in a row whose old pictures came as fast one after the other as the new ones."""
-    most = run = 1
+def _is_loop(recent: list[tuple[int, _Repeat]]) -> bool:
+    """True when repeats in a row show a loop: their old pictures came as fast one after the other, and moved.
+
+    In a hover any old picture may fit: by chance some follow each other in step, but then they all show the same.
+    """
+    run = [recent[0][1]]
     for (before_ns, before), (now_ns, now) in pairwise(recent):
         pace = (now.kept.at_ns - before.kept.at_ns) / (now_ns - before_ns)
-        run = run + 1 if LOOP_PACE[0] <= pace <= LOOP_PACE[1] else 1
-        most = max(most, run)
-    return most
-
-
-def _certain_px(off_px: FloatArray, rays_px: FloatArray, wander: FloatArray, focal_px: float) -> FloatArray:
-    """Median shift of the ground that a wandering pose does not explain, px, shape (kept,).
-
-    Args:
-        off_px: Shifts, shape (kept, rays, 2).
-        rays_px: Where they are, from the middle of the picture, shape (rays, 2).
-        wander: Of position and attitude, in heights, shape (kept,): it shifts the whole or zooms.
-        focal_px: Focal length.
-    """
-    shift = off_px.mean(axis=1)
-    length = np.hypot(shift[:, 0], shift[:, 1])
-    shift *= np.minimum(1.0, wander * focal_px / np.maximum(length, 1e-9))[:, None]
-    off_px = off_px - shift[:, None]
-    zoom = (off_px * rays_px).sum(axis=(1, 2)) / float((rays_px**2).sum())
-    off_px -= np.clip(zoom, -wander, wander)[:, None, None] * rays_px
-    left = np.hypot(off_px[..., 0], off_px[..., 1])
-    middle = left.shape[1] // 2
-    certain: FloatArray = np.partition(left, middle, axis=1)[:, middle]
-    return certain
+        run = [*run, now] if LOOP_PACE[0] <= pace <= LOOP_PACE[1] else [now]
+        moved = min(float(np.vdot(run[0].kept.coarse, r.kept.coarse)) for r in run) < FROZEN_SHARE
+        if len(run) >= LOOP_FRAMES and moved:
+            return True
+    return False
 
 
 def _words(repeat: _Repeat, at_ns: int, pose: Pose | None) -> str:
@@ -389,12 +398,3 @@ def _words(repeat: _Repeat, at_ns: int, pose: Pose | None) -> str:
 def _size(fine: Floats) -> float:
     """Width against the usual thumbnail."""
     return float(fine.shape[1]) / 160
-
-
-def _rays(camera: CameraModel, grid: tuple[int, int]) -> FloatArray:
-    """Directions of the centres of so many columns and rows, camera axes, z 1, shape (n, 3)."""
-    columns, rows = grid
-    u = (np.arange(columns) + 0.5) * camera.width_px / columns - 0.5
-    v = (np.arange(rows) + 0.5) * camera.height_px / rows - 0.5
-    pixels = np.stack(np.meshgrid(u, v), -1).reshape(-1, 2)
-    return camera.rays_camera(pixels)

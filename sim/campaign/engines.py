@@ -7,17 +7,15 @@ dies, and a campaign needs none of Ray's object store or actors for its 70 MB.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
 from landing.distribution import install_command
 from sim.campaign.scene import CampaignError
 from sim.campaign.task import Task, TaskResult, run
+from sim.workers import worker_pool
 
 ENGINES = ("processes", "dask")
 
@@ -51,11 +49,9 @@ def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[TaskResult]:
     if jobs <= 1:
         yield from map(run, tasks)
         return
-    # Spawned: a forked OpenCV may inherit locks held by threads that are not there any more.
-    context = multiprocessing.get_context("spawn")
     waiting = iter(tasks)
     workers = min(jobs, max(1, len(tasks)))
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+    with worker_pool(workers) as pool:
         running = {pool.submit(run, task) for task in islice(waiting, jobs * IN_FLIGHT_PER_WORKER)}
         try:
             while running:
@@ -69,18 +65,6 @@ def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[TaskResult]:
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """A worker whose campaign was killed ends too, instead of flying for nobody."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Iterator[TaskResult]:

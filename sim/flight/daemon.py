@@ -117,7 +117,8 @@ class DaemonEvents:
         if said is None:
             return "search"
         detail = f": {said['detail']}" if said.get("detail") else ""
-        return f"{self.state}, {said['reason']}{detail}"
+        between = " since " if said.get("to_state") == "commit" else ", "  # its height is of that moment
+        return f"{self.state}{between}{said['reason']}{detail}"
 
     @property
     def descend_to_m(self) -> float | None:

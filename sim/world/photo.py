@@ -17,6 +17,8 @@ from sim.world.photo_scale import scale_of
 from sim.world.photograph import Photograph
 
 MAX_SIDE_PX = 12_000
+SIZE_M = 60.0
+"""Width and height of the plane where nothing else is asked for: less where that is more than `MAX_SIDE_PX`."""
 
 
 def read_picture(path: Path, what: str) -> ByteArray:
@@ -107,7 +109,7 @@ def photo(
     gsd_m: float | None = None,
     labels: str | Path | None = None,
     taxonomy: str = "aeroscapes",
-    size_m: float = 60.0,
+    size_m: float | None = None,
     height_agl_m: float | None = None,
     hfov_deg: float | None = None,
 ) -> World:
@@ -122,7 +124,7 @@ def photo(
         gsd_m: Metres per pixel; None takes the scale from the file, see `sim.world.photo_scale`.
         labels: Label map of the same size, see `read_labels`. Without it nothing is known.
         taxonomy: Name or file, of the labels.
-        size_m: The plane is at least this wide and high.
+        size_m: The plane is at least this wide and high; None: `SIZE_M`.
         height_agl_m: Of the camera above ground, m, where the scale is the file's.
         hfov_deg: Horizontal field of view of the camera, degrees, where the scale is the file's.
 
@@ -136,18 +138,9 @@ def photo(
     rows, columns = image.shape[:2]
     scale = scale_of(path, (columns, rows), gsd_m, height_agl_m, hfov_deg)
     gsd_m = scale.gsd_m
+    size_m = min(SIZE_M, MAX_SIDE_PX * gsd_m) if size_m is None else size_m
     _check_scale(path, (rows, columns), gsd_m, size_m)
-    raster: ByteArray = np.full((rows, columns), classes.ignore_index, dtype=np.uint8)
-    if labels is not None:
-        raster = read_labels(Path(labels), classes)
-        if raster.shape != (rows, columns):
-            raise DataError(
-                f"labels {labels}: {raster.shape[1]}x{raster.shape[0]} px, but the picture "
-                f"{path.name} is {columns}x{rows} px: they must be of one size"
-            )
-    outside = _outside(path)
-    if outside is not None and outside.shape == raster.shape:
-        raster = np.where(outside, np.uint8(classes.ignore_index), raster)
+    raster = _classes_of(path, (rows, columns), labels, classes)
     side = round(size_m / gsd_m)
     pad_v, pad_u = max(0, -(-(side - rows) // 2)), max(0, -(-(side - columns) // 2))
     borders = (pad_v, pad_v, pad_u, pad_u)
@@ -162,6 +155,22 @@ def photo(
         sun=Sun(strength=0.3),
         photograph=Photograph(columns, rows, labels is not None, scale.source),
     )
+
+
+def _classes_of(path: Path, shape: tuple[int, int], labels: str | Path | None, taxonomy: Taxonomy) -> ByteArray:
+    """Class of each pixel; the ignore index without labels and in transparent parts."""
+    raster: ByteArray = np.full(shape, taxonomy.ignore_index, dtype=np.uint8)
+    if labels is not None:
+        raster = read_labels(Path(labels), taxonomy)
+        if raster.shape != shape:
+            raise DataError(
+                f"labels {labels}: {raster.shape[1]}x{raster.shape[0]} px, but the picture "
+                f"{path.name} is {shape[1]}x{shape[0]} px: they must be of one size"
+            )
+    outside = _outside(path)
+    if outside is not None and outside.shape == shape:
+        raster = np.where(outside, np.uint8(taxonomy.ignore_index), raster)
+    return raster
 
 
 def _check_scale(path: Path, shape: tuple[int, int], gsd_m: float, size_m: float) -> None:

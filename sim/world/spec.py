@@ -94,7 +94,7 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
         gsd_m=_number(text, options, "gsd_m", None, float),
         labels=options.get("labels"),
         taxonomy=options.get("taxonomy", "aeroscapes"),
-        size_m=_number(text, options, "size_m", 60.0, float),
+        size_m=_number(text, options, "size_m", None, float),
         height_agl_m=_number(text, options, "height_agl_m", None, float),
         hfov_deg=_number(text, options, "hfov_deg", None, float),
     )

@@ -97,6 +97,7 @@ def config_text(model: str, events: Path, source: str = "", connection: str = ""
         f"[camera]\nsource = {json.dumps(source)}\nwidth_px = {WIDTH}\nheight_px = {HEIGHT}\n"
         f"fps = 20\nhfov_deg = 70\n[link]\nconnection = {json.dumps(connection)}\n"
         f"[log]\nevents = {json.dumps(str(events))}\n"
+        f"[recorder]\nfolder = {json.dumps(str(events.with_name('recordings')))}\n"
     )
 
 

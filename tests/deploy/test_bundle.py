@@ -164,6 +164,12 @@ def test_calibration_and_taxonomy_come_along(kit: Kit, tmp_path: Path) -> None:
             BundleError,
             r"\[log\] events = .* would lie in the release.*/var/log/touchdown/events\.jsonl",
         ),
+        (
+            'folder = "/var/log/touchdown/recordings"',
+            "",
+            BundleError,
+            r"\[recorder\] folder = .* would lie in the release.*/var/log/touchdown/recordings",
+        ),
     ],
 )
 def test_configurations_that_could_not_fly_from_a_release(
@@ -178,13 +184,25 @@ def test_configurations_that_could_not_fly_from_a_release(
     assert not (tmp_path / "c.tar.zst").exists()
 
 
-def test_the_example_configuration_can_be_bundled(kit: Kit, tmp_path: Path) -> None:
-    """As printed by `edge check --print-default`, after the one change that is asked for."""
+def test_a_black_box_that_is_off_needs_no_place(kit: Kit, tmp_path: Path) -> None:
     config = tmp_path / "edge.toml"
-    config.write_text(example_text())
-    with pytest.raises(BundleError, match=r'"/var/log/touchdown/events\.jsonl"'):
-        kit.pack(out=tmp_path / "e.tar.zst", config=config)
-    config.write_text(example_text().replace('"events.jsonl"', '"/var/log/touchdown/events.jsonl"'))
+    text = config_text("x.onnx", Path("/var/log/touchdown/events.jsonl")).partition("[recorder]")[0]
+    config.write_text(text + "[expert.recorder]\nenabled = false\n")
+    assert kit.pack(out=tmp_path / "c.tar.zst", config=config).is_file()
+
+
+def test_the_example_configuration_can_be_bundled(kit: Kit, tmp_path: Path) -> None:
+    """As printed by `edge check --print-default`, after the two changes that are asked for."""
+    config = tmp_path / "edge.toml"
+    text = example_text()
+    for name, before in (("events.jsonl", '"events.jsonl"'), ("recordings", '# [recorder]\n# folder = "recordings"')):
+        config.write_text(text)
+        with pytest.raises(BundleError, match=f'"/var/log/touchdown/{name}"'):
+            kit.pack(out=tmp_path / "e.tar.zst", config=config)
+        after = before.replace("# ", "").replace(name, f"/var/log/touchdown/{name}")
+        assert before in text
+        text = text.replace(before, after)
+    config.write_text(text)
     kit.pack(out=tmp_path / "e.tar.zst", config=config)
 
 

@@ -47,7 +47,7 @@ def test_a_program_of_a_release_that_the_system_ends_is_told(tmp_path: Path) -> 
     touchdown = release / "venv" / "bin" / "touchdown"
     touchdown.parent.mkdir(parents=True)
     touchdown.symlink_to("/bin/true")
-    with pytest.raises(InstallError, match=r"edge check of the new release: no reason given$"):
+    with pytest.raises(InstallError, match=r"edge check of release: no reason given$"):
         check_release(release, camera=False, link=False)
 
 
@@ -59,7 +59,9 @@ def test_a_release_holds_the_signed_files_and_what_was_made_of_them(drone: Drone
         os.umask(previous)
     folder = drone.root.release(name)
     assert drone.root.current() == name == (drone.folder / "current").readlink().name
-    assert {p.name for p in folder.iterdir()} == {"bundle", "venv", "edge.toml", "systemd", "release.json"}
+    assert {p.name for p in folder.iterdir()} == {
+        *("bundle", "venv", "edge.toml", "systemd", "made.sha256", "release.json")
+    }
     assert (folder / "bundle" / "manifest.sig").stat().st_size == 64
     for path in folder.rglob("*"):
         if not path.is_symlink():

@@ -411,6 +411,9 @@ def test_mined_frames_walk_the_loop_to_training(flight_folder: Path, tmp_path: P
     told = json.loads(call(*words, "--json").stdout)
     assert told["folder"] == str(out) and {"number", "why", "at_s"} <= set(told["frames"][0])
     names = sorted(p.stem for p in (out / "images").iterdir())
+    (tmp_path / "other" / "images").mkdir(parents=True)
+    (tmp_path / "other" / "images" / "of-another-flight_000001.jpg").write_bytes(b"")
+    assert "choose another --out" in call("edge", "mine", flight_folder, "--out", tmp_path / "other").stderr
     assert 2 <= len(names) <= 4 and names == sorted(p.stem for p in (out / "proposals").iterdir())
     rows = [line.split(",") for line in (out / "mined.csv").read_text().splitlines()]
     assert rows[0][:3] == ["name", "why", "score"] and len(rows) == len(names) + 1

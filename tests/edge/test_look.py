@@ -322,6 +322,23 @@ def test_the_report_shows_every_picture_and_video_with_its_answer(model_path: Pa
         assert (out / os.fsdecode(unquote_to_bytes(html.unescape(name)))).exists()
 
 
+def test_a_report_never_stands_beside_the_answers_of_another_look(model_path: Path, tmp_path: Path) -> None:
+    picture, page = paint(tmp_path / "a.png"), tmp_path / "out" / "report.html"
+    for report in (True, False):
+        look(model_path, picture, height_agl_m=20.0, hfov_deg=70.0, out=page.parent, report=report)
+        assert page.exists() == report
+    page.write_text("<!doctype html><title>of somebody else</title>")
+    look(model_path, picture, height_agl_m=20.0, hfov_deg=70.0, out=page.parent)
+    assert page.exists()
+
+
+def test_a_file_that_is_left_out_is_named_once(folder: Path, model_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the first: a.png: the height above ground"):
+        look(model_path, folder)
+    _, said, _ = look(model_path, folder, height_agl_m=20.0, hfov_deg=70.0)
+    assert all(line.count("a.png: ") == 1 for line in said if "a.png" in line)
+
+
 def test_a_card_as_macos_leaves_it_and_a_damaged_video_end_no_run(folder: Path, model_path: Path) -> None:
     for name in ("._a.png", "._v.mp4", "v.mp4"):
         (folder / name).write_bytes(b"\0\5\x16\7 no picture")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,13 +100,20 @@ def test_pixels_that_are_hidden_are_no_ground(suffix: str, rows: int, tmp_path: 
         read_picture(tmp_path / f"p.{suffix}")
 
 
-def test_raw_pictures_of_a_folder_are_named(tmp_path: Path, model_path: Path) -> None:
-    (tmp_path / "a.DNG").write_bytes(b"II*\0")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("a.DNG", "undeveloped (raw): develop"), ("a.Avif", "of a kind that is not read (.avif): convert")],
+)
+def test_pictures_of_a_folder_that_are_not_read_are_named(
+    name: str, words: str, tmp_path: Path, model_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"II*\0")
     assert cv2.imwrite(str(tmp_path / "b.png"), np.full((48, 64, 3), 90, np.uint8))
     said: list[str] = []
     records: list[Any] = []
     options = LookOptions(model_path, RuntimeOptions(), DecisionSection(), given=Given(20.0, 70.0, pitch_deg=-90.0))
     summary = Looker(options, said.append, records.append).run([tmp_path])
-    assert summary.looked == 1 and any("a.DNG: skipped: undeveloped (raw)" in line for line in said)
-    with pytest.raises(CameraError, match="develop it to JPEG"):
-        read_picture(tmp_path / "a.DNG")
+    assert summary.looked == 1 and any(f"{name}: skipped: {words}" in line for line in said)
+    assert len(summary.skipped) == 1 and summary.skipped[0].startswith(f"{name}: {words}")
+    with pytest.raises(CameraError, match=re.escape(words)):
+        read_picture(tmp_path / name)

@@ -123,10 +123,11 @@ def test_photographs_that_cannot_be_placed_say_why(model_path: Path, tmp_path: P
     take(folder / "no-place.jpg", area(), BIG, below=GlobalPlace(0.0, 0.0))
     cv2.imwrite(str(folder / "plain.png"), fake_model.photograph(64, 48))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (folder / "raw.dng").write_bytes(b"II*\0")
     report = survey(model_path, tmp_path / "out", folder)
-    assert report.looked == 4 and len(report.skipped) == 4
+    assert report.looked == 4 and len(report.skipped) == 5
     said = "\n".join(report.lines())
-    for words in ("GimbalYawDegree", "EXIF has no GPS place", "--height-agl-m", "broken.jpg"):
+    for words in ("GimbalYawDegree", "EXIF has no GPS place", "--height-agl-m", "broken.jpg", "raw.dng: undeveloped"):
         assert words in said
     alone = tmp_path / "alone"
     alone.mkdir()

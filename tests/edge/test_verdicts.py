@@ -183,3 +183,12 @@ def test_a_picture_that_is_too_high_is_looked_at_from_lower(place: Path, tmp_pat
     left, top, right, bottom = looks[0].window
     assert (left + right, top + bottom) == pytest.approx((1.0, 1.0))
     assert right - left == pytest.approx(seen.pop() / 400.0, abs=0.01)
+
+
+def test_a_coarse_camera_has_as_many_pixels_from_lower(place: Path, tmp_path: Path) -> None:
+    (place / "set.toml").write_text("height_m = 118\nhfov_deg = 70\nassume_nadir = true\n", "utf-8")
+    for picture in (place / "images").iterdir():
+        assert cv2.imwrite(str(picture), cv2.resize(cv2.imread(str(picture)), (160, 120)))
+    looks = look_at(read_set(place, None), MODEL, tmp_path / "out")
+    assert max(k.record["height_agl_m"] for k in looks) < 118.0
+    assert not any("descend_to_m" in k.record.get("no_site", {}) for k in looks)

@@ -308,6 +308,14 @@ def test_an_option_against_the_file_is_said(tmp_path: Path) -> None:
     assert "RelativeAltitude (above take-off) says 30 m" in notes[0] and "says -90 degrees" in notes[1]
 
 
+@pytest.mark.parametrize(("size_px", "said"), [((640, 360), False), ((360, 360), False), ((360, 640), True)])
+def test_the_lens_of_an_upright_picture_is_asked_for(size_px: tuple[int, int], said: bool) -> None:
+    view = view_of(size_px, PhotoFacts(), Given(20.0, 70.0, assume_nadir=True))
+    notes = [note for note in view.notes if "counts across its short side" in note]
+    across_deg = 2 * math.degrees(math.atan(math.tan(math.radians(35.0)) * 360 / 640))
+    assert bool(notes) == said and all(note.endswith(f"give {across_deg:.1f}") for note in notes)
+
+
 def cloudy(tilt_deg: float, seed: int) -> np.ndarray:
     """Clouds over ground whose texture is finer towards a tilted horizon, uint8 (480, 640, 3)."""
     rng = np.random.default_rng(seed)

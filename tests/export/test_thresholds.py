@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 import pytest
 
-from landing.model.artefact import GATE_KEY, GateReport
 from landing.model.spec import METADATA_KEY, ModelSpec
 from landing.taxonomy import Taxonomy
 from tests.command import call
@@ -40,14 +39,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_finished_model_gets_thresholds_and_keeps_the_rest(pictures: Path, tmp_path: Path) -> None:
     plain = fake_model.save(tmp_path / "plain.onnx", width_px=160, height_px=128)
-    fake_model.with_gate(plain, plain, GateReport(passed=True, frames=3))
     model, report = tmp_path / "known.onnx", tmp_path / "report"
     done = call("export", "thresholds", plain, "--data", pictures, "-o", model, "--report", report)
     assert done.returncode == 0, done.stderr
     before, after = onnx.load(str(plain)), onnx.load(str(model))
     assert before.graph == after.graph
     told = {p.key: p.value for p in after.metadata_props}
-    assert GateReport.from_json(told[GATE_KEY], "x").passed
     point = ModelSpec.from_json(told[METADATA_KEY], "x").operating
     assert point is not None and point.measured["people"] == point.measured["people_found"] == 2
     assert point.measured["sites_with_hazard"] == 0 and point.person <= 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -110,6 +111,12 @@ def test_what_is_not_answered_or_not_reported_in_time_will_never_be_done():
     assert handshake.hear((), at("LAND", S), 20 * S + MODE_WITHIN_NS + 1) == "GUIDED accepted, but not reported"
 
 
+def test_where_no_time_of_a_heartbeat_is_told_the_mode_counts_as_it_is():
+    handshake = CommandHandshake()
+    assert handshake.ask(Hold(), "GUIDED", at("LAND", None), S)
+    assert handshake.hear((), at("GUIDED", None), 2 * S) is None and not handshake.waiting
+
+
 # --- the pilot's word ---
 
 
@@ -197,6 +204,8 @@ def test_site_and_height_are_known_until_something_newer_is():
     assert status.position_ned_m is None and status.height_m == 11.0 and status.distance_m == math.inf
     status.update(output(None), None, 9 * S)
     assert status.position_ned_m is None and status.height_m == 11.0
+    status.update(output(None), replace(pose(10 * S, agl_m=9.0), position_ned_m=None), 10 * S)
+    assert status.position_ned_m is None and status.height_m == 9.0
 
 
 def test_steady_missing_and_followed_count_from_the_first_step_of_their_kind():

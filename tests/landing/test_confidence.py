@@ -80,6 +80,11 @@ def test_a_curve_survives_its_text() -> None:
     assert "calibration error 2.0 % (1.0 to 4.0 %)" in full.describe()
 
 
+def test_a_curve_of_one_step_is_told_as_one_share() -> None:
+    assert curve((0.0, 126, 87)).describe().startswith("68.8 % safe by score")
+    assert curve((0.0, 10, 1), (0.7, 90, 88)).describe().startswith("17 to 96.7 % safe by score")
+
+
 def test_a_wider_vehicle_has_no_confidence() -> None:
     assert RISING.for_radius(1.0) is RISING
     assert RISING.for_radius(0.4) is RISING

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from landing.command.failsafe import GOOD_LEFT_S, LONGEST_S, MARGIN_S, SHARE, SLOWEST_DESCENT_MPS, HoldBound, may_hold_s
 from landing.command.orders import AnswerKind, FlyTo, Hold, Land
 from landing.vehicle import Autopilot, Battery, Sticks
-from tests.landing.test_authority import GUARD, PERSON, S, world
+from tests.landing.test_authority import GUARD, IN_FAILSAFE, PERSON, S, world
 
-IN_FAILSAFE = GUARD.model_copy(update={"failsafe": "guard"})
 FULL = Battery(600.0)
 
 

@@ -182,6 +182,16 @@ def test_ground_without_structure_tests_nothing() -> None:
     assert report == MotionReport() and report.text == "not tested"
 
 
+def test_what_corners_showed_before_they_were_lost_counts() -> None:
+    """Of water, mist and bare ground corners last for some pictures only."""
+    shown = iter(range(10**6))
+
+    def misty(image: ByteArray) -> ByteArray:
+        return np.full_like(image, 120) if next(shown) % 4 == 3 else image[:, ::-1]
+
+    assert first(fly(change=misty))[1] == "mirrored"
+
+
 def test_a_wood_beside_a_smooth_field_does_not_take_all_corners() -> None:
     """The strongest corners of the picture are the wood's: on them alone no homography stands firm."""
     wood = np.random.default_rng(3).normal(0, 45, ground().shape).astype(np.float32)
@@ -241,6 +251,23 @@ def test_what_no_mistake_explains_well_is_not_named() -> None:
     clear = Pairs(anchors, from_ns, from_ns + 10**9, turned, track)
     named = best_mistake(clear, clear.against())
     assert named is not None and named.kind == "turned"
+
+
+@pytest.mark.parametrize(("way_m", "named"), [(0.28, None), (0.9, "height")])
+def test_a_position_that_wanders_in_a_low_hover_is_no_height(way_m: float, named: str | None) -> None:
+    """Ground far below would not move either; only a way that no position wanders shows that."""
+    track, anchors = CameraTrack(20.0), anchor_rays(CAMERA, ANCHORS)
+    for number in range(9):
+        q = quaternion_from_euler(0.1 * (number % 2), 0.0, 0.0)
+        place = (way_m * (number // 2 % 2), way_m * ((number + 1) // 2 % 2), -3.0)
+        track.take(number * 10**9, CAMERA, Pose(0, q, place, 3.0))
+    from_ns = np.arange(8) * 10**9
+    none = Pairs(anchors, from_ns, from_ns + 10**9, np.zeros((8, 9, 2)), track)
+    pairs = Pairs(anchors, from_ns, from_ns + 10**9, none.predicted(Setup(height=3.0)), track)
+    fit = pairs.against()
+    assert fit.cost - best_of(pairs, "height").cost > LEAST_GAIN
+    mistake = best_mistake(pairs, fit)
+    assert (None if mistake is None else mistake.kind) == named
 
 
 @pytest.mark.parametrize("course_deg", [0.0, 90.0, 135.0, 180.0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -195,11 +196,48 @@ def test_a_live_picture_is_neither(kind: str, motion: str, height_m: float, nois
 
 @pytest.mark.parametrize(
     ("motion", "height_m", "wrong_deg"),
-    [("hover", 5.0, 0.4), ("descend", 20.0, 0.4), ("hover", 30.0, 0.5), ("gusts", 10.0, 0.7), ("gusts", 30.0, 0.6)],
+    [
+        ("hover", 4.0, 0.8),
+        ("hover", 5.0, 0.4),
+        ("hover", 10.0, 0.6),
+        ("hover", 25.0, 0.6),
+        ("hover", 30.0, 0.5),
+        ("descend", 20.0, 0.4),
+        ("gusts", 10.0, 0.7),
+        ("gusts", 30.0, 0.6),
+    ],
 )
 def test_nor_is_one_whose_attitude_is_wrong(motion: str, height_m: float, wrong_deg: float) -> None:
     said = [s for s in Flight("lawn", motion, height_m, 200, 2.0, wrong_deg=wrong_deg).said() if s is not None]
     assert not [s for s in said if "frozen" in s or "loop" in s], said
+
+
+@pytest.mark.parametrize("period_s", [4.0, 9.0])
+def test_nor_is_a_low_hover_whose_position_wanders(period_s: float) -> None:
+    """The picture comes back to where it was to a pixel, as the position does not."""
+    flight = Flight("lawn", "hover", 3.0, 150, 2.0)
+    for number, pose in enumerate(flight.poses):
+        assert pose.position_ned_m is not None
+        north, east, down = pose.position_ned_m
+        off_m = 0.15 * math.sin(2 * math.pi * number / FPS / period_s)
+        flight.poses[number] = replace(pose, position_ned_m=(north + off_m, east + off_m, down))
+    said = [s for s in flight.said() if s is not None]
+    assert not [s for s in said if "frozen" in s or "loop" in s], said
+
+
+def test_live_pictures_beside_the_one_that_was_frozen_are_new() -> None:
+    """The vehicle is back over that place, nearly: only a part of a pixel tells them apart."""
+    flight = Flight("lawn", "slide", 10.0, 90, 4.0)
+    flight.poses[60:] = [replace(flight.poses[START], at_ns=pose.at_ns) for pose in flight.poses[60:]]
+
+    def seen(number: int) -> ByteArray:
+        if number < 60:
+            return flight.frozen(number)
+        moved = np.array([[1.0, 0.0, 0.8], [0.0, 1.0, 0.1 * math.sin(number)]])
+        return np.asarray(cv2.warpAffine(flight.frozen(number), moved, (WIDTH, HEIGHT)), np.uint8)
+
+    said = flight.said(seen)
+    assert said[59] is not None and not any(said[70:])
 
 
 @pytest.mark.parametrize("every", [3, 5])

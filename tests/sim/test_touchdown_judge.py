@@ -183,3 +183,13 @@ def test_whoever_passes_a_vehicle_that_still_waits_for_its_climb_is_not_met(
     flight._restart_autopilot()
     assert [sample.height_m for sample in station.track] == [15.0, 15.0, 8.0, 15.0]
     assert flown(world, (0.0, 0.0), "drawn", tmp_path, station.track, "no-site").verdict == "no-site"
+
+
+def test_the_words_of_the_last_metres_do_not_tell_the_height_of_now(tmp_path: Path) -> None:
+    events = DaemonEvents(tmp_path / "events.jsonl")
+    assert events.words == "search"
+    for state, reason in (("track", "site 2.0 m clear"), ("commit", "3.5 m above the site")):
+        events.events.append({"event": "transition", "to_state": state, "reason": reason})
+    assert events.words == "commit since 3.5 m above the site"
+    events.events.pop()
+    assert events.words == "track, site 2.0 m clear"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -77,6 +78,12 @@ def test_procedural_spec_takes_its_own_seed_first():
     c = parse_world_spec("procedural?size_m=30&gsd_m=0.2&layout=farm")
     assert np.array_equal(a.labels, b.labels)
     assert c.name.startswith("farm")
+
+
+def test_a_fine_picture_gets_as_much_ground_around_it_as_fits(picture: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(import_module("sim.world.photo"), "MAX_SIDE_PX", 900)
+    world = parse_world_spec(f"photo:{picture}?gsd_m=0.004")
+    assert world.ortho_bgr.shape[:2] == (900, 900)
 
 
 @pytest.mark.parametrize(

@@ -142,3 +142,11 @@ def test_prepare_takes_one_picture_and_nothing_labelled(tmp_path):
 def test_the_group_needs_no_torch():
     code = "import sys\nimport trainer.data_cli\nassert not {'torch', 'webdataset'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True, cwd=Path.cwd())
+
+
+def test_one_scene_can_go_to_training_whole(tmp_path):
+    root = fake_data.folder(tmp_path / "set", worlds=1, split=False)
+    with pytest.raises(DataError, match="--shares 1,0,0"):
+        run("split", root, "--out", tmp_path / "split.csv")
+    printed = run("split", root, "--out", tmp_path / "split.csv", "--shares", "1,0,0")
+    assert "train 3 (1 groups), val 0 (0 groups), test 0 (0 groups)" in printed

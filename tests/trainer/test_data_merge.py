@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from landing.errors import DataError
 from landing.taxonomy import Role, Taxonomy
 from tests.trainer import fake_data
+from tests.trainer.tiny import run
 from trainer.data.choice import open_and_split, open_data
 from trainer.data.layouts import open_pair, open_set
 from trainer.data.merge import role_ids
@@ -206,6 +209,26 @@ def test_several_sources_are_prepared_as_one(tmp_path):
     assert {k.replace("/", "-"): v for k, v in data.own_split.items()}.items() <= again.own_split.items()
 
 
+def test_a_prepared_set_keeps_the_ground_that_its_source_states(tmp_path):
+    root, out = fake_data.folder(tmp_path / "set"), tmp_path / "copy"
+    names = [s.name for s in open_set(root).samples]
+    (root / "ground.csv").write_text("id,width_m\n" + "".join(f"{n},{10 + k / 3}\n" for k, n in enumerate(names)))
+    data = open_set(root)
+    prepare(data, out, (48, 48))
+    again = open_set(out)
+    widths = [[one.ground_width(s) for s in one.samples] for one in (data, again)]
+    assert widths[0] == widths[1] and all(width is not None for width in widths[1])
+    (root / "ground.csv").unlink()
+    prepare(open_set(root), out, (48, 48))
+    assert all(open_set(out).ground_width(s) is None for s in again.samples)
+
+
+def test_what_a_copy_cannot_state_is_said(tmp_path):
+    root = fake_data.semantic_drone(tmp_path / "drone")
+    said = run("data", "prepare", root, "--out", tmp_path / "copy", "--size", "48x48")
+    assert "--ground-width-m 15,29" in said
+
+
 def test_a_prepared_set_is_brought_up_to_date_and_never_mixed_with_other_files(tmp_path, reads):
     root = fake_data.folder(tmp_path / "set")
     out = tmp_path / "copy"
@@ -226,6 +249,12 @@ def test_a_prepared_set_is_brought_up_to_date_and_never_mixed_with_other_files(t
     assert again.own_split == {s.name: data.own_split[s.name] for s in data.samples}
     with pytest.raises(DataError, match="holds other files"):
         prepare(data, root, (48, 48))
+
+
+def test_the_recorded_command_can_be_typed_again(tmp_path):
+    data = choice(tmp_path / "my farm's meadow", train=("*_01?",))
+    command = Recipe(data=data).command()
+    assert shlex.split(command)[3:5] == ["--data", "my farm's meadow"] and "--train '*_01?'" in command
 
 
 def test_the_recorded_command_names_every_source_without_its_path(tmp_path):

@@ -359,6 +359,19 @@ def test_a_picture_that_states_its_width_is_seen_so():
     assert given_m.across_m == pytest.approx(20.0) and given_m.span_m == (10.0, 40.0)
 
 
+def test_a_field_of_view_alone_says_nothing_of_the_ground():
+    """It took the place of what the set states, and of the range of widths that thresholds must be safe over."""
+    known = {"near": GroundWidth(5.0, 5.0, "stated"), "far": GroundWidth(50.0, 50.0, "stated")}
+    samples = [Sample(name, name, Path(), Path()) for name in known]
+    view = view_of(StatedSet(known), samples, SYNTHETIC, hfov_deg=80.0)
+    assert {name: round(view.of(name).across_m, 6) for name in known} == {"near": 5.0, "far": 50.0}
+    drone = Taxonomy.load("semantic-drone")
+    assumed, asked = assumed_view(drone), assumed_view(drone, None, 80.0)
+    assert asked.hfov_deg == 80.0 and asked.across_m == pytest.approx(assumed.across_m)
+    assert asked.possible_m() == pytest.approx(assumed.possible_m()) and "assumed" in asked.describe()
+    assert "height and field of view as given" in assumed_view(drone, 20.0, 80.0).describe()
+
+
 def test_counts_of_nothing():
     count = SiteCount.of(0.5, [SiteOutcome("a", None, False)])
     assert count.to_mapping()["false_safe"] is None and count.rightly_abstained == 1

@@ -17,12 +17,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from landing.errors import DataError, InvalidValueError, ModelError, TouchdownError
 from tests.trainer import fake_data
 from tests.trainer.tiny import STOPPED, TINY, command, run, train_stopped
 from trainer.callbacks import WholeFiles, keep_best
-from trainer.checkpoint import Checkpoint, SavingError
+from trainer.checkpoint import Checkpoint, SavingError, write_whole
+from trainer.cli import cli
 from trainer.recipe import DataChoice, LossChoice, NetworkChoice, Recipe, Variation
 
 
@@ -33,6 +35,38 @@ def same_weights(one: Path, other: Path) -> None:
     for name, tensor in a.weights.items():
         assert torch.equal(tensor, b.weights[name]), name
     assert a.metrics == b.metrics
+
+
+def test_a_folder_that_is_not_there_is_said_before_torch_is_imported(tmp_path):
+    script = "import sys; from trainer.cli import cli\ntry: cli()\nfinally: print('torch' in sys.modules)"
+    for options in (["--data", "none"], ["--images", "none", "--labels", "none", "--taxonomy", "roles"]):
+        words = [sys.executable, "-c", script, "fit", *options, "--out", str(tmp_path / "run")]
+        done = subprocess.run(
+            words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, capture_output=True
+        )
+        assert b"data folder none does not exist" in done.stderr and done.stdout.strip() == b"False", done
+
+
+def test_best_pt_appears_with_its_thresholds_or_not_at_all(toy, tmp_path, monkeypatch):
+    """Without them an export of it would fly at the default thresholds, and say nothing."""
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.evaluation.calibrate.fit_calibration", stopped)
+    result = CliRunner().invoke(cli, ["fit", "--data", str(toy), *TINY, "--epochs", "1", "--out", str(tmp_path / "r")])
+    assert result.exit_code != 0
+    assert (tmp_path / "r" / "last.pt").is_file() and not (tmp_path / "r" / "best.pt").exists()
+
+
+def test_a_calibrated_checkpoint_that_cannot_be_written_is_said_first(stopped, toy, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("trainer.evaluation.calibrate.fit_calibration", lambda *_: pytest.fail("measured for nothing"))
+    words = ["calibrate", str(stopped / "last.pt"), "--data", str(toy), "-o", str(tmp_path / "file" / "x.pt")]
+    result = CliRunner().invoke(cli, words)
+    assert isinstance(result.exception, TouchdownError) and "--output" in str(result.exception)
+    with pytest.raises(SavingError, match="check the folder and its rights"):
+        write_whole({}, tmp_path / "file" / "x.pt")
 
 
 def test_fit_writes_checkpoints_and_metrics_and_learns(toy, tmp_path):

@@ -34,6 +34,7 @@ from trainer.evaluation.confidence import (
     fit_steps,
     judged_sites,
 )
+from trainer.evaluation.results import _site_ece
 from trainer.evaluation.view import AssumedView, assumed_view
 
 TAXONOMY = Taxonomy.load("synthetic")
@@ -85,6 +86,18 @@ def test_few_scenes_say_nothing_of_the_error() -> None:
     assert curve is not None and curve.ece is None and curve.ece_interval is None
     assert check_left_out(sites) is None
     assert fit_confidence([], 4, "drawn", 1.0) is None
+
+
+def test_one_scene_has_no_interval_over_scenes() -> None:
+    """Drawing one scene again and again gave "1.5 to 1.5 %", as if nothing were more certain."""
+    curve = fit_confidence(drawn(3), 30, "drawn", 1.0)
+    assert curve is not None
+    check = check_curve(curve, drawn(4, scenes=1))
+    assert check is not None and check.ece_interval is None
+    assert "(of one scene;" in _site_ece({"site_confidence": vars(check)})
+    several = check_curve(curve, drawn(4, scenes=2))
+    assert several is not None and several.ece_interval is not None
+    assert " to " in _site_ece({"site_confidence": vars(several)})
 
 
 def test_discs_lie_beside_each_other_and_are_judged_by_the_labels() -> None:

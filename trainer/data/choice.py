@@ -10,8 +10,10 @@ from landing.errors import DataError
 from trainer.data.findings import ERRORS
 from trainer.data.layouts import open_pair, open_set
 from trainer.data.merge import ROLES, MergedSet, unique_names
+from trainer.data.pairs import require_folder
 from trainer.data.roles import TaughtByRole
 from trainer.data.samples import LabeledSet, Sample
+from trainer.data.shards import is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
 from trainer.data.splits import Split, by_patterns, by_table, carve
 from trainer.data.survey import Asked
@@ -88,6 +90,17 @@ def open_sources(choice: DataChoice) -> list[LabeledSet]:
     if choice.images:
         sources.append(open_pair(choice.images, choice.labels, choice.taxonomy, asked))
     return sources
+
+
+def require_folders(choice: DataChoice) -> None:
+    """Refuses a choice of folders that are not there, before anything slow is done.
+
+    Raises:
+        DataError: One is no folder.
+    """
+    for folder in (*choice.folders, *choice.also, choice.images, choice.labels):
+        if folder and not is_sharded(folder):
+            require_folder(Path(folder))
 
 
 def asked_of(choice: DataChoice) -> Asked:

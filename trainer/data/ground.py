@@ -120,6 +120,18 @@ def read_ground_file(path: Path) -> dict[str, float]:
     return widths
 
 
+def write_ground_file(path: Path, rows: Iterable[tuple[str, float]]) -> None:
+    """Writes a `ground.csv`: names of pictures and the ground across each, m.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("id", "width_m"))
+        writer.writerows(rows)
+
+
 _LEAST_ZOOM = 0.5
 """Least zoom that `zoom_of` gives: below it a training picture is mostly padding."""
 

@@ -13,13 +13,13 @@ from landing.labels.files import LABEL_SUFFIXES
 from landing.labels.maps import colour_of, read_mask_facts
 from landing.labels.reading import voc_colour
 from landing.progress import Progress
-from landing.reading import absence, read_text
+from landing.reading import read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.class_lists import ClassList, find_class_list
 from trainer.data.findings import refuse_first
 from trainer.data.ground import GROUND_FILE, GroundWidths, read_ground_file
 from trainer.data.known_layouts import LAYOUTS, Layout
-from trainer.data.pairs import FolderPair, PairedFiles, files_in, find_pairs, is_folder
+from trainer.data.pairs import FolderPair, PairedFiles, files_in, find_pairs, require_folder
 from trainer.data.samples import FolderSet, LabeledSet, Sample
 from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
@@ -139,8 +139,7 @@ def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLay
         TaxonomyError: The taxonomy is not readable.
     """
     for folder in (images, labels):
-        if not is_folder(folder):
-            raise DataError(f"data folder {folder} {absence(folder, 'is no folder')}")
+        require_folder(folder)
     place = FolderPair(images, labels)
     base = images.resolve().parent
     layout = Layout("pair", "--images + --labels", lambda _: [place], "")
@@ -158,8 +157,7 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
         DataError: No such folder, no known layout, or classes that nothing tells.
         TaxonomyError: The taxonomy is not readable.
     """
-    if not is_folder(folder):
-        raise DataError(f"data folder {folder} {absence(folder, 'is no folder')}")
+    require_folder(folder)
     if layout_name not in ("auto", *LAYOUT_NAMES):
         raise DataError(f"layout {layout_name!r} is unknown; known are {', '.join(LAYOUT_NAMES)}")
     unrecognised: list[tuple[Layout, ClassList | None]] = []

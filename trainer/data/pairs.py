@@ -9,10 +9,12 @@ from pathlib import Path
 
 from landing.errors import DataError
 from landing.labels.files import LABEL_SUFFIXES, MASK_ENDINGS, normal_name
+from landing.picture_files import RAW_SUFFIXES, UNREAD_SUFFIXES
+from landing.reading import absence
 from trainer.data.samples import Sample
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-OTHER_PICTURES = (".bmp", ".webp", ".gif", ".heic", ".heif", ".avif", ".jp2", ".dng", ".arw", ".cr2", ".nef", ".raf")
+OTHER_PICTURES = (".bmp", ".webp", ".heic", ".heif", *RAW_SUFFIXES, *UNREAD_SUFFIXES)
 OTHER_LABELS = (".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".npy", ".mat", ".json", ".xml", ".txt")
 """Suffixes of pictures and label maps that are not read, and are named where nothing else has their name."""
 MOST_FILES = 2_000_000
@@ -82,6 +84,16 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # a folder above it must not be searched, or its name is too long
         return False
+
+
+def require_folder(path: Path) -> None:
+    """Refuses what is no folder.
+
+    Raises:
+        DataError: It is not there, or something else.
+    """
+    if not is_folder(path):
+        raise DataError(f"data folder {path} {absence(path, 'is no folder')}")
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -1,20 +1,21 @@
 """A small copy of a data set: every picture decoded and shrunk once, in the layout `folder`.
 
-`images/`, `labels/`, `taxonomy.toml`, `split.csv` (parts and groups) and `TERMS.txt` replace the source. A label map
-carries the digest of what it was made from, so that only what changed is written again.
+`images/`, `labels/`, `taxonomy.toml`, `split.csv` (parts and groups), `ground.csv` and `TERMS.txt` replace the source.
+A label map carries the digest of what it was made from, so that only what changed is written again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
 from PIL import Image, PngImagePlugin
 
 from landing.errors import DataError
+from trainer.data.ground import GROUND_FILE, write_ground_file
 from trainer.data.layouts import SPLIT_FILE, TAXONOMY_FILE, TERMS_FILE
 from trainer.data.samples import LabeledSet, Sample
 from trainer.data.splitfile import write_split_file
@@ -73,7 +74,18 @@ def prepare(
         (folder / TAXONOMY_FILE).write_text(data.taxonomy.to_toml(), "utf-8")
         if data.terms:
             (folder / TERMS_FILE).write_text(data.terms + "\n", "utf-8")
+        _write_ground(folder / GROUND_FILE, data, name_of)
         write_split_file(folder / SPLIT_FILE, data.samples, data.own_split or {}, name_of)
+
+
+def _write_ground(path: Path, data: LabeledSet, name_of: Mapping[str, str]) -> None:
+    """Writes the widths of the ground that the source states exactly; no file where it states none."""
+    known = [(name_of[s.name], width) for s in data.samples if (width := data.ground_width(s)) is not None]
+    rows = [(name, width.least_m) for name, width in known if width.least_m == width.greatest_m]
+    if rows:
+        write_ground_file(path, rows)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _digest_in(label_map: Path) -> str:

@@ -169,7 +169,7 @@ def assign(
     if len(groups) < len(wanted):
         raise DataError(
             f"{len(groups)} groups are too few for {len(wanted)} parts; name groups in a split "
-            "file, or ask for a split by single pictures with --random"
+            "file, give all to one part (--shares 1,0,0), or ask for a split by single pictures with --random"
         )
 
     def order(group: str) -> tuple[int, str]:

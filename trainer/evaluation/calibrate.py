@@ -16,7 +16,7 @@ from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calib
 from trainer.evaluation.predictor import Predictor, choose_device
 from trainer.evaluation.results import Column
 from trainer.evaluation.scoring import Judged, score
-from trainer.evaluation.seen import another_split
+from trainer.evaluation.seen import flattered
 from trainer.evaluation.thresholds import Targets
 from trainer.evaluation.view import view_of
 
@@ -46,8 +46,8 @@ def calibrate_checkpoint(
     """
     checkpoint = Checkpoint.load(checkpoint_path)
     require_same_classes(checkpoint, data)
-    if another_split(checkpoint.provenance, data.name, split, split_column):
-        say("this is another split than it was trained on, so val may hold what trained it: its thresholds flatter it")
+    if why := flattered(checkpoint.provenance, "val", data.name, split, split_column):
+        say(why)
     predictor = Predictor(checkpoint, choose_device(device), precision)
     val = EvaluationSet(data, split.val, "val", split.describe(), split_column)
     ground = ground or SiteAssumptions(view_of(data, split.val, checkpoint.taxonomy))

@@ -150,10 +150,13 @@ def calibrate_command(
     from trainer.data.choice import open_and_split
     from trainer.evaluation.calibrate import calibrate_checkpoint
     from trainer.evaluation.measure import SiteAssumptions
+    from trainer.evaluation.report import require_folder
     from trainer.evaluation.view import view_of
 
+    taxonomy = Checkpoint.load(checkpoint).taxonomy
+    require_folder((output or checkpoint).parent, "--output")
     data, split = open_and_split(choice)
-    view = view_of(data, split.val, Checkpoint.load(checkpoint).taxonomy, height_m, hfov_deg)
+    view = view_of(data, split.val, taxonomy, height_m, hfov_deg)
     calibrate_checkpoint(
         checkpoint,
         data,

@@ -166,14 +166,15 @@ class ConfidenceCheck:
         by: Whose shares these are, in words.
         sites: Number of sites.
         ece: Expected calibration error, 0 to 1, over `BINS` equal bins of the printed share.
-        ece_interval: Its 95 % interval by bootstrap over scenes; it lies high, since drawing scenes adds error.
+        ece_interval: Its 95 % interval by bootstrap over scenes; it lies high, since drawing scenes adds error. None of
+            one scene, which says nothing of others.
         bins: Per bin: sites, mean share printed, and the share that was safe with its 95 % Wilson interval.
     """
 
     by: str
     sites: int
     ece: float
-    ece_interval: tuple[float, float]
+    ece_interval: tuple[float, float] | None
     bins: tuple[dict[str, float], ...]
 
 
@@ -237,10 +238,6 @@ def _checked(by: str, printed: npt.NDArray[np.float64], sites: Sequence[JudgedSi
     place = np.clip((printed * BINS).astype(np.int64), 0, BINS - 1)
     signed = np.zeros((len(names), BINS))
     np.add.at(signed, (scene, place), printed - safe)
-    counts = np.bincount(scene, minlength=len(names))
-    weights = np.random.default_rng(0).multinomial(len(names), [1 / len(names)] * len(names), size=_BOOTSTRAP)
-    errors = np.abs(weights @ signed).sum(1) / np.maximum(1, weights @ counts)
-    low, high = (round(float(v), 5) for v in np.percentile(errors, (2.5, 97.5)))
     bins = []
     for k in range(BINS):
         here = place == k
@@ -248,4 +245,14 @@ def _checked(by: str, printed: npt.NDArray[np.float64], sites: Sequence[JudgedSi
         if shown is not None:
             bins.append({"sites": int(here.sum()), "printed": round(float(printed[here].mean()), 4), **shown})
     error = float(np.abs(signed.sum(0)).sum() / len(sites))
-    return ConfidenceCheck(by, len(sites), error, (min(low, round(error, 5)), high), tuple(bins))
+    interval = _interval(signed, np.bincount(scene), error) if len(names) > 1 else None
+    return ConfidenceCheck(by, len(sites), error, interval, tuple(bins))
+
+
+def _interval(signed: npt.NDArray[np.float64], counts: npt.NDArray[np.intp], error: float) -> tuple[float, float]:
+    """Interval of a calibration error, from the errors (scenes, bins) and the sites of each scene."""
+    scenes = len(counts)
+    weights = np.random.default_rng(0).multinomial(scenes, [1 / scenes] * scenes, size=_BOOTSTRAP)
+    errors = np.abs(weights @ signed).sum(1) / np.maximum(1, weights @ counts)
+    low, high = (round(float(v), 5) for v in np.percentile(errors, (2.5, 97.5)))
+    return min(low, round(error, 5)), high

@@ -44,7 +44,8 @@ class EvaluationSet:
 
     def describe(self) -> str:
         """Return the pictures in words."""
-        split = f", split {self.split_column}" if self.split_column else ""
+        named = self.split_column not in ("", "split")  # the column's plain name
+        split = f", split {self.split_column}" if named else ""
         return f"{self.part}: {len(self.samples)} pictures of {self.data.name}{split}"
 
     def read(self, title: str) -> Iterator[tuple[Sample, ByteArray, ByteArray]]:

@@ -187,8 +187,9 @@ def _site_ece(column: Column) -> str:
     check = column.get("site_confidence")
     if check is None:
         return "none"
-    low, high = (100 * v for v in check["ece_interval"])
-    return f"{percent(check['ece'])} ({low:.1f} to {high:.1f} %; {check['sites']} discs; {check['by']})"
+    known = check["ece_interval"]
+    interval = f"{100 * known[0]:.1f} to {100 * known[1]:.1f} %" if known else "of one scene"
+    return f"{percent(check['ece'])} ({interval}; {check['sites']} discs; {check['by']})"
 
 
 def _sites(part: str, whole: str, shown: str) -> Callable[[Column], str]:

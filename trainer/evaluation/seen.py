@@ -33,6 +33,21 @@ def warnings_of(
     return found
 
 
+def flattered(provenance: Mapping[str, str], part: str, data_name: str, split: Split, split_column: str = "") -> str:
+    """Return why what is chosen or measured on a part would flatter a model, a line; empty where nothing says so.
+
+    For the arguments see `warnings_of`.
+    """
+    if another_split(provenance, data_name, split, split_column):
+        return (
+            f"this is another split than it was trained on, so {part} may hold what trained it: its thresholds flatter "
+            "it"
+        )
+    if part == "all" and provenance.get("trained_on", "").startswith(f"{data_name}: "):
+        return f"{data_name} trained it, and all holds those pictures too: what is chosen on them flatters it"
+    return ""
+
+
 def another_split(provenance: Mapping[str, str], data_name: str, split: Split, split_column: str = "") -> bool:
     """Return True if a model was trained on other parts of this data set: then any part may hold what trained it."""
     recipe, parts = provenance.get("recipe", ""), provenance.get("parts_sha256", "")

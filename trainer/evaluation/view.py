@@ -94,10 +94,9 @@ def assumed_view(taxonomy: Taxonomy, height_m: float | None = None, hfov_deg: fl
     ground = GROUND_OF.get(taxonomy.name, _ANY_GROUND)
     field_deg = hfov_deg or _HFOV_DEG.get(taxonomy.name, _ANY_HFOV_DEG)
     known = _showing(ground, field_deg)
-    if height_m is None and hfov_deg is None:
+    if height_m is None:  # a field of view alone says nothing of the ground across a picture
         return known
-    given = [name for name, v in (("height", height_m), ("field of view", hfov_deg)) if v]
-    return AssumedView(height_m or known.height_m, field_deg, " and ".join(given) + " as given")
+    return AssumedView(height_m, field_deg, f"height{' and field of view' if hfov_deg else ''} as given")
 
 
 def _showing(ground: GroundWidth, hfov_deg: float) -> AssumedView:
@@ -116,6 +115,8 @@ def view_of(
 ) -> AssumedView:
     """Return the view of a set's pictures: the user's, else what the set states of each, else what is assumed.
 
+    A height says how much ground pictures show. A field of view alone does not.
+
     Args:
         data: The set.
         samples: Its pictures that are looked at.
@@ -125,7 +126,7 @@ def view_of(
         ground_width_m: The user's least and greatest ground across pictures, or one number for both, m.
     """
     common = assumed_view(taxonomy, height_m, hfov_deg)
-    if height_m is not None or hfov_deg is not None:
+    if height_m is not None:
         return common
     if ground_width_m is not None:
         return _showing(GroundWidth.given(ground_width_m, "--ground-width-m"), common.hfov_deg)
