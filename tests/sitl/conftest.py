@@ -180,12 +180,16 @@ def as_px4(plan: FlightPlan) -> FlightPlan:
     plan = replace(plan, gust_mps=0.0)
     if plan.ordered_by is None and not any(planned.fault.value in FAILSAFES for planned in plan.faults):
         return plan
-    told_s = BATTERY_S if plan.ordered_by is Failsafe.GCS_LOSS else None
-    return replace(plan, parameters=PX4_ACTIONS, battery_left_s=told_s)
+    if plan.ordered_by is not Failsafe.GCS_LOSS:
+        return replace(plan, parameters=PX4_ACTIONS)
+    return replace(plan, parameters={**PX4_ACTIONS, **NO_TIME_ACTION}, battery_left_s=BATTERY_S)
 
 
 FAILSAFES = frozenset(failsafe.value for failsafe in Failsafe)
 BATTERY_S = 700.0
+NO_TIME_ACTION = {"COM_FLTT_LOW_ACT": 0.0}
+"""PX4 1.15 reads no time from a battery told over MAVLink, takes it for 0 s, and would fly home at once."""
+
 START_NE_M = (-9.0, -2.0)
 """Over the road of the quiet world's seed, with lawn within a few metres."""
 
