@@ -42,7 +42,7 @@ LEAST_GAIN, LEAST_LEAD = 20.0, 4.0
 """Fall of the cost that names a mistake, and how much better it must be than all other kinds; good flights reach 7."""
 
 EDGE = 3.0
-"""So many times that fall is asked for where the best value is the greatest that is tried: a height of five times the
+"""Multiple of that fall that is asked for where the best value is the greatest one tried: a height of five times the
 one told takes all motion from the ground, and so explains a position that wanders in a hover."""
 
 OTHERS_GAIN = 5.0

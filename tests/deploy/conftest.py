@@ -13,6 +13,18 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     return Kit.make(tmp_path_factory.mktemp("workstation"))
 
 
+@pytest.fixture(scope="session")
+def second(kit: Kit) -> Path:
+    """The bundle of a second release."""
+    return kit.pack(out=kit.folder / "second.tar.zst", sample_height_m=11.0)
+
+
+@pytest.fixture(scope="session")
+def third(kit: Kit) -> Path:
+    """The bundle of a third release."""
+    return kit.pack(out=kit.folder / "third.tar.zst", sample_height_m=10.0)
+
+
 @pytest.fixture
 def drone(tmp_path: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Drone:
     """An empty root; installing leaves the slow proofs out."""

@@ -19,17 +19,7 @@ from deploy.install import install
 from deploy.layout import Root
 from deploy.service import ReadyPage
 from deploy.trial import Supervision, rollback, settle
-from tests.deploy.rig import Drone, Kit, Verdicts, quiet
-
-
-@pytest.fixture(scope="module")
-def second(kit: Kit) -> Path:
-    return kit.pack(out=kit.folder / "second.tar.zst", sample_height_m=11.0)
-
-
-@pytest.fixture(scope="module")
-def third(kit: Kit) -> Path:
-    return kit.pack(out=kit.folder / "third.tar.zst", sample_height_m=10.0)
+from tests.deploy.rig import Drone, Verdicts, quiet
 
 
 def no_space(*_: object) -> None:

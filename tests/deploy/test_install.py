@@ -27,16 +27,6 @@ from deploy.trial import Supervision, rollback, settle
 from tests.deploy.rig import ROOT, Drone, Forged, Kit, Verdicts, fake_wheel, quiet, snapshot
 
 
-@pytest.fixture(scope="module")
-def second(kit: Kit) -> Path:
-    return kit.pack(out=kit.folder / "second.tar.zst", sample_height_m=11.0)
-
-
-@pytest.fixture(scope="module")
-def third(kit: Kit) -> Path:
-    return kit.pack(out=kit.folder / "third.tar.zst", sample_height_m=10.0)
-
-
 def test_a_program_of_a_release_that_the_system_ends_is_told(tmp_path: Path) -> None:
     """A crash in a library prints nothing, so the signal is the reason; one that hangs is ended."""
     with pytest.raises(InstallError, match="edge check: ended by the system: Segmentation fault: no reason given"):

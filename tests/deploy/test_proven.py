@@ -18,16 +18,6 @@ from tests.deploy.rig import Drone, Kit, quiet
 from tests.deploy.test_power_loss import killed_at
 
 
-@pytest.fixture(scope="module")
-def second(kit: Kit) -> Path:
-    return kit.pack(out=kit.folder / "second.tar.zst", sample_height_m=11.0)
-
-
-@pytest.fixture(scope="module")
-def third(kit: Kit) -> Path:
-    return kit.pack(out=kit.folder / "third.tar.zst", sample_height_m=10.0)
-
-
 def borrowing(drone: Drone, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on what flies installs."""
     monkeypatch.setattr(sys, "executable", str(drone.folder / "current" / "venv/bin/python"))
