@@ -27,12 +27,6 @@ from tests.deploy.rig import ROOT, Drone, Kit, quiet
 Action = Callable[[Callable[[str], None]], object]
 
 
-@pytest.fixture(scope="module")
-def second(kit: Kit) -> Path:
-    """Another bundle of the same workstation."""
-    return kit.pack(out=kit.folder / "second.tar.zst", sample_height_m=11.0)
-
-
 def killed_at(step: int, action: Action) -> str:
     """Runs an action in a process that dies at its n-th step; "" when it has fewer steps."""
     reading, writing = os.pipe()
