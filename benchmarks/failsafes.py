@@ -23,6 +23,9 @@ from sim.campaign.emergency import EMERGENCIES
 from sim.campaign.score import Record
 from sim.campaign.summary import of_policy, spread
 
+WORLDS = "scenes?heights=drawn"
+"""Ground as high as it is drawn: a slope that is painted on flat ground is seen by nothing."""
+
 KEPT = ("scene", "world", "verdict", "reason", "site", "seconds", "emergency")
 
 
@@ -55,7 +58,7 @@ def main(scenes: int, advised: int, seed: int, split: str, jobs: int, out: Path)
     for level, number in (("guard", scenes), ("advise", advised)):
         plan = plan_from(
             policies="touchdown",
-            worlds="scenes",
+            worlds=WORLDS,
             scenes=number,
             seed=seed,
             split=split,
