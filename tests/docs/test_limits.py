@@ -27,6 +27,18 @@ def test_people_near_the_end_of_a_landing_are_told() -> None:
     assert f"nearest person {stopped['person_m']['min']:.1f} m" in SAFETY
 
 
+def test_landings_that_a_failsafe_orders_are_told() -> None:
+    flown = result("failsafes.json")
+    guard, advise = (flown["levels"][level]["shares"] for level in ("guard", "advise"))
+    safe, near = guard["success"], guard["person_within_2m"]
+    assert f"{safe['count']} of {safe['of']} safe where a site exists, nobody within 2 m in {near['of']}" in SAFETY
+    assert near["count"] == guard["held_too_long"]["count"] == guard["battery_empty"]["count"] == 0
+    assert f'with `"advise"` {advise["success"]["count"]} of {advise["success"]["of"]}' in SAFETY
+    lost = {row["reason"] for row in flown["levels"]["guard"]["not_safe"]}
+    assert lost == {"only 0% landable: slope"}
+    assert f"**The other {safe['of'] - safe['count']} ended on a slope**" in SAFETY
+
+
 def test_flights_with_mistakes_of_set_up_are_told() -> None:
     flown = result("mistaken_flights.json")
     shares = flown["mistaken"]["shares"]
