@@ -13,8 +13,8 @@ GUARD = (
         problem=Problem.INTRUDER,
     ),
     PilotText(
-        "<person or vehicle> at the site; failsafe, at most <seconds> s",
-        "It holds a failsafe landing for somebody, for as long as the battery leaves.",
+        "<why>; failsafe, at most <seconds> s",
+        "It holds a failsafe landing for somebody, or for better ground, for as long as the battery leaves.",
         "Take over if you can.",
     ),
     PilotText(

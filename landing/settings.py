@@ -266,7 +266,7 @@ class AuthoritySettings(Frozen):
         "land: may also fly to the site and start the landing",
     )
     failsafe: Literal["advise", "guard"] = Field(
-        default="advise", description="failsafe landings: advise: targets only; guard: may stop for a person for a time"
+        default="advise", description="in a failsafe: advise: targets only; guard: may stop for people or ground"
     )
     # A pilot who took over once must not have to wonder in the same flight whether we come back.
     rearm: Literal["never", "on_disarm"] = Field(

@@ -18,8 +18,8 @@ still arrive unseen.
 
 Where the relief of the site is not known, the director names the end of a short step over ground that was seen clear.
 Once in a look around the vehicle flies there at its height and back to where it looked (ASIDE): the picture shows then
-what slopes and what stands up. It flies no such step in a failsafe, lower than the look around, or farther than
-`FARTHEST_ASIDE_M`. A site that comes out uneven stops the landing as a missing one does.
+what slopes and what stands up. It flies no such step lower than the look around, or farther than `FARTHEST_ASIDE_M`. A
+site that comes out uneven stops the landing as a missing one does.
 
 A mode that nobody asked for, a moved stick, or a vehicle that goes where nobody of ours sent it
 (`landing.command.stray`: a ground station's "go to here" changes no mode) ends the authority until `rearm`, also in a
@@ -36,18 +36,18 @@ found nothing else.
 
 Where a search from the greatest height finds nothing the vehicle flies to a place from where other ground is seen, at
 that height, and searches there (MOVE): never lower than `over_height_m`, nor farther than `search_radius_m` from where
-the landing began, nor in a failsafe.
+the landing began.
 
 A site beside is flown to at the present height only over ground that was seen, and where nothing stands. Over anything
 else the vehicle climbs to `over_height_m` first, or as high as the landing began; also on its way, where something
 comes to light there.
 
-In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site, and the
-look around for people, may hold the landing up within `landing.command.failsafe`'s bound, and when that is over it
-lands. No stop for ground. A mode that comes in the same heartbeat as the failsafe, that ArduPilot's geofence began
-(`firmware_bridge.fence`), or that PX4 itself calls its failsafe's (`firmware_bridge.takeover`), is the autopilot's own,
-not the pilot's: the authority stands back, and with "guard" accompanies the landing that follows, be it the last leg of
-the way home. Until it is told whether the fence began a mode nothing is commanded.
+In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then all of this is done within
+`landing.command.failsafe`'s bound, and when that is over it lands. Missing evidence stops nothing there, and bad ground
+only where the time for another place is left. A mode that comes in the same heartbeat as the failsafe, that ArduPilot's
+geofence began (`firmware_bridge.fence`), or that PX4 itself calls its failsafe's (`firmware_bridge.takeover`), is the
+autopilot's own, not the pilot's: the authority stands back, and with "guard" accompanies the landing that follows, be
+it the last leg of the way home. Until it is told whether the fence began a mode nothing is commanded.
 
 Below `commit_height_m` the camera sees less than the site, so a dip of the evidence stops nothing. A person or vehicle
 that is seen stops the vehicle down to `floor_height_m`; it then climbs to `clear_height_m`, away from heads, and never
@@ -118,6 +118,9 @@ HOLDS_IN = "holds in"
 
 LEAST_HOLD_S = 3.0
 """A failsafe landing is not stopped for less: nobody goes within it, and a mode change takes as long."""
+
+LEAST_SEARCH_S = 20.0
+"""Nor for its ground: to stop, climb by `climb_m`, see a site for `calm_s` and fly to it takes as long."""
 
 FAILSAFE_WORDS = "the autopilot's own failsafe is in force"
 
@@ -349,7 +352,7 @@ class Authority:
                 self._landing.entered_ns = inputs.now_ns
             return True
         somebody = self._somebody(inputs)
-        if self._state in IN_THE_AIR and inputs.vehicle.failsafe and self._hold_left_s(inputs) <= 0.0:
+        if self._state in IN_THE_AIR and self._hold_left_s(inputs) <= 0.0:
             self._must_land(inputs, modes)
         elif self._state is AuthorityState.RESUME and somebody is not None:
             self._stop(inputs, modes, somebody.text)
@@ -374,7 +377,7 @@ class Authority:
 
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, state = inputs.now_ns, self._state
-        if state in IN_THE_AIR and inputs.vehicle.failsafe and self._hold_left_s(inputs) <= 0.0:
+        if state in IN_THE_AIR and self._hold_left_s(inputs) <= 0.0:
             self._must_land(inputs, modes)
             return
         touched_ns, limit_s = self._handshake.touched_ns, self._settings.max_total_s
@@ -423,15 +426,10 @@ class Authority:
         if goes_on or (height_m is not None and height_m < settings.floor_height_m):
             return
         somebody = self._somebody(inputs)
-        if inputs.vehicle.failsafe:  # it lands because it must: nothing but a person holds it up, and only for a time
-            left_s = self._hold_left_s(inputs)
-            if somebody is not None and left_s > LEAST_HOLD_S:
-                self._stop(inputs, modes, self._words_of(somebody, inputs))
-            elif inputs.output.target is not None and left_s > settings.look_s + LEAST_HOLD_S:
-                self._look_around(inputs, modes)
-            return
+        left_s = self._hold_left_s(inputs)
         if somebody is not None:
-            self._stop(inputs, modes, somebody.text)
+            if left_s > LEAST_HOLD_S:
+                self._stop(inputs, modes, self._bounded(somebody.text, inputs))
             return
         too_high = inputs.output.descend_to_m is not None
         low = height_m is not None and height_m <= self._commit_height_m
@@ -439,10 +437,11 @@ class Authority:
         high = height_m is not None and height_m > settings.alert_height_m
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
         beside = self._goes_beside(inputs)
-        if not committed and not too_high and self._site.missing(inputs.now_ns, grace_s):
+        if not committed and not too_high and self._lost(inputs, grace_s):
             self._stop(inputs, modes, self._disappointed(inputs))
-        elif beside:
-            self._stop(inputs, modes, f"goes down {self._site.distance_m:.0f} m beside the site")
+        elif beside and left_s > LEAST_SEARCH_S:
+            words = f"goes down {self._site.distance_m:.0f} m beside the site"
+            self._stop(inputs, modes, self._bounded(words, inputs))
         else:
             self._look_around(inputs, modes)
 
@@ -467,6 +466,8 @@ class Authority:
         settings, target, height_m = self._settings, inputs.output.target, self._site.height_m
         if height_m is None or settings.look_s <= 0.0 or self._landing.looked:
             return False
+        if self._hold_left_s(inputs) <= settings.look_s + LEAST_HOLD_S or (target is None and inputs.vehicle.failsafe):
+            return False
         if target is not None and target.velocity_ne_mps != (0.0, 0.0):
             return False  # who stops is left behind
         return NOT_BELOW_M <= height_m <= settings.look_height_m
@@ -475,13 +476,13 @@ class Authority:
         now_ns, settings = inputs.now_ns, self._settings
         somebody = self._somebody(inputs)
         if somebody is not None:
-            self._stay(self._words_of(somebody, inputs), now_ns)
+            self._stay(self._bounded(somebody.text, inputs), now_ns)
         elif self._step_aside(inputs, modes):
             return
-        elif not inputs.vehicle.failsafe and self._site.missing(now_ns, settings.grace_s):
+        elif self._lost(inputs, settings.grace_s):
             self._stay(self._disappointed(inputs), now_ns)
         elif self._passed(now_ns, settings.look_s) and (inputs.vehicle.failsafe or self._calm(now_ns)):
-            if not inputs.vehicle.failsafe and self._site.distance_m > NEAR_SITE_M:
+            if self._site.distance_m > NEAR_SITE_M and self._hold_left_s(inputs) > LEAST_SEARCH_S:
                 self._stay(f"the site is {self._site.distance_m:.0f} m away", now_ns)  # flown to from higher up
             else:
                 self._land(inputs, modes)
@@ -489,7 +490,7 @@ class Authority:
     def _step_aside(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
         """Begins the step aside, once in a look around; False where none is asked for or may be flown."""
         here, to, began_ns = self._site.position_ned_m, inputs.output.aside_ned_m, self._landing.entered_ns
-        if self._landing.aside_from_m is not None or inputs.vehicle.failsafe or here is None or to is None:
+        if self._landing.aside_from_m is not None or here is None or to is None:
             return False
         way_m = math.dist(here[:2], to[:2])
         if way_m > FARTHEST_ASIDE_M:
@@ -503,17 +504,17 @@ class Authority:
     def _aside(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """On the step aside, or back from it; the look around goes on after it, for the rest of its time."""
         now_ns, here, to = inputs.now_ns, self._site.position_ned_m, self._landing.destination_ned_m
-        back, failsafe, somebody = self._landing.aside_from_m, inputs.vehicle.failsafe, self._somebody(inputs)
+        back, somebody = self._landing.aside_from_m, self._somebody(inputs)
         if somebody is not None:
-            self._stop(inputs, modes, self._words_of(somebody, inputs))
+            self._stop(inputs, modes, self._bounded(somebody.text, inputs))
             return
         if to is None or back is None:
             self._stop(inputs, modes, LOST_DESTINATION)
             return
         arrived = here is not None and math.dist(here[:2], to[:2]) <= ASIDE_ARRIVED_M
-        if not failsafe and self._site.missing(now_ns, self._settings.grace_s + OUT_OF_VIEW_S):
+        if self._lost(inputs, self._settings.grace_s + OUT_OF_VIEW_S):
             self._stop(inputs, modes, self._disappointed(inputs))
-        elif to != back and (arrived or failsafe):
+        elif to != back and arrived:
             self._fly_to(inputs, modes, back, math.dist(to[:2], back[:2]), AuthorityState.ASIDE, "back from the step")
         elif arrived:
             self._enter(
@@ -623,16 +624,28 @@ class Authority:
     # --- failsafe landings ---
 
     def _hold_left_s(self, inputs: AuthorityInput) -> float:
-        """Time for which a failsafe landing may be held up yet, s."""
+        """Time for which a landing may be held up yet, s; without an end where it is not a failsafe's."""
+        if not inputs.vehicle.failsafe:
+            return math.inf
         if inputs.leaving:
             return 0.0
         held = self._state in IN_THE_AIR
         return self._bound.left_s(inputs.vehicle.battery, self._site.height_m, inputs.now_ns, held=held)
 
-    def _words_of(self, somebody: Intruder, inputs: AuthorityInput) -> str:
-        """Return who holds the landing up, and in a failsafe for how long at most."""
+    def _bounded(self, why: str, inputs: AuthorityInput) -> str:
+        """Return what holds the landing up, and in a failsafe for how long at most."""
         bound = f"; failsafe, at most {self._hold_left_s(inputs):.0f} s" if inputs.vehicle.failsafe else ""
-        return f"{somebody.text}{bound}"
+        return f"{why}{bound}"
+
+    def _lost(self, inputs: AuthorityInput, for_s: float) -> bool:
+        """Return True where a site missing for so long is worth a stop.
+
+        In a failsafe it is where the ground is why, and the time for another place is left: evidence that is missing
+        does not come back by waiting.
+        """
+        if not self._site.missing(inputs.now_ns, for_s):
+            return False
+        return not inputs.vehicle.failsafe or (inputs.output.bad_ground and self._hold_left_s(inputs) > LEAST_SEARCH_S)
 
     def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """The time that the failsafe leaves is over, or ours is: land, on the site if there is one.
@@ -650,10 +663,10 @@ class Authority:
         """Note a site that is gone, and return the reason in words with what follows from it."""
         reason, height_m, site = inputs.output.reason, self._site.height_m, self._site.site_ned_m
         near_m = self._settings.clear_height_m
-        if not inputs.output.bad_ground or site is None or height_m is None or height_m > near_m:
-            return reason
-        self._landing.failed_ned_m.append(site)
-        return f"{reason} at {height_m:.1f} m; next try from {self._landing.height_m(self._settings):.0f} m"
+        if inputs.output.bad_ground and site is not None and height_m is not None and height_m <= near_m:
+            self._landing.failed_ned_m.append(site)
+            reason = f"{reason} at {height_m:.1f} m; next try from {self._landing.height_m(self._settings):.0f} m"
+        return self._bounded(reason, inputs)
 
     # --- the commands ---
 
@@ -691,7 +704,7 @@ class Authority:
         """Flies to where other ground comes into view; False where there is no such place, or none to fly to."""
         here, landing = self._site.position_ned_m, self._landing
         low = height_m < self._settings.over_height_m - ARRIVED_M
-        if here is None or low or inputs.vehicle.failsafe:
+        if here is None or low or self._hold_left_s(inputs) <= LEAST_SEARCH_S:
             return False
         to = landing.outlook(here, inputs.output.outlooks_ned_m, self._settings.search_radius_m)
         if to is None:

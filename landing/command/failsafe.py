@@ -1,4 +1,4 @@
-"""Time for which a landing in a failsafe may be held up for a person, by the battery. Pure.
+"""Time for which a landing in a failsafe may be held up for a person or for better ground, by the battery. Pure.
 
 The autopilot lands because it must. It is never held past its own critical action: a battery that is critical, or of
 which nothing is known, leaves no time at all. Where no current is measured the time is not known: a charge that the
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from landing.vehicle import Battery
 
-LONGEST_S = 30.0
-"""Of all holds in the failsafes of a flight: whoever has not gone within so long stays."""
+LONGEST_S = 90.0
+"""Of all holds in the failsafes of a flight: time for a hold, a climb, a search and the way to another place, twice."""
 
 SHARE = 0.5
 """Part of what is left that may be spent: figures of batteries are no better, and the landing comes after it."""

@@ -370,11 +370,11 @@ def test_a_vehicle_that_goes_down_beside_its_site_is_stopped_and_flown_there():
     assert w.requests == [Hold(), FlyTo((8.0, 0.0, -14.0)), Land()] and w.mode == "AUTO.PRECLAND"
 
 
-@pytest.mark.parametrize(("down_mps", "north_m", "failsafe"), [(0.0, 8.0, False), (0.7, 2.0, False), (0.7, 8.0, True)])
-def test_a_vehicle_that_is_led_to_its_site_is_let_go_on(down_mps, north_m, failsafe):
-    w = world(GUARD.model_copy(update={"failsafe": "guard"}), height_m=14.0, battery=Battery(600.0))
+@pytest.mark.parametrize(("down_mps", "north_m", "left_s"), [(0.0, 8.0, None), (0.7, 2.0, None), (0.7, 8.0, 140.0)])
+def test_a_vehicle_that_is_led_to_its_site_or_has_no_time_to_go_there_is_let_go_on(down_mps, north_m, left_s):
+    w = world(IN_FAILSAFE, height_m=14.0, battery=None if left_s is None else Battery(left_s))
     w.land()
-    w.site, w.down_mps, w.failsafe = (north_m, 0.0, 0.0), down_mps, failsafe
+    w.site, w.down_mps, w.failsafe = (north_m, 0.0, 0.0), down_mps, left_s is not None
     w.run(10.0)
     assert w.requests == []
 
@@ -431,16 +431,13 @@ def test_a_site_that_comes_into_view_beside_ends_the_search():
         ({}, {"height_m": 12.0}),  # lower than what may stand there
         ({"search_radius_m": 15.0}, {}),
         ({}, {"outlook_m": 0.0}),
-        ({"failsafe": "guard"}, {"failsafe": True, "battery": Battery(900.0)}),
     ],
 )
 def test_no_search_from_beside(settings, change):
     w = world(GUARD.model_copy(update=settings), height_m=40.0, outlook_m=20.0)
     w.height_m = change.pop("height_m", 29.5)
     w.land()
-    w.intruder = PERSON if "failsafe" in change else None
-    w.site = w.site if w.intruder else None
-    w.height_m = min(w.height_m, 19.0) if w.intruder else w.height_m
+    w.site = None
     for name, value in change.items():
         setattr(w, name, value)
     w.run(120.0)
@@ -616,15 +613,12 @@ def test_ground_that_the_step_shows_uneven_stops_the_landing():
     assert w.height_m == pytest.approx(3.2) and Land() not in w.requests
 
 
-@pytest.mark.parametrize("change", [{"failsafe": True}, {"aside": (9.0, 0.0, -3.2)}, {"aside": None}])
-def test_no_step_in_a_failsafe_and_none_that_is_far(change):
-    guarding = GUARD.model_copy(update={"failsafe": "guard"})
-    w = world(guarding, battery=Battery(600.0))
+@pytest.mark.parametrize("aside", [(9.0, 0.0, -3.2), None])
+def test_no_step_that_is_far(aside):
+    w = world()
     w.land()
-    w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
-    for name, value in change.items():
-        setattr(w, name, value)
-    w.until("guard", 30.0) if w.state.value != "guard" else w.run(guarding.look_s + 3.0)
+    w.height_m, w.aside = 3.2, aside
+    w.run(GUARD.look_s + 3.0)
     assert not any(isinstance(request, FlyTo) for request in w.requests)
 
 
@@ -635,19 +629,14 @@ def test_somebody_who_comes_during_the_step_stops_it_there():
     assert isinstance(w.requests[-1], FlyTo) and Land() not in w.requests
 
 
-def test_a_failsafe_during_the_step_brings_it_back_at_once():
-    w = world(GUARD.model_copy(update={"failsafe": "guard"}), battery=Battery(600.0))
+def test_the_step_is_flown_in_a_failsafe_and_left_for_the_landing_when_the_time_is_over():
+    w = world(IN_FAILSAFE, battery=Battery(600.0))
     w.land()
-    w.height_m, w.aside = 3.2, (1.5, 0.0, -3.2)
-    w.until("look", 1.0)
-    w.run(0.1)
-    w.obeys = False
-    w.until("aside", 0.2)
-    w.run(0.2)
-    w.position, w.failsafe = (0.7, 0.0), True
-    w.step()
-    w.step()
-    assert w.requests[2] == FlyTo((0.0, 0.0, pytest.approx(-3.2)), heading_rad=0.0)
+    w.height_m, w.aside, w.failsafe = 3.2, (1.5, 0.0, -3.2), True
+    w.until("aside", 2.0)
+    w.battery = Battery(600.0, critical=True)
+    w.until("ended", 3.0)
+    assert w.requests[-1] == Land()
 
 
 def test_a_step_that_does_not_end_stops_the_landing():

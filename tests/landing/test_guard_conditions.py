@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from landing.command.failsafe import LONGEST_S
 from landing.command.orders import AnswerKind, Hold, Land
 from landing.vehicle import Autopilot, Battery
 from tests.landing.test_authority import GUARD, IN_FAILSAFE, LAND, PERSON, REST, world
@@ -48,7 +49,7 @@ def test_the_time_between_two_failsafes_in_one_hold_takes_nothing_of_what_the_ba
     w.failsafe = False
     w.run(30.0)
     w.failsafe = True
-    w.run(15.0)
+    w.run(LONGEST_S - 15.0)
     assert Land() not in w.requests
     w.until("hand-back", 6.0)
 
@@ -60,7 +61,7 @@ def test_an_autopilot_of_an_unknown_kind_is_left_alone():
 
 
 def held_in_a_failsafe_that_flies_home():
-    """Held for 20 s of the 30 s that a failsafe may be held up; then PX4's own next action flies home."""
+    """Held for 20 s of what a failsafe may be held up; then PX4's own next action flies home."""
     w = world(IN_FAILSAFE.model_copy(update={"max_total_s": 25.0}), autopilot=Autopilot.PX4, battery=Battery(900.0))
     w.land()
     w.failsafe, w.intruder, w.height_m = True, PERSON, 8.0
@@ -150,7 +151,7 @@ def test_a_last_landing_that_is_refused_in_a_failsafe_is_asked_for_once():
     w.land()
     w.failsafe, w.intruder = True, PERSON
     w.until("hold", 1.0)
-    w.run(20.0)
+    w.run(LONGEST_S - 10.0)
     w.obeys, w.answers_with = False, AnswerKind.REFUSED
     w.until("ended", 20.0)
     assert w.requests.count(Land()) == 1

@@ -112,13 +112,13 @@ def test_a_step_aside_whose_end_is_lost_with_the_local_frame_is_stopped_where_it
     assert w.requests[-1] == FlyTo((51.0, 40.0, -3.2), frame=w.frame)
 
 
-def test_uneven_ground_that_the_step_shows_stops_no_failsafe_landing():
+@pytest.mark.parametrize("left_s", [80.0, 900.0])
+def test_uneven_ground_that_the_step_shows_stops_a_failsafe_landing_while_there_is_time(left_s):
     w = stepping_aside(IN_FAILSAFE)
-    w.failsafe, w.site = True, None
-    w.run(6.0)
+    w.failsafe, w.site, w.battery = True, None, Battery(left_s)
     w.position, w.obeys = (0.0, 0.0), True
-    w.until("guard", GUARD.look_s)
-    assert "hold" not in w.log
+    w.run(GUARD.look_s)
+    assert ("hold" in w.log) == (left_s > 100.0)
 
 
 @pytest.mark.parametrize("answer", [AnswerKind.REFUSED, AnswerKind.SILENT])
@@ -243,14 +243,16 @@ def test_a_landing_that_goes_on_is_not_sent_back_to_where_it_flew_when_the_local
     assert len(w.requests) == asked
 
 
-def test_a_site_that_is_far_after_the_look_around_stops_no_failsafe_landing():
-    w = world(IN_FAILSAFE, battery=Battery(900.0))
+@pytest.mark.parametrize("left_s", [88.0, 900.0])
+def test_a_site_that_is_far_after_the_look_around_is_flown_to_in_a_failsafe_while_there_is_time(left_s):
+    w = world(IN_FAILSAFE, battery=Battery(left_s))
     w.land()
     w.height_m, w.failsafe = 3.2, True
     w.until("look", 0.2)
     w.site = (6.0, 0.0, 0.0)
-    w.until("guard", GUARD.look_s + 1.0)
-    assert w.requests == [Hold(), Land()]
+    w.until("guard", GUARD.look_s + 25.0)
+    flown = any(isinstance(request, FlyTo) for request in w.requests)
+    assert w.requests[-1] == Land() and flown == (left_s > 100.0)
 
 
 def test_a_flight_over_what_comes_to_light_goes_on_where_it_is_high_enough():
