@@ -16,11 +16,12 @@ import numpy as np
 
 from landing.camera import CameraModel
 from landing.estimator import FrameShift
+from landing.ground import dry
 from landing.ground.frame_times import NEVER_NS, FrameNumbers, FrameTimes
 from landing.ground.grid import Layer, RollingGrid
 from landing.ground.merge import filtered
 from landing.ground.shown_cells import LEAST_SHOWN, NOT_SHOWN, ShownCells, Window, logit_table, mask_camera, shown_cells
-from landing.ground.surface import as_bytes, mean_around, reach_cells
+from landing.ground.surface import add_qualities, as_bytes
 from landing.ground.view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set, fill
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
@@ -45,6 +46,7 @@ _LAYERS = {
     # From which height, and when, standing ground was last seen to be bad; infinite: never.
     "bad_from_m": Layer(np.float32, math.inf, np.minimum),
     "bad": Layer(np.int32, 0, np.maximum),
+    "dry": dry.LAYER,
 }
 _SURFACES = {"quality": Layer(np.float32, 0.0, np.minimum), "quality_around": Layer(np.uint8, 0, np.minimum)}
 """Kept where the taxonomy does not call all landable ground alike."""
@@ -75,6 +77,7 @@ class GroundMap:
         self._visited: FrameNumbers = cells["visited"]
         self._bad_from_m: GridOfFloat = cells["bad_from_m"]
         self._bad: FrameNumbers = cells["bad"]
+        self._dry: ByteArray = cells["dry"]
         thresholds = settings.hazard_thresholds
         gain = settings.evidence.ground_gain
         self._landable_evidence = logit_table(settings.frame_landable_probability, gain)
@@ -122,7 +125,7 @@ class GroundMap:
         for name, cells in self._grid.cells.items():
             if name in _TIMES:
                 cells[...] = self._times.numbers(state[f"{name}_ns"])
-            else:
+            elif name in state:  # a recording may be older than a layer
                 cells[...] = np.moveaxis(state[name], 0, -1) if name == "hazards" else state[name]
 
     @property
@@ -192,12 +195,18 @@ class GroundMap:
         px_per_cell = self._grid.cell_m * px_per_m
         side_px = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
         plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.evidence.plain_person_px, 1e-3))
+        seen_dry = dry.dry_cells(self._dry, shown, self._grid.cell_m) if judged and height_m < dry.FROM_M else None
         if judged:
-            self._add_landable(segmentation.landable, shown, side_px)
-            if self._quality_lut is not None and at_ns - self._surfaces_ns >= self._settings.surface.period_s * 1e9:
-                self._add_surfaces(cv2.LUT(segmentation.class_id, self._quality_lut), shown)
+            self._add_landable(segmentation, shown, side_px, seen_dry)
+            if at_ns - self._surfaces_ns >= self._settings.surface.period_s * 1e9:
+                self._add_surfaces(segmentation, shown)
+                if height_m >= dry.FROM_M:
+                    dry.note_dry(self._dry, segmentation, shown)
                 self._surfaces_ns = at_ns
         self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)
+        if seen_dry is not None:
+            water = self._hazards[shown.window][..., dry.WATER]
+            np.minimum(water, np.float32(0.0), out=water, where=seen_dry)
         frame = self._times.number(at_ns, (self._seen, self._visited, self._bad))
         fill(self._seen[shown.window], frame, shown.visible)
         is_hazard = self._hazard_cells()
@@ -242,41 +251,37 @@ class GroundMap:
             self._is_hazard = None
         self._updated_ns = max(self._updated_ns, at_ns)
 
-    def _add_landable(self, landable: ByteArray, part: ShownCells, side_px: int) -> None:
+    def _add_landable(
+        self, segmentation: Segmentation, part: ShownCells, side_px: int, seen_dry: GridOfBool | None
+    ) -> None:
         """Adds the evidence of landable ground: a cell takes the mean of what it covers.
 
         Args:
-            landable: Filtered.
+            segmentation: Filtered.
             part: Of the map.
             side_px: Of a cell in the mask.
+            seen_dry: See `landing.ground.dry`.
         """
-        if side_px > 1:
-            landable = np.asarray(cv2.blur(landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8)
-        # Shown cells lie in the picture: its border has no part in them.
-        sampled = np.asarray(cv2.remap(landable, part.u, part.v, cv2.INTER_LINEAR), np.uint8)
+
+        def mean(plane: ByteArray) -> ByteArray:
+            if side_px > 1:
+                plane = np.asarray(cv2.blur(plane, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8)
+            # Shown cells lie in the picture: its border has no part in them.
+            return np.asarray(cv2.remap(plane, part.u, part.v, cv2.INTER_LINEAR), np.uint8)
+
+        sampled = mean(segmentation.landable)
+        if seen_dry is not None:
+            neutral = round(255 * self._settings.frame_landable_probability)
+            sampled = dry.given_dry(sampled, mean(segmentation.hazards[dry.WATER]), seen_dry, neutral)
         gathered, limit = self._landable[part.window], self._ground_limit
         cv2.add(gathered, part.evidence(sampled, self._landable_evidence), dst=gathered)
         np.clip(gathered, -limit, limit, out=gathered)
 
-    def _add_surfaces(self, qualities: ByteArray, part: ShownCells) -> None:
-        """Adds the surface in each cell's middle to the mean; what is not landable says nothing.
-
-        Args:
-            qualities: Of the mask's pixels, see `Taxonomy.quality_lut`.
-            part: Of the map.
-        """
-        sampled = cv2.remap(qualities, part.u, part.v, cv2.INTER_NEAREST)  # 0 for cells that are not shown
-        quality, cell_m = self._grid.cells["quality"], self._grid.cell_m
-        gathered = quality[part.window]
-        cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
-        cv2.accumulateWeighted(sampled, gathered, self._settings.surface.gain, mask=sampled)
-        around_m = self._settings.required_radius_m + self._settings.score.clearance_per_height * self._height_m
-        # Only places so near to what is shown have another mean than before.
-        reach = reach_cells(around_m, cell_m)
-        inner, outer = ([_grown(s, k * reach, self._settings.grid.cells) for s in part.window] for k in (1, 2))
-        mean = mean_around(quality[outer[0], outer[1]], cell_m, around_m)
-        rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
-        self._grid.cells["quality_around"][inner[0], inner[1]] = mean[rows, columns]
+    def _add_surfaces(self, segmentation: Segmentation, part: ShownCells) -> None:
+        """Adds the surface in each cell's middle to the mean, where the taxonomy tells surfaces apart."""
+        if self._quality_lut is not None:
+            qualities = np.asarray(cv2.LUT(segmentation.class_id, self._quality_lut), np.uint8)
+            add_qualities(self._grid.cells, qualities, part, self._grid.cell_m, self._height_m, self._settings)
 
     def _add_hazards(self, planes: ByteArray, part: ShownCells, side_px: int, plain: float, judged: bool) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
@@ -387,8 +392,3 @@ class GroundMap:
         if width == 0:
             return slice(0, 1), slice(0, 1)
         return slice(top, top + height), slice(left, left + width)
-
-
-def _grown(part: slice, by: int, cells: int) -> slice:
-    """Widen a range of a grid's rows or columns on both sides, within the grid."""
-    return slice(max(0, part.start - by), min(cells, part.stop + by))

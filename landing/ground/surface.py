@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+from landing.ground.shown_cells import ShownCells
 from landing.ground.view import GridOfBool, GridOfFloat, GroundView
+from landing.settings import DecisionSettings
 from landing.taxonomy import LAST_PREFERENCE, Surface
 from landing.types import ByteArray
 
@@ -55,6 +59,43 @@ def add_surface_cost(score_m: GridOfFloat, quality_around: ByteArray, roomy: Gri
     counted = cv2.copyTo(quality_around, roomy.view(np.uint8), cv2.min(quality_around, worst))
     steps = np.arange(256, dtype=np.float32) / np.float32(BYTES_A_STEP) - np.float32(LAST_PREFERENCE)
     cv2.add(score_m, cv2.LUT(counted, np.float32(cost_m) * steps), dst=score_m)
+
+
+def add_qualities(
+    cells: Mapping[str, npt.NDArray[Any]],
+    qualities: ByteArray,
+    part: ShownCells,
+    cell_m: float,
+    height_m: float,
+    settings: DecisionSettings,
+) -> None:
+    """Add the surface in each cell's middle to the mean, in place; what is not landable says nothing.
+
+    Args:
+        cells: Layers `quality` and `quality_around`, shape (n, n).
+        qualities: Of the mask's pixels, see `Taxonomy.quality_lut`.
+        part: Of the map.
+        cell_m: Side of a cell, m.
+        height_m: Of the vehicle above the ground.
+        settings: Weight of one look, and how far around a place counts in `quality_around`.
+    """
+    around_m = settings.required_radius_m + settings.score.clearance_per_height * height_m
+    sampled = cv2.remap(qualities, part.u, part.v, cv2.INTER_NEAREST)  # 0 for cells that are not shown
+    quality = cells["quality"]
+    gathered = quality[part.window]
+    cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
+    cv2.accumulateWeighted(sampled, gathered, settings.surface.gain, mask=sampled)
+    # Only places so near to what is shown have another mean than before.
+    reach = reach_cells(around_m, cell_m)
+    inner, outer = ([grown(s, k * reach, len(quality)) for s in part.window] for k in (1, 2))
+    mean = mean_around(quality[outer[0], outer[1]], cell_m, around_m)
+    rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+    cells["quality_around"][inner[0], inner[1]] = mean[rows, columns]
+
+
+def grown(part: slice, by: int, cells: int) -> slice:
+    """Widen a range of a grid's rows or columns on both sides, within the grid."""
+    return slice(max(0, part.start - by), min(cells, part.stop + by))
 
 
 def reach_cells(radius_m: float, cell_m: float) -> int:

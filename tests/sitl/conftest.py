@@ -181,7 +181,9 @@ def as_px4(plan: FlightPlan) -> FlightPlan:
     if plan.ordered_by is None and not any(planned.fault.value in FAILSAFES for planned in plan.faults):
         return plan
     told_s = BATTERY_S if plan.ordered_by is Failsafe.GCS_LOSS else None
-    return replace(plan, parameters=PX4_ACTIONS, battery_left_s=told_s)
+    ignored = () if _px4_lands_by_target_at_home() else ("RTL_PLD_MD",)  # and an error to the doctor
+    actions = {name: value for name, value in PX4_ACTIONS.items() if name not in ignored}
+    return replace(plan, parameters=actions, battery_left_s=told_s)
 
 
 FAILSAFES = frozenset(failsafe.value for failsafe in Failsafe)
@@ -196,8 +198,8 @@ def why_not(autopilot: str, case: str) -> str:
         return "PX4's SIH has no wind before 1.18"
     if autopilot == "px4" and BY_NAME[case].plan.get("gimbal"):
         return "PX4's SIH has no gimbal"
-    if autopilot == "px4" and BY_NAME[case].plan.get("ordered_by") and not _px4_takes_parameters():
-        return "PX4 1.15's start-up files take no parameter from outside"
+    if autopilot == "px4" and BY_NAME[case].plan.get("ordered_by") and not _px4_lands_by_target_at_home():
+        return "PX4 1.15 ignores RTL_PLD_MD: its way home follows no target"
     if BY_NAME[case].only and autopilot not in BY_NAME[case].only:
         return f"flown on {' and '.join(BY_NAME[case].only)}"
     return ""
@@ -210,7 +212,8 @@ def _px4_has_wind() -> bool:
         return False
 
 
-def _px4_takes_parameters() -> bool:
+def _px4_lands_by_target_at_home() -> bool:
+    """Return whether it is newer than 1.15, whose start-up files alone take no parameter from outside."""
     try:
         started = find_simulator("px4").parent.parent / "etc" / "init.d-posix" / "rcS"
     except MissingSimulatorError:

@@ -49,4 +49,4 @@ def test_px4s_failsafes_are_set_before_it_starts(tmp_path: Path):
     assert as_px4(plan).parameters == PX4_ACTIONS and as_px4(plan).battery_left_s is not None
     assert as_px4(replace(plan, ordered_by=None)).parameters == {}
     told = start_parameters(StartConditions((0.0, 0.0), 10.0, 0.0, wind=(2.0, 0.0), parameters=PX4_ACTIONS))
-    assert told["PX4_PARAM_NAV_DLL_ACT"] == "2" and told["PX4_PARAM_SIH_WIND_N"] == "2.000"
+    assert told["NAV_DLL_ACT"] == 2 and told["SIH_WIND_N"] == 2.0

@@ -38,7 +38,7 @@ from sim.vehicle.home import Home
 from sim.vehicle.processes import FlightError
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.vehicle.sitl.namespace import loopback_only
-from sim.vehicle.sitl.px4 import start_place, wind_parameters
+from sim.vehicle.sitl.px4 import set_parameters, start_place, wind_parameters
 from sim.world import visit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,9 +104,24 @@ def test_px4_refuses_wind_that_its_simulator_does_not_have(tmp_path: Path, monke
 
 def test_px4s_wind_is_told_by_where_it_comes_from():
     """SIH adds it to the velocity that the air is met with (read in 1.18)."""
-    assert wind_parameters(6.0, 90.0) == {"PX4_PARAM_SIH_WIND_N": "0.000", "PX4_PARAM_SIH_WIND_E": "6.000"}
-    assert wind_parameters(4.0, 180.0)["PX4_PARAM_SIH_WIND_N"] == "-4.000"
+    assert wind_parameters(6.0, 90.0) == pytest.approx({"SIH_WIND_N": 0.0, "SIH_WIND_E": 6.0})
+    assert wind_parameters(4.0, 180.0)["SIH_WIND_N"] == pytest.approx(-4.0)
     assert wind_parameters(0.0, 90.0) == {}
+
+
+def test_px4_takes_each_parameter_or_the_flight_says_which_it_does_not(tmp_path: Path):
+    program = tmp_path / "px4"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n[ "$4" = RTL_PLD_MD ] && echo "not found" && exit 1\nexit 0\n'
+    )
+    program.chmod(0o755)
+    set_parameters(program, 3, {"NAV_DLL_ACT": 2, "SIH_WIND_N": -4.0})
+    assert (tmp_path / "told").read_text().splitlines() == [
+        "--instance 3 set NAV_DLL_ACT 2",
+        "--instance 3 set SIH_WIND_N -4",
+    ]
+    with pytest.raises(FlightError, match=r"PX4 does not take parameter RTL_PLD_MD = 2: not found"):
+        set_parameters(program, 0, {"RTL_PLD_MD": 2})
 
 
 @pytest.mark.skipif(NO_CAPABILITY, reason="a network namespace takes root")

@@ -14,6 +14,7 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -84,13 +85,15 @@ class Px4Sitl:
             self._folder / "autopilot.log",
             stack,
             cwd=scratch,
-            env={**os.environ, "PX4_SIM_MODEL": MODEL, **place, **start_parameters(self._conditions)},
+            env={**os.environ, "PX4_SIM_MODEL": MODEL, **place},
         )
         go_first(self._process.pid)
 
     def hover(self, station: GroundStation) -> None:
-        """Examined by the doctor, waits for the pre-arm check, and climbs to AUTO.LOITER."""
+        """With its parameters set, examined by the doctor, waits for the pre-arm check, and climbs to AUTO.LOITER."""
         station.wait_for_autopilot(START_S)
+        assert self._instance is not None
+        set_parameters(self._binary, self._instance, start_parameters(self._conditions))
         station.ask_for(mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION, 25.0)
         station.ask_for(mavlink.MAVLINK_MSG_ID_SYS_STATUS, 2.0)
         if not self._examined:
@@ -174,18 +177,32 @@ def has_wind(binary: Path) -> bool:
     return all(name.encode() in binary.read_bytes() for name in WIND_PARAMETERS)
 
 
-def start_parameters(conditions: StartConditions) -> dict[str, str]:
-    """Return the environment that sets parameters before PX4 starts: a start's own, and the wind's."""
-    own = {f"PX4_PARAM_{name}": f"{value:g}" for name, value in conditions.parameters.items()}
-    return own | wind_parameters(*conditions.wind)
+def start_parameters(conditions: StartConditions) -> dict[str, float]:
+    """Return the parameters of a flight: a start's own, and the wind's."""
+    return {**conditions.parameters, **wind_parameters(*conditions.wind)}
 
 
-def wind_parameters(speed_mps: float, from_deg: float) -> dict[str, str]:
-    """The environment that sets a steady wind; SIH's parameters say where it comes from."""
+def wind_parameters(speed_mps: float, from_deg: float) -> dict[str, float]:
+    """Return the parameters of a steady wind; SIH's say where it comes from."""
     if speed_mps <= 0.0:
         return {}
     parts = (speed_mps * math.cos(math.radians(from_deg)), speed_mps * math.sin(math.radians(from_deg)))
-    return {f"PX4_PARAM_{name}": f"{part:.3f}" for name, part in zip(WIND_PARAMETERS, parts, strict=True)}
+    return dict(zip(WIND_PARAMETERS, parts, strict=True))
+
+
+def set_parameters(binary: Path, instance: int, parameters: Mapping[str, float]) -> None:
+    """Set parameters of a running PX4 by its own shell: 1.15's start-up files take none from the environment.
+
+    Raises:
+        FlightError: PX4 does not take one of them.
+    """
+    for name, value in parameters.items():
+        # Under a name that begins so the program is a client of the one that runs
+        shell = ["px4-param", "--instance", str(instance), "set", name, f"{value:.6g}"]
+        told = subprocess.run(shell, executable=binary, capture_output=True, text=True, timeout=START_S, check=False)
+        if told.returncode != 0:
+            said = " ".join((told.stdout + told.stderr).split()) or f"exit status {told.returncode}"
+            raise FlightError(f"PX4 does not take parameter {name} = {value:g}: {said}")
 
 
 def start_place(data: Path, lat_deg: float, lon_deg: float) -> dict[str, str]:
