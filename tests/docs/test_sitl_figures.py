@@ -83,7 +83,7 @@ def test_the_others_came_down_beside_a_person() -> None:
 @pytest.mark.parametrize("autopilot", ["ardupilot", "px4"])
 def test_what_was_not_safe_in_a_failsafe_was_a_person(autopilot: str) -> None:
     for flight in series("sitl-failsafes.json", autopilot)["flights"]:
-        assert flight["verdict"] == "landed-safe" or flight["reason"].startswith("a person"), flight["seed"]
+        assert flight["verdict"] == "landed-safe" or "a person " in flight["reason"], flight["seed"]
 
 
 def test_nobody_was_held_up_for_too_long() -> None:
