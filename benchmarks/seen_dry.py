@@ -86,7 +86,7 @@ def count_disc(runtime: Runtime, world: World, spot: tuple[float, float], rng: n
     counts = Counter({role.value: 1})
     for high_m in HIGH_M:
         landable, water, _ = seen[high_m]
-        was_dry = landable * 255 >= dry.LANDABLE and water * 255 <= dry.WET
+        was_dry = landable * 255 >= dry.LANDABLE and water * 255 <= dry.DRY
         counts[f"{role.value}, dry from {high_m:g} m"] += was_dry
         for near_m in NEAR_M:
             landable, water, _ = seen[near_m]

@@ -2,7 +2,7 @@
 
 From near a plain lawn or gravel has nothing in the picture that tells it from water: `benchmarks/seen_dry.py` says how
 often the demo network calls such ground wet from 3 m that it called dry from 12 m, and water dry. So a cell that was
-dry in each of the last looks from `FROM_M` or higher is asked from lower down what it is, given that it is no water. A
+dry in the last looks from `FROM_M` or higher is asked from lower down what it is, given that it is no water. A
 tide or a burst pipe is not seen.
 """
 
@@ -22,10 +22,13 @@ FROM_M = 10.0
 """Height above ground from which a look says that a cell is dry; lower down it is taken for what it was."""
 
 LOOKS = 4
-"""Looks in a row that must call a cell dry, each `surface.period_s` after the one before."""
+"""Looks that must call a cell dry without one between that calls it wet, each `surface.period_s` after another."""
 
-LANDABLE, WET = round(0.6 * 255), round(0.05 * 255)
-"""A dry cell's least probability of landable ground and largest of water, as bytes."""
+LANDABLE, DRY = round(0.6 * 255), round(0.03 * 255)
+"""Least probability of landable ground and largest of water, as bytes, by which a look calls a cell dry."""
+
+NOT_LANDABLE, WET = round(0.5 * 255), round(0.08 * 255)
+"""One below the first or above the second ends it. Between these and those a look changes nothing."""
 
 SURELY_WET = round(0.95 * 255)
 """Of a look that is so much water nothing is left to say what else the ground might be."""
@@ -35,7 +38,7 @@ PLACE_ERROR_M = 1.5
 
 WATER = HAZARD_ROLES.index(Role.WATER)
 LAYER = Layer(np.uint8, 0, np.minimum)
-"""Number of looks in a row that called a cell dry, up to `LOOKS`."""
+"""Number of looks that called a cell dry since one called it wet, up to `LOOKS`."""
 
 
 def note_dry(looks: ByteArray, segmentation: Segmentation, part: ShownCells) -> None:
@@ -48,9 +51,11 @@ def note_dry(looks: ByteArray, segmentation: Segmentation, part: ShownCells) -> 
     """
     planes = (segmentation.landable, segmentation.hazards[WATER])
     landable, water = (cv2.remap(plane, part.u, part.v, cv2.INTER_LINEAR) for plane in planes)
-    dry = cv2.bitwise_and(cv2.compare(landable, LANDABLE, cv2.CMP_GE), cv2.compare(water, WET, cv2.CMP_LE))
+    dry = (landable >= LANDABLE) & (water <= DRY)
+    wet = (landable < NOT_LANDABLE) | (water > WET)
     window = looks[part.window]
-    counted = cv2.min(cv2.add(window, 1.0), float(LOOKS)) & dry
+    counted = cv2.min(cv2.add(window, dry.view(np.uint8)), float(LOOKS))
+    counted[wet] = 0
     cv2.copyTo(counted, part.visible.view(np.uint8), window)
 
 
