@@ -18,62 +18,70 @@ from landing.ground.view import GridOfBool
 from landing.taxonomy import HAZARD_ROLES, Role
 from landing.types import ByteArray, Segmentation
 
-FROM_M = 10.0
-"""Height above ground from which a look says that a cell is dry; lower down it is taken for what it was."""
+FROM_M = 12.0
+"""Height above ground from which a look says whether a place is dry; lower down it is taken for what it was."""
 
-LOOKS = 4
-"""Looks that must call a cell dry without one between that calls it wet, each `surface.period_s` after another."""
+DISC_M = 0.8
+"""Around each cell, of which a look counts the mean: single cells waver."""
 
 LANDABLE, DRY = round(0.6 * 255), round(0.03 * 255)
 """Least probability of landable ground and largest of water, as bytes, by which a look calls a cell dry."""
 
 NOT_LANDABLE, WET = round(0.5 * 255), round(0.08 * 255)
-"""One below the first or above the second ends it. Between these and those a look changes nothing."""
+"""A look below the first or above the second calls a cell wet. Between these and those it says nothing."""
+
+CALLED_WET, NOT_KNOWN, CALLED_DRY, MOST = 0, 2, 6, 10
+"""State of a cell, 0 to `MOST`: looks, each `surface.period_s` after another, add 1 where they call it dry and take 2
+where they call it wet. Dry from `CALLED_DRY` on, so that one look changes nothing."""
 
 SURELY_WET = round(0.95 * 255)
 """Of a look that is so much water nothing is left to say what else the ground might be."""
 
 PLACE_ERROR_M = 1.5
-"""The estimator's place may have moved by so much since: a shore is no nearer than this to what counts as dry."""
+"""The estimator's place may have moved by so much since: what counts as dry is no nearer to what was called wet."""
 
 WATER = HAZARD_ROLES.index(Role.WATER)
-LAYER = Layer(np.uint8, 0, np.minimum)
-"""Number of looks that called a cell dry since one called it wet, up to `LOOKS`."""
+LAYER = Layer(np.uint8, NOT_KNOWN, np.minimum)
 
 
-def note_dry(looks: ByteArray, segmentation: Segmentation, part: ShownCells) -> None:
+def note_dry(states: ByteArray, segmentation: Segmentation, part: ShownCells, cell_m: float) -> None:
     """Count a look from `FROM_M` or higher, in place.
 
     Args:
-        looks: The layer, shape (n, n).
+        states: The layer, shape (n, n).
         segmentation: Filtered.
         part: Of the map.
+        cell_m: Side of a cell, m.
     """
-    planes = (segmentation.landable, segmentation.hazards[WATER])
-    landable, water = (cv2.remap(plane, part.u, part.v, cv2.INTER_LINEAR) for plane in planes)
+    side = 2 * reach_cells(DISC_M, cell_m) + 1
+
+    def mean(plane: ByteArray) -> ByteArray:
+        sampled = cv2.remap(plane, part.u, part.v, cv2.INTER_LINEAR)
+        return np.asarray(cv2.blur(sampled, (side, side), borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+    landable, water = mean(segmentation.landable), mean(segmentation.hazards[WATER])
     dry = (landable >= LANDABLE) & (water <= DRY)
     wet = (landable < NOT_LANDABLE) | (water > WET)
-    window = looks[part.window]
-    counted = cv2.min(cv2.add(window, dry.view(np.uint8)), float(LOOKS))
-    counted[wet] = 0
+    window = states[part.window]
+    counted = cv2.min(cv2.add(window, dry.view(np.uint8)), float(MOST))
+    counted = cv2.subtract(counted, 2 * wet.view(np.uint8))  # not below 0
     cv2.copyTo(counted, part.visible.view(np.uint8), window)
 
 
-def dry_cells(looks: ByteArray, part: ShownCells, cell_m: float) -> GridOfBool | None:
+def dry_cells(states: ByteArray, part: ShownCells, cell_m: float) -> GridOfBool | None:
     """Return the cells of a part of the map that count as dry, bool, shape of `part.visible`; None where none does.
 
     Args:
-        looks: The layer, shape (n, n).
+        states: The layer, shape (n, n).
         part: Of the map.
         cell_m: Side of a cell, m.
     """
     reach = reach_cells(PLACE_ERROR_M, cell_m)
-    rows, columns = (grown(s, reach, len(looks)) for s in part.window)
-    known = cv2.compare(looks[rows, columns], LOOKS, cv2.CMP_GE)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    known = cv2.erode(known, disc, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    rows, columns = (grown(s, reach, len(states)) for s in part.window)
+    wet = cv2.compare(states[rows, columns], float(CALLED_WET), cv2.CMP_EQ)
+    near = cv2.dilate(wet, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
     inner = (slice(s.start - o.start, s.stop - o.start) for s, o in zip(part.window, (rows, columns), strict=True))
-    dry = known[tuple(inner)] > 0
+    dry = (states[part.window] >= CALLED_DRY) & (near[tuple(inner)] == 0)
     return dry if dry.any() else None
 
 

@@ -201,7 +201,7 @@ class GroundMap:
             if at_ns - self._surfaces_ns >= self._settings.surface.period_s * 1e9:
                 self._add_surfaces(segmentation, shown)
                 if height_m >= dry.FROM_M:
-                    dry.note_dry(self._dry, segmentation, shown)
+                    dry.note_dry(self._dry, segmentation, shown, self._grid.cell_m)
                 self._surfaces_ns = at_ns
         self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)
         if seen_dry is not None:

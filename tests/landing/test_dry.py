@@ -86,6 +86,28 @@ def test_the_last_looks_from_above_count():
     assert isinstance(flight.hover(NEAR_M, 10.0, water=0.6), NoSite)
 
 
+def test_one_look_from_above_that_calls_it_wet_changes_nothing():
+    flight = Flight()
+    flight.hover(HIGH_M, 4.0)
+    flight.hover(HIGH_M, STEP_NS / S, water=0.5)
+    assert isinstance(flight.hover(NEAR_M, 8.0, water=0.6), LandingSite)
+
+
+def test_single_cells_that_waver_leave_no_holes():
+    """As the demo network's answers do from 36 to 12 m above a lawn at dusk, on ArduCopter's simulator."""
+    flight = Flight()
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        flight.at_ns += STEP_NS
+        pose = pose_at(height=HIGH_M, at_ns=flight.at_ns)
+        segmentation = seen(grass, pose, at_ns=flight.at_ns)
+        hazards = segmentation.hazards.copy()
+        hazards[dry.WATER][rng.random(segmentation.shape) < 0.05] = 40
+        flight.decider.observe(replace(segmentation, hazards=hazards), pose, flight.at_ns)
+    site = flight.hover(NEAR_M, 8.0, water=0.6)
+    assert isinstance(site, LandingSite) and site.clearance_m > 1.5
+
+
 def test_one_look_is_not_enough():
     flight = Flight()
     flight.hover(HIGH_M, STEP_NS / S)
