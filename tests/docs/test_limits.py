@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from tests.docs.pages import ROOT
@@ -34,9 +35,21 @@ def test_landings_that_a_failsafe_orders_are_told() -> None:
     assert f"{safe['count']} of {safe['of']} safe where a site exists, nobody within 2 m in {near['of']}" in SAFETY
     assert near["count"] == guard["held_too_long"]["count"] == guard["battery_empty"]["count"] == 0
     assert f'with `"advise"` {advise["success"]["count"]} of {advise["success"]["of"]}' in SAFETY
-    lost = {row["reason"] for row in flown["levels"]["guard"]["not_safe"]}
-    assert lost == {"only 0% landable: slope"}
-    assert f"**The other {safe['of'] - safe['count']} ended on a slope**" in SAFETY
+    lost = Counter(row["reason"].split(": ")[-1].split(",")[0] for row in flown["levels"]["guard"]["not_safe"])
+    assert lost == {"slope": 2, "roof": 2, "met what stands": 1, "grass": 1}
+    words = "that relief called flat or could not tell, 2 on a roof and 1 against a wall"
+    assert f"**Of the other {safe['of'] - safe['count']}, 2 ended on a slope** {words}" in SAFETY
+    apart = guard["unsafe"]["count"] - (safe["of"] - safe["count"])
+    assert f"hardly one, {apart} of {near['of'] - safe['of']} ended on ground" in SAFETY
+
+
+def test_water_that_is_called_dry_is_told() -> None:
+    seen = result("seen_dry.json")
+    discs = Counter(seen["discs"])
+    assert f"Of {discs['water']} discs of water in {seen['worlds']} drawn worlds" in SAFETY
+    assert f"the demo network called {discs['water, dry from 12 m']} dry from 12 m" in SAFETY
+    wet, kept = discs["landable, wet from 3 m"], discs["landable, wet from 3 m, dry from 12 m"]
+    assert f"of {discs['landable']} discs of landable ground it called {wet} wet from 3 m, {kept} of them dry" in SAFETY
 
 
 def test_flights_with_mistakes_of_set_up_are_told() -> None:
