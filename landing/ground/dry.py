@@ -2,7 +2,7 @@
 
 From near a plain lawn or gravel has nothing in the picture that tells it from water: `benchmarks/seen_dry.py` says how
 often the demo network calls such ground wet from 3 m that it called dry from 12 m, and water dry. So a cell that was
-dry in the last looks from `FROM_M` or higher is asked from lower down what it is, given that it is no water. A
+dry in the last looks from `FROM_M` to `UP_TO_M` is asked from lower down what it is, given that it is no water. A
 tide or a burst pipe is not seen.
 """
 
@@ -18,8 +18,9 @@ from landing.ground.view import GridOfBool
 from landing.taxonomy import HAZARD_ROLES, Role
 from landing.types import ByteArray, Segmentation
 
-FROM_M = 12.0
-"""Height above ground from which a look says whether a place is dry; lower down it is taken for what it was."""
+FROM_M, UP_TO_M = 12.0, 20.0
+"""Heights above ground between which a look says whether a place is dry, as measured from 12 and 16 m. Lower down it is
+taken for what it was; from higher up a small pond may pass for lawn."""
 
 DISC_M = 0.8
 """Around each cell, of which a look counts the mean: single cells waver."""
@@ -45,7 +46,7 @@ LAYER = Layer(np.uint8, NOT_KNOWN, np.minimum)
 
 
 def note_dry(states: ByteArray, segmentation: Segmentation, part: ShownCells, cell_m: float) -> None:
-    """Count a look from `FROM_M` or higher, in place.
+    """Count a look from between `FROM_M` and `UP_TO_M`, in place.
 
     Args:
         states: The layer, shape (n, n).

@@ -200,7 +200,7 @@ class GroundMap:
             self._add_landable(segmentation, shown, side_px, seen_dry)
             if at_ns - self._surfaces_ns >= self._settings.surface.period_s * 1e9:
                 self._add_surfaces(segmentation, shown)
-                if height_m >= dry.FROM_M:
+                if dry.FROM_M <= height_m <= dry.UP_TO_M:
                     dry.note_dry(self._dry, segmentation, shown, self._grid.cell_m)
                 self._surfaces_ns = at_ns
         self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)

@@ -65,8 +65,8 @@ def test_ground_that_was_dry_from_above_stays_good_where_it_looks_wet_from_near(
     assert isinstance(site, LandingSite) and site.clearance_m > 1.5
 
 
-@pytest.mark.parametrize("high_m", [NEAR_M, dry.FROM_M - 1.0])
-def test_without_a_look_from_above_wet_is_wet(high_m):
+@pytest.mark.parametrize("high_m", [NEAR_M, dry.FROM_M - 1.0, dry.UP_TO_M + 1.0])
+def test_without_a_look_from_the_measured_heights_wet_is_wet(high_m):
     flight = Flight()
     flight.hover(high_m, 4.0)
     assert isinstance(flight.hover(NEAR_M, 12.0, water=0.6), NoSite)
@@ -77,6 +77,14 @@ def test_what_was_not_surely_dry_from_above_is_judged_as_it_looks_from_near(wate
     flight = Flight()
     flight.hover(HIGH_M, 4.0, water=water)
     assert isinstance(flight.hover(NEAR_M, 10.0, water=0.6), NoSite)
+
+
+def test_a_pond_that_looks_like_lawn_from_far_and_doubtful_from_above_is_a_pond_from_near():
+    """As drawn algae do."""
+    flight = Flight()
+    flight.hover(40.0, 6.0)
+    flight.hover(HIGH_M, 4.0, water=0.06)
+    assert isinstance(flight.hover(NEAR_M, 12.0, water=0.6), NoSite)
 
 
 def test_the_last_looks_from_above_count():
