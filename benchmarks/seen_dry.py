@@ -1,4 +1,4 @@
-"""How often a network calls ground wet from near that it called dry from higher up, and water dry from there.
+"""Count of discs that a network calls wet from near and dry from higher up, and of water that it calls dry from there.
 
     python -m benchmarks.seen_dry --worlds 120
 
