@@ -199,7 +199,12 @@ def set_parameters(binary: Path, instance: int, parameters: Mapping[str, float])
     for name, value in parameters.items():
         # Under a name that begins so the program is a client of the one that runs
         shell = ["px4-param", "--instance", str(instance), "set", name, f"{value:.6g}"]
-        told = subprocess.run(shell, executable=binary, capture_output=True, text=True, timeout=START_S, check=False)
+        try:
+            told = subprocess.run(
+                shell, executable=binary, capture_output=True, text=True, timeout=START_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise FlightError(f"PX4 did not answer to parameter {name} = {value:g} within {START_S:g} s") from None
         if told.returncode != 0:
             said = " ".join((told.stdout + told.stderr).split()) or f"exit status {told.returncode}"
             raise FlightError(f"PX4 does not take parameter {name} = {value:g}: {said}")
