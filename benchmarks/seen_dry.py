@@ -37,7 +37,6 @@ DISCS = 6
 """Of any class in each world, and of its water."""
 
 HIGH_M, NEAR_M = (16.0, 12.0), (5.0, 3.0, 2.0)
-DISC_M = 0.8
 WHOLE = 0.9
 """Share of a disc's ground that must be of one role."""
 
@@ -48,7 +47,7 @@ def look(
     """Return the mean probabilities of landable ground and water in the middle of a picture, and the labels there."""
     image, labels = render(world, camera, pose, 10.0, effects)
     assert labels is not None and pose.position_ned_m is not None
-    disc = DISC_M * camera.fx / camera.width_px / -pose.position_ned_m[2]
+    disc = dry.DISC_M * camera.fx / camera.width_px / -pose.position_ned_m[2]
     seen = runtime.segment(Frame(image, 0, 0))
 
     def middle(plane: ByteArray) -> ByteArray:
