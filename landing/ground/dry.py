@@ -35,6 +35,9 @@ CALLED_WET, NOT_KNOWN, CALLED_DRY, MOST = 0, 2, 6, 10
 """State of a cell, 0 to `MOST`: looks, each `surface.period_s` after another, add 1 where they call it dry and take 2
 where they call it wet. Dry from `CALLED_DRY` on, so that one look changes nothing."""
 
+FORGOTTEN_S = 48.0
+"""Each time so long a cell that was called dry loses one, so that 240 s after its last look none counts as dry."""
+
 SURELY_WET = round(0.95 * 255)
 """Of a look that is so much water nothing is left to say what else the ground might be."""
 
@@ -67,6 +70,11 @@ def note_dry(states: ByteArray, segmentation: Segmentation, part: ShownCells, ce
     counted = cv2.min(cv2.add(window, dry.view(np.uint8)), float(MOST))
     counted = cv2.subtract(counted, 2 * wet.view(np.uint8))  # not below 0
     cv2.copyTo(counted, part.visible.view(np.uint8), window)
+
+
+def age(states: ByteArray) -> None:
+    """Take one from each cell that was called dry, in place; to be called each `FORGOTTEN_S`."""
+    states[states > NOT_KNOWN] -= 1
 
 
 def dry_cells(states: ByteArray, part: ShownCells, cell_m: float) -> GridOfBool | None:

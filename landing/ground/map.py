@@ -52,7 +52,7 @@ _SURFACES = {"quality": Layer(np.float32, 0.0, np.minimum), "quality_around": La
 """Kept where the taxonomy does not call all landable ground alike."""
 
 _TIMES = ("seen", "visited", "bad")
-_STATE = ("down_m", "height_m", "updated_ns", "surfaces_ns")
+_STATE = ("down_m", "height_m", "updated_ns", "surfaces_ns", "aged_ns")
 """State of the map, beside its grid and settings."""
 
 _MOVING = tuple(HAZARD_ROLES.index(role) for role in MOVING_ROLES)
@@ -100,7 +100,7 @@ class GroundMap:
         """Forgets everything."""
         self._grid.clear()
         self._down_m = self._height_m = 0.0
-        self._updated_ns = self._surfaces_ns = NEVER_NS
+        self._updated_ns = self._surfaces_ns = self._aged_ns = NEVER_NS
         self._times = FrameTimes()
         self._is_hazard: tuple[GridOfBool, ...] | None = None  # where `_hazards` are positive; None: not known yet
 
@@ -120,12 +120,13 @@ class GroundMap:
         self.reset()
         self._times = FrameTimes(np.unique([state[f"{name}_ns"] for name in _TIMES]).tolist())
         self._grid.cell_m, self._grid.corner = state["cell_m"], (state["corner"][0], state["corner"][1])
-        for name in _STATE:
+        known = state.keys()  # a recording may be older than a layer
+        for name in known & set(_STATE):
             setattr(self, f"_{name}", state[name])
         for name, cells in self._grid.cells.items():
             if name in _TIMES:
                 cells[...] = self._times.numbers(state[f"{name}_ns"])
-            elif name in state:  # a recording may be older than a layer
+            elif name in known:
                 cells[...] = np.moveaxis(state[name], 0, -1) if name == "hazards" else state[name]
 
     @property
@@ -250,6 +251,9 @@ class GroundMap:
             self._hazards *= factor
             self._is_hazard = None
         self._updated_ns = max(self._updated_ns, at_ns)
+        if at_ns - self._aged_ns >= dry.FORGOTTEN_S * 1e9:
+            dry.age(self._dry)
+            self._aged_ns = at_ns
 
     def _add_landable(
         self, segmentation: Segmentation, part: ShownCells, side_px: int, seen_dry: GridOfBool | None

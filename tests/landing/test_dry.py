@@ -122,6 +122,14 @@ def test_one_look_is_not_enough():
     assert isinstance(flight.hover(NEAR_M, 10.0, water=0.6), NoSite)
 
 
+@pytest.mark.parametrize(("seconds", "dry_yet"), [(30.0, True), (260.0, False)])
+def test_what_was_seen_long_ago_does_not_count(seconds, dry_yet):
+    flight = Flight()
+    flight.hover(HIGH_M, 4.0)
+    flight.hover(NEAR_M, seconds)
+    assert isinstance(flight.hover(NEAR_M, 12.0, water=0.6), LandingSite if dry_yet else NoSite)
+
+
 def test_nothing_but_water_is_no_evidence_of_anything_else():
     flight = Flight()
     flight.hover(HIGH_M, 4.0)
@@ -168,6 +176,7 @@ def test_a_state_goes_on_to_the_last_digit_and_an_older_one_begins_dry_of_nothin
     other.at_ns = flight.at_ns
     assert flight.hover(NEAR_M, 3.0, water=0.6) == other.hover(NEAR_M, 3.0, water=0.6)
     older = Flight()
-    older.decider.load_state_dict({name: part for name, part in state.items() if name != "map.dry"})
+    later = {"map.dry", "map.aged_ns"}
+    older.decider.load_state_dict({name: part for name, part in state.items() if name not in later})
     older.at_ns = flight.at_ns
     assert isinstance(older.hover(NEAR_M, 10.0, water=0.6), NoSite)

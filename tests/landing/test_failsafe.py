@@ -321,6 +321,17 @@ def test_ground_that_turns_out_bad_is_left_for_another_place_while_there_is_time
     assert w.requests[-1] == Land() and w.position[0] == pytest.approx(7.0, abs=1.0)
 
 
+def test_a_failsafe_that_lands_beside_the_site_is_led_to_it():
+    """PX4 lands in AUTO.LAND, which follows no target."""
+    w = landing_in_failsafe(height_m=14.0, autopilot=Autopilot.PX4)
+    w.site, w.down_mps = (8.0, 0.0, 0.0), 0.7
+    w.until("hold", 5.0)
+    assert f"goes down 8 m beside the site; failsafe, at most {LONGEST_S:.0f} s" in w.reasons
+    w.down_mps = 0.0
+    w.until("guard", 25.0)
+    assert w.requests == [Hold(), FlyTo((8.0, 0.0, -14.0)), Land()] and w.mode == "AUTO.PRECLAND"
+
+
 def test_where_no_other_place_is_found_it_lands_when_the_time_is_over():
     w = landing_in_failsafe(height_m=20.0)
     w.height_m, w.site = 9.0, None
