@@ -5,8 +5,9 @@
 Each scene is a drawn place with banks and things that look like the ground they stand on (`sim.world.heights.banked`).
 A multicopter in gusts arrives, crosses over and comes down to 5 m; the poses believed have the errors of
 `benchmarks.picture_motion`. Then discs of 1.5 m that the labels call landable and that were in view are judged. Without
-relief none of them is refused. A disc counts as flat below 5 degrees and 0.15 m. The same flight over the same place
-without heights says how much ground is lost where all is flat.
+relief none of them is refused. A disc counts as flat below 5 degrees and 0.15 m, but on a crest or in a ditch: the sides of
+those are steeper than 10 degrees both ways. The same flight over the same place without heights says how much ground is
+lost where all is flat.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from sim.camera import Motion, render
 from sim.camera.effects import Effects
 from sim.vehicle import Vehicle, Wind
 from sim.world import World
-from sim.world.heights import banked, disc_relief
+from sim.world.heights import STEEP_DEG, banked, disc_relief
 from sim.world.scenes import SEEDS, scene
 
-DISC_M = 1.5
-FLAT = "in a flat place"
+DISC_M, SIDES_M = 1.5, 2.0
+CREST, FLAT = "crests and ditches", "in a flat place"
 
 
 def fly(world: World, number: int, costs_s: list[float]) -> tuple[ReliefReport, list[tuple[float, float]]]:
@@ -99,6 +100,17 @@ def landable(world: World, place: tuple[float, float]) -> bool:
     return world.holds(*place, 5.0) and world.landable_disc(*place, DISC_M).all_landable
 
 
+def on_crest(world: World, place: tuple[float, float]) -> bool:
+    """True where the ground falls, or rises, by more than 10 degrees both ways from a place."""
+    least_m = SIDES_M * math.tan(math.radians(STEEP_DEG))
+    for course in np.radians([0.0, 45.0, 90.0, 135.0]):
+        way_m = SIDES_M * np.array([math.cos(course), math.sin(course)])
+        rise_m = [world.height_at(*(place + way * way_m)) - world.height_at(*place) for way in (1, -1)]
+        if min(rise_m) > least_m or max(rise_m) < -least_m:
+            return True
+    return False
+
+
 @benchmark
 @click.option("--scenes", default=40, show_default=True, help="Places to fly over.")
 @click.option("--first", default=0, show_default=True, help="Number of the first place, of the seeds to compare on.")
@@ -108,6 +120,7 @@ def main(scenes: int, first: int) -> Figures:
         "steeper than 10 degrees",
         "of these, from 14 degrees",
         "something taller than 0.4 m",
+        CREST,
         "flat",
         "flat for 4 m",
         FLAT,
@@ -132,11 +145,13 @@ def main(scenes: int, first: int) -> Figures:
                 rows[kinds[1]].append(no)
             if tall_m > 0.4:
                 rows[kinds[2]].append(no)
-            if slope_deg < 5 and tall_m < 0.15:
-                rows[kinds[3]].append(no)
+            if on_crest(world, place):
+                rows[CREST].append(no)
+            elif slope_deg < 5 and tall_m < 0.15:
+                rows["flat"].append(no)
                 slope_deg, tall_m = disc_relief(world, *place, 4.0)
                 if slope_deg < 5 and tall_m < 0.15:
-                    rows[kinds[4]].append(no)
+                    rows["flat for 4 m"].append(no)
     share = {
         k: {"discs": len(v), "refused": sum(v), "share": float(np.mean(v)) if v else None} for k, v in rows.items()
     }

@@ -30,6 +30,10 @@ from landing.relief.report import CELL_M, CELLS, ReliefReport, packed
 AROUND = 11
 """Cells along a side of the square that a plane is fitted through: 5.5 m."""
 
+CREST_CELLS = 4
+CREST = ((CREST_CELLS, 0), (0, CREST_CELLS), (3, 3), (3, -3))
+"""Rows and columns, both ways, to the planes that tell a crest or a ditch: 2 m. The plane across it is level."""
+
 GOOD = 100.0
 """Most weight of a cell in a plane, 1/m2: looked at for ever it is no better than its ground is rough."""
 
@@ -195,9 +199,9 @@ class Relief:
         filled = self._looks > 0.5
         plane = _planes(self._sums, filled)
         limit = math.tan(math.radians(self._settings.max_slope_deg))
-        slope = np.hypot(plane.north, plane.east)
         looked = plane.known & (self._looks_around > LEAST_LOOKS - 0.5)
-        steep = looked & (slope > limit) & (slope - SURE * plane.slope_sd > limit / 2)
+        slope, slope_sd = _with_crests(plane, looked, limit)
+        steep = looked & (slope > limit) & (slope - SURE * slope_sd > limit / 2)
         known_cells = (self._looks > LEAST_LOOKS - 0.5) & plane.known
         mean_m = self._sums[6] / np.maximum(weight, 1e-9)
         rest_m = np.abs(mean_m - plane.height_m)
@@ -205,7 +209,7 @@ class Relief:
         tall = self._settings.max_step_m
         # A thing lifts the plane through itself, a hole sinks it: what is left of it is a part of its height.
         stands = known_cells & (rest_m > tall) & (rest_m - SURE * rest_sd > tall / 2)
-        known = looked & (SURE * plane.slope_sd <= limit / 2) & (not self._old)
+        known = looked & (SURE * slope_sd <= limit / 2) & (not self._old)
         return packed(self._corner, known, np.where(steep, slope, 0.0), np.where(stands, rest_m, 0.0))
 
 
@@ -227,6 +231,35 @@ class _Planes:
     slope_sd: FloatArray
     rest_variance: float
     known: npt.NDArray[np.bool_]
+
+
+def _with_crests(
+    plane: _Planes, looked: npt.NDArray[np.bool_], limit: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the slope of each cell and its standard deviation; on a crest or in a ditch those of its lesser side.
+
+    Args:
+        plane: Through the cells around each cell.
+        looked: Cells whose plane counts.
+        limit: A crest's sides are steeper.
+    """
+    slope, slope_sd = np.hypot(plane.north, plane.east), plane.slope_sd.copy()
+    north, east, sd = (
+        np.pad(np.where(looked, layer, 0.0), CREST_CELLS) for layer in (plane.north, plane.east, slope_sd)
+    )
+    for ahead in CREST:
+        length = math.hypot(*ahead)
+        sides = []
+        for way in (1, -1):
+            rows, columns = (CREST_CELLS + way * k for k in ahead)
+            side = np.s_[rows : rows + CELLS, columns : columns + CELLS]
+            sides.append(((north[side] * ahead[0] + east[side] * ahead[1]) / length, sd[side]))
+        (one, one_sd), (other, other_sd) = sides
+        lesser = np.minimum(np.abs(one), np.abs(other))
+        crest = (one * other < 0) & (lesser > np.maximum(slope, limit))
+        slope = np.where(crest, lesser, slope)
+        slope_sd = np.where(crest, np.maximum(one_sd, other_sd), slope_sd)
+    return slope, slope_sd
 
 
 def _terms(north: FloatArray, east: FloatArray, height_m: FloatArray) -> tuple[FloatArray, ...]:

@@ -36,6 +36,10 @@ def ground(kind: str, places: FloatArray) -> FloatArray:
     north, east = places.T
     if kind == "bank":
         return math.tan(math.radians(16)) * np.asarray(north)
+    if kind == "foot":
+        return math.tan(math.radians(16)) * np.maximum(north, 0.0)
+    if kind in ("crest", "ditch"):
+        return (1 if kind == "ditch" else -1) * math.tan(math.radians(16)) * np.abs(north + 0.3 * np.asarray(east))
     if kind == "box":
         return np.where((np.abs(north) < 0.5) & (np.abs(east) < 0.5), 1.2, 0.0)
     return np.zeros(len(places))
@@ -83,6 +87,19 @@ def test_a_bank_is_refused_with_its_slope() -> None:
     assert report.slope_deg == pytest.approx(16, abs=4)
     assert report.mask((-1.5, -1.5), CELL_M, (6, 6)).mean() > 0.8
     assert "a slope of" in report.text
+
+
+@pytest.mark.parametrize("kind", ["crest", "ditch"])
+def test_a_crest_is_as_steep_as_its_sides_though_the_plane_across_it_is_level(kind: str) -> None:
+    report = fly(kind)
+    assert report.slope_deg == pytest.approx(17, abs=4)
+    assert report.mask((-1.0, -1.0), CELL_M, (4, 4)).mean() > 0.8
+
+
+def test_the_foot_of_a_bank_is_left_alone_from_2_m_on() -> None:
+    report = fly("foot", looks=40)
+    assert report.mask((2.0, -1.0), CELL_M, (2, 4)).all()
+    assert not report.mask((-4.0, -2.0), CELL_M, (4, 8)).any()
 
 
 def test_a_thing_that_stands_is_refused_where_it_is() -> None:
