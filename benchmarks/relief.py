@@ -5,9 +5,9 @@
 Each scene is a drawn place with banks and things that look like the ground they stand on (`sim.world.heights.banked`).
 A multicopter in gusts arrives, crosses over and comes down to 5 m; the poses believed have the errors of
 `benchmarks.picture_motion`. Then discs of 1.5 m that the labels call landable and that were in view are judged. Without
-relief none of them is refused. A disc counts as flat below 5 degrees and 0.15 m, but on a crest or in a ditch: the sides of
-those are steeper than 10 degrees both ways. The same flight over the same place without heights says how much ground is
-lost where all is flat.
+relief none of them is refused. A disc counts as flat below 5 degrees and 0.15 m, unless it lies on a crest or in a
+ditch: the ground falls or rises from it by more than 10 degrees both ways. The same flight over the same place without
+heights says how much ground is lost where all is flat.
 """
 
 from __future__ import annotations

@@ -233,9 +233,7 @@ class _Planes:
     known: npt.NDArray[np.bool_]
 
 
-def _with_crests(
-    plane: _Planes, looked: npt.NDArray[np.bool_], limit: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _with_crests(plane: _Planes, looked: npt.NDArray[np.bool_], limit: float) -> tuple[FloatArray, FloatArray]:
     """Return the slope of each cell and its standard deviation; on a crest or in a ditch those of its lesser side.
 
     Args:
