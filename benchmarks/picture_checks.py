@@ -1,4 +1,4 @@
-"""Picture checks on good pictures, and on the same ones blurred, darkened, emptied, fogged and covered.
+"""Picture checks on good pictures, and on the same ones blurred, darkened, emptied, fogged, grey and covered.
 
     python -m benchmarks.picture_checks FOLDER...       (any photographs from above; without labels)
 
@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.runner import Figures, benchmark, in_turn
 from edge.look.sky import sky_fraction
 from landing.camera import CameraModel
-from landing.picture.monitor import STILL, PictureMonitor, sharpness, thumbnail
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import STILL, grey_of, sharpness, thumbnail
 from landing.types import ByteArray, Frame
 
 BLURS_PX = (0, 2, 4, 8, 16)
@@ -90,13 +91,14 @@ def main(folders: tuple[Path, ...]) -> Figures:
         name = f"blurred by {blur} px" if blur else "as they are"
         changed = [noisy(cv2.GaussianBlur(i, (0, 0), blur) if blur else i, k) for k, i in enumerate(images)]
         kinds[name] = changed
-        values = np.array([sharpness(thumbnail(i)) for i in changed])
+        values = np.array([sharpness(grey_of(thumbnail(i))) for i in changed])
         shares[name] = [round(float(v), 4) for v in np.percentile(values, (0, 5, 50, 95, 100))]
     kinds["a twentieth of the light"] = [noisy(i / 20.0, k) for k, i in enumerate(images)]
-    for part in (0.25, 0.06):
+    for part in (0.5, 0.25, 0.12, 0.06):
         kinds[f"in fog that leaves {100 * part:.0f} % of the contrast"] = [
             fogged(i, part, k) for k, i in enumerate(images)
         ]
+    kinds["without colour"] = [np.repeat(noisy(grey_of(i), k)[..., None], 3, axis=2) for k, i in enumerate(images)]
     kinds["a finger before 60 % of the lens"] = [covered(i, 0.6, k) for k, i in enumerate(images)]
     kinds["white"] = [noisy(np.full_like(i, 255), k) for k, i in enumerate(images[:10])]
     return {

@@ -21,7 +21,8 @@ from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.decision_groups import ReliefSettings
 from landing.ground.merge import segmentation_from_labels
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.settings import DecisionSettings
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera import render

@@ -26,7 +26,8 @@ import numpy as np
 from benchmarks.runner import Figures, benchmark, in_turn, percentiles
 from landing.camera import CameraModel
 from landing.geometry import FloatArray, euler_from_quaternion, quaternion_from_euler
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.types import ByteArray, Frame, Pose
 from sim.camera import render
 from sim.vehicle import Vehicle, Wind

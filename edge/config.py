@@ -23,7 +23,7 @@ from edge.sections.watch import HealthSection, LogSection, PreviewSection, Recor
 from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
 from landing.pad.tag import PadSettings
-from landing.picture.monitor import PictureSettings
+from landing.picture.usable import PictureSettings
 from landing.reading import read_toml
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSection, check_together
 from landing.validation import first_problem, other_type

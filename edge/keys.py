@@ -38,6 +38,7 @@ EXPERT = {
     "camera": ("fx", "fy", "cx", "cy", "distortion", "max_frame_age_ms", "start_timeout_ms", "stall_timeout_ms"),
     "picture": (
         *("least_brightness", "most_brightness", "least_contrast", "least_detail", "least_sharpness"),
+        *("least_colour", "most_haze"),
         *("frozen_after_s", "frozen_after_m", "frozen_after_deg"),
     ),
     "decision": (

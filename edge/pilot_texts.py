@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from edge.gimbal_reasons import GIMBAL, GIMBAL_TEXTS
 from edge.guard_reasons import ENDED, GUARD, LAST_RESORT, REFUSED
+from edge.picture_reasons import PICTURE
 from edge.pilot_reasons import EVIDENCE, NO_SITE, PAD, WAY_DOWN, PilotText
 from edge.relief_reasons import RELIEF
 from landing.command.authority_io import AuthorityState
@@ -125,7 +126,7 @@ REASONS: dict[str, tuple[PilotText, ...]] = {
     "The way down": WAY_DOWN,
     "Pictures, position, link, speed": EVIDENCE,
     "The gimbal, where it is pointed down": GIMBAL,
-    "Why there is no place": (*NO_SITE, *RELIEF),
+    "Why there is no place": (*NO_SITE, *PICTURE, *RELIEF),
     "Guard at work": GUARD,
     "Guard at its end": ENDED,
     "Why a request was refused": REFUSED,

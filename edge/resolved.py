@@ -27,7 +27,7 @@ from landing.model.confidence import SiteConfidence
 from landing.model.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
 from landing.model.spec import GroundRange, ModelSpec
 from landing.pad.tag import PadFinder, PadSettings
-from landing.picture.monitor import PictureSettings
+from landing.picture.usable import PictureSettings
 from landing.redaction import redact
 from landing.relief.depth_image import DepthLens
 from landing.settings import AuthoritySettings, DecisionSection, DecisionSettings, DirectorSettings

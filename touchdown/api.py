@@ -20,7 +20,8 @@ from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from landing.camera import CameraModel
 from landing.errors import ConfigError
-from landing.picture.monitor import STILL, PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import STILL, PictureSettings
 from landing.settings import DecisionSection, DecisionSettings, DirectorSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose, Segmentation

@@ -15,7 +15,7 @@ import numpy as np
 from edge.look.photo import PhotoFacts
 from edge.look.view import Given
 from landing.geometry import FloatArray
-from landing.picture.monitor import STILL, fault, thumbnail
+from landing.picture.usable import STILL, fault, thumbnail
 from landing.types import ByteArray
 
 SIZE_PX = (160, 120)

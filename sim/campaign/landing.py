@@ -19,7 +19,8 @@ from landing.camera import CameraModel
 from landing.command.authority import AuthorityState
 from landing.ground.scale import GroundScale
 from landing.guidance.director import DirectorOutput
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.relief.depth import DepthSource
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose

@@ -9,7 +9,8 @@ import numpy as np
 
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.relief.depth import DepthLook
 from landing.relief.depth_image import DepthCamera, DepthLens, DepthSettings
 from landing.site import NoSite

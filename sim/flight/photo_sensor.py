@@ -23,7 +23,8 @@ from landing.decision_groups import ReliefSettings
 from landing.geometry import FloatArray
 from landing.ground.scale import GroundScale
 from landing.ground.shown_cells import mask_camera
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.site import NoSite
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.sensor import CameraSensor

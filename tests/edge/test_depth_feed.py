@@ -22,7 +22,8 @@ from edge.resolved import resolve_flight
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
 from landing.errors import CameraError, ConfigError, PictureError
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.relief.depth import DepthLook, DepthTaken
 from landing.relief.depth_image import DepthFrame, DepthLens, DepthSettings
 

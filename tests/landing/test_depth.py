@@ -13,7 +13,8 @@ from landing.decision_groups import ReliefSettings
 from landing.errors import InvalidValueError
 from landing.estimator import EstimatorFrame
 from landing.geometry import FloatArray, quaternion_from_euler
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.relief.depth import MOST_POINTS, DepthGround, DepthLook, depth_ground
 from landing.relief.depth_image import DepthCamera, DepthSettings
 from landing.relief.parallax import Relief

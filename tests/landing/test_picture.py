@@ -11,7 +11,8 @@ import pytest
 
 from landing.camera import CameraModel
 from landing.geometry import quaternion_from_euler
-from landing.picture.monitor import STILL, PictureMonitor, PictureSettings, sharpness, thumbnail
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import STILL, PictureSettings, grey_of, sharpness, thumbnail
 from landing.types import ByteArray, Frame, Pose
 from tests.landing.test_motion import CAMERA as LENS
 from tests.landing.test_motion import picture
@@ -60,6 +61,9 @@ def test_bad_pictures_are_named(image: ByteArray, word: str) -> None:
     assert said is not None and word in said
 
 
+SNOW_BGR = np.array((1.03, 1.0, 0.98))
+
+
 def shaded_snow(seed: int, blur_px: float) -> ByteArray:
     """Pale ground of fine and middling structure, a third of it in deep shade; out of focus, with a sensor's noise."""
     rng = np.random.default_rng(seed)
@@ -67,13 +71,13 @@ def shaded_snow(seed: int, blur_px: float) -> ByteArray:
     snow = sum(cv2.resize(layer, (640, 480), interpolation=cv2.INTER_LINEAR) for layer in layers)
     shade = 60.0 + 130.0 / (1.0 + np.exp((210.0 - np.arange(640)) / 10.0))[None, :]
     seen = cv2.GaussianBlur(shade + snow, (0, 0), blur_px) + rng.normal(0, 2.5, (480, 640))
-    return np.repeat(np.clip(seen, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    return np.clip(seen[..., None] * SNOW_BGR, 0, 255).astype(np.uint8)
 
 
 def test_shades_on_snow_are_no_blur_and_a_blur_there_is_told() -> None:
     for seed in range(4):
         sharp, soft = (shaded_snow(seed, blur_px) for blur_px in (0.5, 4.0))
-        assert 0.0035 < sharpness(thumbnail(sharp)) < 0.007
+        assert 0.0035 < sharpness(grey_of(thumbnail(sharp))) < 0.007
         assert problem(sharp) is None
         assert "blurred" in (problem(soft) or "")
 
@@ -84,13 +88,13 @@ def snow_with_paths(seed: int, blur_px: float) -> ByteArray:
     snow = cv2.resize(rng.normal(0, 4.0, (30, 40)), (640, 480), interpolation=cv2.INTER_CUBIC)
     snow += 205.0 - 150.0 * (np.abs(np.arange(640) - 200 - 60 * seed) < 70)[None, :]
     seen = cv2.GaussianBlur(snow, (0, 0), blur_px) + rng.normal(0, 2.5, (480, 640))
-    return np.repeat(np.clip(seen, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    return np.clip(seen[..., None] * SNOW_BGR, 0, 255).astype(np.uint8)
 
 
 def test_smooth_ground_with_a_sharp_edge_is_in_focus_and_a_blur_there_is_told() -> None:
     for seed in range(4):
         sharp, soft = (snow_with_paths(seed, blur_px) for blur_px in (1.2, 6.0))
-        assert sharpness(thumbnail(sharp)) < 0.01
+        assert sharpness(grey_of(thumbnail(sharp))) < 0.01
         assert problem(sharp) is None
         assert "blurred" in (problem(soft) or "")
 
@@ -105,10 +109,12 @@ def covered(part: float, seed: int) -> ByteArray:
 
 
 def fog(left: float, seed: int) -> ByteArray:
-    """Ground in fog that leaves a part of its contrast, and the noise of a sensor."""
+    """Ground, a tenth of it in shade, in fog that leaves a part of its contrast, and the noise of a sensor."""
     shade = np.linspace(-12, 12, 640)[None, :, None]
     noise = np.random.default_rng(seed).normal(0, 3, (480, 640, 3))
-    return np.clip(170 + shade + left * (ground(seed).astype(np.float32) - 110) + noise, 0, 255).astype(np.uint8)
+    clear = ground(seed).astype(np.float32)
+    clear[:48] *= 0.3
+    return np.clip(170 + shade + left * (clear - 110) + noise, 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("part", [0.5, 0.8, 1.2])
@@ -119,8 +125,41 @@ def test_a_covered_lens_is_told(part: float) -> None:
 
 def test_thick_fog_is_told_and_haze_is_flown_in() -> None:
     for seed in range(3):
-        assert "covered or fogged" in (problem(fog(0.06, seed)) or "")
+        for left in (0.06, 0.12, 0.25):
+            assert "fog or haze" in (problem(fog(left, seed)) or "")
         assert problem(fog(0.5, seed)) is None
+
+
+def test_a_lens_that_is_fogged_over_dark_ground_is_covered() -> None:
+    dark = np.clip(0.05 * ground(0).astype(np.float32) + np.linspace(8, 60, 640)[None, :, None], 0, 255)
+    assert "covered or fogged" in (problem(dark.astype(np.uint8)) or "")
+
+
+def low_and_high(image: ByteArray) -> list[str | None]:
+    """Problem of a picture in flight, from 3 m and from 12 m."""
+    monitor = PictureMonitor(PictureSettings(), CAMERA)
+    return [monitor.problem(Frame(image, 0, 0), replace(pose(), height_agl_m=m)) for m in (3.0, 12.0)]
+
+
+def test_bare_ground_may_fill_the_picture_from_near_and_fog_from_higher_up() -> None:
+    low, high = low_and_high(fog(0.12, 0))
+    assert low is None and "fog or haze" in (high or "")
+    assert low_and_high(ground()) == [None, None]
+    low, high = low_and_high(np.repeat(ground()[..., :1], 3, axis=2))
+    assert low is None and high == "the picture has no colour"
+
+
+@pytest.mark.parametrize("blue", [0, 1])
+def test_a_grey_camera_is_told(blue: int) -> None:
+    image = cv2.cvtColor(cv2.cvtColor(ground(), cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    image[..., 0] += np.uint8(blue)  # rounded on the way through a video's colours
+    assert problem(image) == "the picture has no colour"
+    assert PictureMonitor(PictureSettings(least_colour=0), CAMERA).problem(Frame(image, 0, 0), None) is None
+
+
+def test_grey_pictures_of_ground_with_a_little_colour_pass() -> None:
+    grey = cv2.cvtColor(ground(), cv2.COLOR_BGR2GRAY).astype(np.float32)[..., None]
+    assert problem(np.clip(grey * SNOW_BGR, 0, 255).astype(np.uint8)) is None
 
 
 def test_a_dim_picture_is_no_cover() -> None:

@@ -19,13 +19,17 @@ import pytest
 from landing.camera import CameraModel
 from landing.geometry import quaternion_from_euler
 from landing.motion.mistakes import LOOPED
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.site import NoSiteReason
 from landing.types import ByteArray, Frame, Pose
 
 WIDTH, HEIGHT = 160, 120
 CAMERA = CameraModel.from_hfov(WIDTH, HEIGHT, 70.0)
 SIDE_PX = 1024
+DRAWN = PictureSettings(least_colour=0.0)
+"""The grounds here are grey."""
+
 FPS = 10
 START = 30
 """Frame at which the fault begins."""
@@ -129,7 +133,7 @@ class Flight:
 
     def said(self, picture: Picture | None = None) -> list[str | None]:
         """What is said of each picture, noise added."""
-        monitor = PictureMonitor(PictureSettings(), CAMERA)
+        monitor = PictureMonitor(DRAWN, CAMERA)
         picture = picture or self.live
         return [
             monitor.problem(Frame(self.noisy(picture(n)), n, pose.at_ns), pose) for n, pose in enumerate(self.poses)
@@ -245,7 +249,7 @@ def test_live_pictures_beside_the_one_that_was_frozen_are_new() -> None:
 def test_slow_cameras_are_told_too(word: str, every: int) -> None:
     flight = Flight("lawn", "slide", 10.0, 150, 4.0)
     old = flight.frozen if word == "frozen" else flight.loop(2.0)
-    monitor = PictureMonitor(PictureSettings(), CAMERA)
+    monitor = PictureMonitor(DRAWN, CAMERA)
     said: list[str | None] = [None] * len(flight.poses)
     for number in range(0, len(flight.poses), every):
         pose = flight.poses[number]
@@ -355,7 +359,7 @@ def test_a_loop_stays_refused_while_the_vehicle_hovers_under_it() -> None:
 )
 def test_a_loop_is_a_mistake_of_set_up_with_its_age(word: str, reason: NoSiteReason) -> None:
     flight = Flight("lawn", "slide", 10.0, 60, 4.0)
-    monitor = PictureMonitor(PictureSettings(), CAMERA)
+    monitor = PictureMonitor(DRAWN, CAMERA)
     old = flight.frozen if word == "frozen" else flight.loop(2.0)
     refused = [monitor.refusal(Frame(flight.noisy(old(n)), n, p.at_ns), p) for n, p in enumerate(flight.poses)][-1]
     assert refused is not None and refused.reason is reason and word in refused.detail

@@ -12,7 +12,8 @@ from landing.decider import Decider
 from landing.decision import Decision
 from landing.decision_groups import ReliefSettings
 from landing.ground.merge import segmentation_from_labels
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Frame, Pose

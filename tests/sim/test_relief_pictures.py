@@ -10,7 +10,8 @@ import numpy as np
 from landing.camera import CameraModel
 from landing.decision_groups import ReliefSettings
 from landing.estimator import EstimatorFrame
-from landing.picture.monitor import PictureMonitor, PictureSettings
+from landing.picture.monitor import PictureMonitor
+from landing.picture.usable import PictureSettings
 from landing.relief.report import ReliefReport
 from landing.types import Frame, Pose
 from sim.camera import render
