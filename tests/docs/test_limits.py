@@ -31,16 +31,23 @@ def test_people_near_the_end_of_a_landing_are_told() -> None:
 def test_landings_that_a_failsafe_orders_are_told() -> None:
     flown = result("failsafes.json")
     guard, advise = (flown["levels"][level]["shares"] for level in ("guard", "advise"))
-    safe, near = guard["success"], guard["person_within_2m"]
-    assert f"{safe['count']} of {safe['of']} safe where a site exists, nobody within 2 m in {near['of']}" in SAFETY
-    assert near["count"] == guard["held_too_long"]["count"] == guard["battery_empty"]["count"] == 0
-    assert f'with `"advise"` {advise["success"]["count"]} of {advise["success"]["of"]}' in SAFETY
-    lost = Counter(row["reason"].split(": ")[-1].split(",")[0] for row in flown["levels"]["guard"]["not_safe"])
-    assert lost == {"slope": 2, "roof": 2, "met what stands": 1, "grass": 1}
-    words = "that relief called flat or could not tell, 2 on a roof and 1 against a wall"
-    assert f"**Of the other {safe['of'] - safe['count']}, 2 ended on a slope** {words}" in SAFETY
+    safe = guard["success"]
+    near, met = (
+        f"a person within 2 m in {told['count']} of {told['of']}"
+        for told in (guard["person_within_2m"], advise["person_within_2m"])
+    )
+    assert f"{safe['count']} of {safe['of']} safe where a site exists, {near}, none held longer" in SAFETY
+    assert guard["held_too_long"]["count"] == guard["battery_empty"]["count"] == 0
+    assert f'with `"advise"` {advise["success"]["count"]} of {advise["success"]["of"]}, {met}' in SAFETY
+    lost = Counter(
+        " ".join(row["reason"].split(": ")[-1].split(",")[0].split()[:2])
+        for row in flown["levels"]["guard"]["not_safe"]
+    )
+    assert lost == {"slope": 3, "a person": 2, "met what": 1}
+    assert f"**Of the other {safe['of'] - safe['count']}, 2 came down beside a person**" in SAFETY
+    assert "3 ended on a slope, 1 against what stands." in SAFETY
     apart = guard["unsafe"]["count"] - (safe["of"] - safe["count"])
-    assert f"hardly one, {apart} of {near['of'] - safe['of']} ended on ground" in SAFETY
+    assert f"hardly one, {apart} of {guard['person_within_2m']['of'] - safe['of']} ended on ground" in SAFETY
 
 
 def test_water_that_is_called_dry_is_told() -> None:
