@@ -82,7 +82,7 @@ def fly(world: World, number: int, costs_s: list[float]) -> tuple[ReliefReport, 
         if watcher.pair is not None and relief.add(watcher.pair, watcher.track):
             report = relief.report()
         costs_s.append(time.process_time() - started)
-        reach_m = 0.5 * range_m * camera.height_px / 2 / camera.fy
+        reach_m = 0.5 * max(range_m, 0.0) * camera.height_px / 2 / camera.fy
         if step % 100 == 0:
             seen.append((vehicle.n_m + rng.uniform(-reach_m, reach_m), vehicle.e_m + rng.uniform(-reach_m, reach_m)))
     return report, seen
