@@ -241,23 +241,27 @@ def _with_crests(plane: _Planes, looked: npt.NDArray[np.bool_], limit: float) ->
         looked: Cells whose plane counts.
         limit: A crest's sides are steeper.
     """
-    slope, slope_sd = np.hypot(plane.north, plane.east), plane.slope_sd.copy()
+    slope, slope_sd = np.hypot(plane.north, plane.east), plane.slope_sd
+    if not (looked & (slope > limit)).any():
+        return slope, slope_sd
     north, east, sd = (
         np.pad(np.where(looked, layer, 0.0), CREST_CELLS) for layer in (plane.north, plane.east, slope_sd)
     )
     for ahead in CREST:
-        length = math.hypot(*ahead)
-        sides = []
-        for way in (1, -1):
-            rows, columns = (CREST_CELLS + way * k for k in ahead)
-            side = np.s_[rows : rows + CELLS, columns : columns + CELLS]
-            sides.append(((north[side] * ahead[0] + east[side] * ahead[1]) / length, sd[side]))
-        (one, one_sd), (other, other_sd) = sides
-        lesser = np.minimum(np.abs(one), np.abs(other))
-        crest = (one * other < 0) & (lesser > np.maximum(slope, limit))
-        slope = np.where(crest, lesser, slope)
-        slope_sd = np.where(crest, np.maximum(one_sd, other_sd), slope_sd)
+        rise = (north * ahead[0] + east * ahead[1]) / math.hypot(*ahead)
+        one, other = (_beside(rise, ahead, way) for way in (1, -1))
+        lesser = np.where(one * other < 0, np.minimum(np.abs(one), np.abs(other)), 0.0)
+        crest = lesser > np.maximum(slope, limit)
+        if crest.any():
+            slope = np.where(crest, lesser, slope)
+            slope_sd = np.where(crest, np.maximum(_beside(sd, ahead, 1), _beside(sd, ahead, -1)), slope_sd)
     return slope, slope_sd
+
+
+def _beside(padded: FloatArray, ahead: tuple[int, int], way: int) -> FloatArray:
+    """Return what lies so many rows and columns from each cell, one way or the other, of a layer padded for it."""
+    rows, columns = (CREST_CELLS + way * k for k in ahead)
+    return padded[rows : rows + CELLS, columns : columns + CELLS]
 
 
 def _terms(north: FloatArray, east: FloatArray, height_m: FloatArray) -> tuple[FloatArray, ...]:
