@@ -2,9 +2,9 @@
 
     python -m benchmarks.picture_checks FOLDER...       (any photographs from above; without labels)
 
-For each picture, at 640 px width with a little noise: sharpness as it is and after a Gaussian blur, how many of each
-kind `landing.picture.monitor` refuses with the limits of photographs, and in how many of them as they are `edge look`
-sees sky. Then the time of one check.
+For each picture, at 640 px width with a little noise: haze and colour, sharpness as it is and after a blur, how many of
+each kind `landing.picture.monitor` refuses with the limits of photographs, and in how many of them as they are
+`edge look` sees sky. Then the time of one check.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from benchmarks.runner import Figures, benchmark, in_turn
 from edge.look.sky import sky_fraction
 from landing.camera import CameraModel
 from landing.picture.monitor import PictureMonitor
-from landing.picture.usable import STILL, grey_of, sharpness, thumbnail
+from landing.picture.usable import STILL, colour, grey_of, haze, sharpness, thumbnail
 from landing.types import ByteArray, Frame
 
 BLURS_PX = (0, 2, 4, 8, 16)
 WIDTH = 640
+SPREAD = (0, 5, 50, 95, 100)
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -92,7 +93,7 @@ def main(folders: tuple[Path, ...]) -> Figures:
         changed = [noisy(cv2.GaussianBlur(i, (0, 0), blur) if blur else i, k) for k, i in enumerate(images)]
         kinds[name] = changed
         values = np.array([sharpness(grey_of(thumbnail(i))) for i in changed])
-        shares[name] = [round(float(v), 4) for v in np.percentile(values, (0, 5, 50, 95, 100))]
+        shares[name] = [round(float(v), 4) for v in np.percentile(values, SPREAD)]
     kinds["a twentieth of the light"] = [noisy(i / 20.0, k) for k, i in enumerate(images)]
     for part in (0.5, 0.25, 0.12, 0.06):
         kinds[f"in fog that leaves {100 * part:.0f} % of the contrast"] = [
@@ -101,8 +102,13 @@ def main(folders: tuple[Path, ...]) -> Figures:
     kinds["without colour"] = [np.repeat(noisy(grey_of(i), k)[..., None], 3, axis=2) for k, i in enumerate(images)]
     kinds["a finger before 60 % of the lens"] = [covered(i, 0.6, k) for k, i in enumerate(images)]
     kinds["white"] = [noisy(np.full_like(i, 255), k) for k, i in enumerate(images[:10])]
+    small = [thumbnail(i) for i in kinds["as they are"]]
     return {
         "pictures": len(images),
+        "haze_percentiles_0_5_50_95_100": [round(float(v), 3) for v in np.percentile([haze(s) for s in small], SPREAD)],
+        "colour_percentiles_0_5_50_95_100": [
+            round(float(v), 1) for v in np.percentile([colour(s) for s in small], SPREAD)
+        ],
         "sharpness_percentiles_0_5_50_95_100": shares,
         "refused": {name: f"{refused(many)} of {len(many)}" for name, many in kinds.items()},
         "taken_for_sky": f"{sum(sky_fraction(i) > 0 for i in images)} of {len(images)}",

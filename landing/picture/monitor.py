@@ -15,7 +15,7 @@ from landing.decision_groups import ReliefSettings
 from landing.motion.check import MotionReport, PictureMotion
 from landing.motion.mistakes import LOOPED, Mistake
 from landing.picture.repeats import Repeats
-from landing.picture.usable import STILL, PictureSettings, fault, grey_of, thumbnail
+from landing.picture.usable import STILL, WIDE_FROM_M, PictureSettings, grey_of, murky, soft, thumbnail, unlit
 from landing.pose_steps import impossible_step
 from landing.relief.depth import DepthLook, DepthTaken, dated_ground
 from landing.relief.parallax import Relief
@@ -44,6 +44,7 @@ class PictureMonitor:
         self._motion = PictureMotion(camera, settings.check_motion) if watched else None
         self.motion: MotionReport | None = None
         """Result of the newest frame's motion; None where it is not checked."""
+        self._clear = False
         self._repeated: str | None = None
         self._repeats_since_ns: int | None = None
         self._looped = False
@@ -180,8 +181,25 @@ class PictureMonitor:
         small = thumbnail(frame.image_bgr)
         frozen = self._frozen(frame, pose)
         self._repeated = self._repeats.problem(grey_of(small), frame.captured_at_ns, pose)
+        wrong = unlit(small, self._settings) or self._murkiness(small, pose) or soft(small, self._settings)
+        return wrong or frozen or self._repeated
+
+    def _murkiness(self, small: ByteArray, pose: Pose | None) -> str | None:
+        """Return fog, haze or a missing colour, in words; None without, or where it is not asked.
+
+        It is asked until one picture has shown clear air and colour, and of every picture from higher up, where the
+        ground in view is wide. So a camera that was refused up there is not believed again because it sank.
+
+        Args:
+            small: Thumbnail of the newest picture.
+            pose: At its capture.
+        """
         height_m = None if pose is None else pose.height_agl_m
-        return fault(small, self._settings, height_m) or frozen or self._repeated
+        if self._clear and height_m is not None and height_m < WIDE_FROM_M:
+            return None
+        problem = murky(small, self._settings)
+        self._clear = problem is None
+        return problem
 
     def _frozen(self, frame: Frame, pose: Pose | None) -> str | None:
         """Return True while the same picture keeps coming and the vehicle moves."""

@@ -36,8 +36,8 @@ LEAST_EDGES = 20
 """Pixels at edges below which a thumbnail has none to be judged by."""
 
 WIDE_FROM_M = 10.0
-"""Height above ground from which haze and colour are asked for: lower down bare concrete or snow may fill the picture.
-A landing begins higher."""
+"""Height above ground from which haze and colour are asked of every picture: lower down bare concrete or snow may fill
+it."""
 
 
 class PictureSettings(BaseModel):
@@ -53,7 +53,8 @@ class PictureSettings(BaseModel):
     )
     least_contrast: float = Field(default=1.0, ge=0, le=64, description="standard deviation of grey below it is blank")
     least_colour: float = Field(
-        # Of 560 photographs the dullest has 7, simulated dusk over snow 5; a grey camera by way of a video 2.
+        # Of 543 photographs the dullest has 7 (benchmarks/picture_checks.py), simulated dusk over snow 5; a grey camera
+        # by way of a video 2.
         default=3.0,
         ge=0,
         le=64,
@@ -61,8 +62,8 @@ class PictureSettings(BaseModel):
         "grey camera; 0 for a model that learned grey pictures",
     )
     most_haze: float = Field(
-        # Of 560 photographs the haziest has 0.74, of drawn scenes 0.75; fog that leaves a quarter of the contrast: 0.80
-        # and more (benchmarks/picture_checks.py).
+        # Of 543 photographs the haziest has 0.74; in fog that leaves a quarter of the contrast all but one have more
+        # than 0.8 (benchmarks/picture_checks.py). Of 96 drawn scenes the haziest has 0.75.
         default=0.8,
         gt=0,
         le=1,
@@ -105,29 +106,35 @@ STILL = PictureSettings(check_motion=False, least_detail=0.7)
 their quarters all but 1 of 500 more than 0.7; in fog that leaves 6 % of the contrast it has 0.2 to 0.8."""
 
 
-def fault(small_bgr: ByteArray, settings: PictureSettings, height_m: float | None = None) -> str | None:
-    """Return what is wrong with one picture, by its thumbnail, uint8 (h, w, 3), in words; None when nothing is.
+def fault(small_bgr: ByteArray, settings: PictureSettings) -> str | None:
+    """Return what is wrong with one picture, by its thumbnail, uint8 (h, w, 3), in words; None when nothing is."""
+    return unlit(small_bgr, settings) or murky(small_bgr, settings) or soft(small_bgr, settings)
 
-    Args:
-        small_bgr: See `thumbnail`.
-        settings: Limits.
-        height_m: Above the ground; None where it is not known.
-    """
-    grey = grey_of(small_bgr)
-    mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
+
+def unlit(small_bgr: ByteArray, settings: PictureSettings) -> str | None:
+    """Return a thumbnail's fault of light, in words; None without one."""
+    mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey_of(small_bgr)))
     if mean < settings.least_brightness:
         return f"the picture is black (mean {mean:.0f} of 255)"
     if mean > settings.most_brightness:
         return f"the picture is white (mean {mean:.0f} of 255)"
     if deviation < settings.least_contrast:
         return f"the picture is blank (contrast {deviation:.1f} of 255)"
-    if height_m is None or height_m >= WIDE_FROM_M:
-        share = haze(small_bgr, mean)
-        if share > settings.most_haze:
-            return f"fog or haze (the darkest has {100 * share:.0f} % of the mean)"
-        if colour(small_bgr) < settings.least_colour:
-            return "the picture has no colour"
-    unseen = featureless(grey, settings.least_detail * min(1.0, mean / DIM))
+    return None
+
+
+def murky(small_bgr: ByteArray, settings: PictureSettings) -> str | None:
+    """Return a thumbnail's fault of air, lens or sensor, in words, for a picture wide enough; None without one."""
+    share = haze(small_bgr)
+    if share > settings.most_haze:
+        return f"fog or haze (the darkest has {100 * share:.0f} % of the mean)"
+    return "the picture has no colour" if colour(small_bgr) < settings.least_colour else None
+
+
+def soft(small_bgr: ByteArray, settings: PictureSettings) -> str | None:
+    """Return a thumbnail's fault of detail, in words; None without one."""
+    grey = grey_of(small_bgr)
+    unseen = featureless(grey, settings.least_detail * min(1.0, float(grey.mean()) / DIM))
     if unseen >= UNSEEN_PART:
         return f"the lens is covered or fogged (no detail in {100 * unseen:.0f} % of the picture)"
     share = sharpness(grey)
@@ -141,13 +148,13 @@ def colour(small_bgr: ByteArray) -> float:
     return float(np.percentile(small_bgr.max(axis=2) - small_bgr.min(axis=2), 99))
 
 
-def haze(small_bgr: ByteArray, mean: float) -> float:
+def haze(small_bgr: ByteArray) -> float:
     """Part of a thumbnail's mean grey that the darkest hundredth of its least channels has.
 
     Shade and strong colours have a dark channel nearly everywhere outdoors; light that fog or a dirty lens scatters
     lifts it (He, Sun and Tang, "Single image haze removal using dark channel prior", 2009).
     """
-    return float(np.percentile(small_bgr.min(axis=2), 1)) / mean
+    return float(np.percentile(small_bgr.min(axis=2), 1)) / max(float(grey_of(small_bgr).mean()), 1.0)
 
 
 def sharpness(grey: ByteArray) -> float:

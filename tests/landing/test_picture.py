@@ -135,18 +135,31 @@ def test_a_lens_that_is_fogged_over_dark_ground_is_covered() -> None:
     assert "covered or fogged" in (problem(dark.astype(np.uint8)) or "")
 
 
-def low_and_high(image: ByteArray) -> list[str | None]:
-    """Problem of a picture in flight, from 3 m and from 12 m."""
+def in_flight(*seen: tuple[ByteArray, float]) -> list[str | None]:
+    """Problem of each of some pictures, from heights above ground, m."""
     monitor = PictureMonitor(PictureSettings(), CAMERA)
-    return [monitor.problem(Frame(image, 0, 0), replace(pose(), height_agl_m=m)) for m in (3.0, 12.0)]
+    return [monitor.problem(Frame(image, 0, 0), replace(pose(), height_agl_m=m)) for image, m in seen]
 
 
-def test_bare_ground_may_fill_the_picture_from_near_and_fog_from_higher_up() -> None:
-    low, high = low_and_high(fog(0.12, 0))
-    assert low is None and "fog or haze" in (high or "")
-    assert low_and_high(ground()) == [None, None]
-    low, high = low_and_high(np.repeat(ground()[..., :1], 3, axis=2))
-    assert low is None and high == "the picture has no colour"
+GREY = np.repeat(ground()[..., :1], 3, axis=2)
+
+
+@pytest.mark.parametrize(("image", "word"), [(fog(0.12, 0), "fog or haze"), (GREY, "no colour")])
+def test_bare_ground_may_fill_the_picture_from_near_and_a_poor_picture_from_higher_up(image, word) -> None:
+    clear, low, high = in_flight((ground(), 12.0), (image, 3.0), (image, 12.0))
+    assert clear is None and low is None and word in (high or "")
+
+
+@pytest.mark.parametrize(("image", "word"), [(fog(0.12, 0), "fog or haze"), (GREY, "no colour")])
+def test_a_picture_that_was_refused_higher_up_is_not_believed_because_it_sank(image, word) -> None:
+    high, low, clear, near = in_flight((image, 12.0), (image, 3.0), (ground(), 3.0), (image, 3.0))
+    assert word in (high or "") and word in (low or "")
+    assert clear is None and near is None
+
+
+def test_a_camera_that_never_showed_colour_is_refused_from_near_too() -> None:
+    (low,) = in_flight((GREY, 3.0))
+    assert low == "the picture has no colour"
 
 
 @pytest.mark.parametrize("blue", [0, 1])
@@ -214,7 +227,9 @@ def test_another_size_is_not_compared() -> None:
 
 
 def test_a_position_that_drifts_over_a_hover_is_not_called_a_frozen_picture() -> None:
-    watched, unwatched = (PictureMonitor(PictureSettings(check_motion=on), LENS) for on in (True, False))
+    watched, unwatched = (
+        PictureMonitor(PictureSettings(check_motion=on, least_colour=0), LENS) for on in (True, False)
+    )
     said, repeats = [], 0
     for number in range(125):
         t_s = number / 10
