@@ -557,7 +557,19 @@ def endurance() -> Iterator[Row]:
     yield Row(
         "pictures refused", "; ".join(f"{kind}: {share}" for kind, share in refused.items()), "picture_checks.json"
     )
+    yield poor_pictures()
     yield standin()
+
+
+def poor_pictures() -> Row:
+    """Return what the network would answer in fog and without colour."""
+    data = figures("poor_pictures.json")
+    words = [
+        f"{kind}: {row['refused']} refused; people found {share(row['people found'])}, "
+        f"{100 * row['hazards called landable']:.0f} % of hazards called landable"
+        for kind, row in data["kinds"].items()
+    ]
+    return Row(f"{data['pictures']} val pictures, `{data['model']}`", "; ".join(words), "poor_pictures.json")
 
 
 def standin() -> Row:

@@ -50,6 +50,24 @@ def test_landings_that_a_failsafe_orders_are_told() -> None:
     assert f"hardly one, {apart} of {guard['person_within_2m']['of'] - safe['of']} ended on ground" in SAFETY
 
 
+def test_what_the_network_answers_in_poor_pictures_is_told() -> None:
+    kinds = result("poor_pictures.json")["kinds"]
+    fog, grey, clear, half = (
+        kinds[kind]
+        for kind in (
+            "in fog that leaves 25 % of the contrast",
+            "without colour",
+            "as they are",
+            "in fog that leaves 50 % of the contrast",
+        )
+    )
+    found = [kind["people found"]["count"] for kind in (fog, grey, clear, half)]
+    of, land = fog["people found"]["of"], [100 * kind["hazards called landable"] for kind in (fog, grey, clear)]
+    assert f"finds {found[0]} and {found[1]} of {of} people ({found[2]} in the pictures as they are)" in SAFETY
+    assert f"calls {land[0]:.0f} and {land[1]:.0f} % of hazards landable ({land[2]:.0f} %)" in SAFETY
+    assert f"at half of the contrast it finds {found[3]}." in SAFETY
+
+
 def test_water_that_is_called_dry_is_told() -> None:
     seen = result("seen_dry.json")
     discs = Counter(seen["discs"])
